@@ -1,0 +1,1 @@
+"""rebox: replaces and upgrades network appliances, and proves every step by what the network shows."""

@@ -1,0 +1,1 @@
+"""Backups and archives: downloaded, encrypted, read back, restored, compared."""

@@ -1,0 +1,1 @@
+"""Certificate chains: read, order, judge, export, import, verify."""

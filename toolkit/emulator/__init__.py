@@ -1,0 +1,1 @@
+"""Strangers to the toolkit: an appliance, its update server, its clients."""

@@ -1,0 +1,1 @@
+"""An emulated appliance: a process with a disk folder and network addresses of its own."""

@@ -1,0 +1,1 @@
+"""The emulated update channel, signed with The Update Framework."""

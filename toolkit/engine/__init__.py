@@ -1,0 +1,1 @@
+"""Durable runs: gates, locks, recovery, going back."""

@@ -1,0 +1,1 @@
+"""Builds a world from a topology file."""

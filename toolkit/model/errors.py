@@ -1,0 +1,103 @@
+"""One tree of errors: each names the thing, the place, the reason and the next move."""
+
+from typing import ClassVar
+
+
+class ReboxError(Exception):
+    """What people are told when something cannot be done.
+
+    `what` is a sentence about the thing, `where` the place (a file and line, a box, an address), `why` the reason,
+    `next_move` what to do now. None of them may hold a secret. `code` is stable and machine-readable; `exit_status`
+    is what the command line ends with.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", next_move: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.why = why
+        self.next_move = next_move
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        if self.why:
+            text += f": {self.why}"
+        if self.next_move:
+            text += f". {self.next_move}"
+        return text
+
+    def as_json(self) -> dict[str, str]:
+        """The error as one flat object, for `--json` and for evidence."""
+        return {
+            "error": self.code,
+            "what": self.what,
+            "where": self.where,
+            "why": self.why,
+            "next_move": self.next_move,
+        }
+
+
+class InputError(ReboxError):
+    """The command line, a file or a value given by people is wrong."""
+
+    code = "input"
+    exit_status = 2
+
+
+class RefusedError(ReboxError):
+    """A gate or a lock does not let this happen now."""
+
+    code = "refused"
+    exit_status = 3
+
+
+class UnknownStateError(ReboxError):
+    """It could not be told whether something holds; unknown blocks."""
+
+    code = "unknown"
+    exit_status = 4
+
+
+class UnreachableError(ReboxError):
+    """A box, a server or a resolver does not answer."""
+
+    code = "unreachable"
+
+
+class AuthenticationError(ReboxError):
+    """A peer refuses our credentials, or is not who it should be."""
+
+    code = "authentication"
+
+
+class ApplianceError(ReboxError):
+    """A box answered that it cannot or will not do something."""
+
+    code = "appliance"
+
+
+class CertificateError(ReboxError):
+    """A certificate, key or chain cannot be used."""
+
+    code = "certificate"
+
+
+class BackupError(ReboxError):
+    """A backup or an archive is damaged, incomplete or cannot be opened."""
+
+    code = "backup"
+
+
+class StorageError(ReboxError):
+    """A file cannot be written or kept: no space, no permission, not the same device."""
+
+    code = "storage"
+
+
+class VerificationError(ReboxError):
+    """What was read back is not what was meant to be there."""
+
+    code = "verification"

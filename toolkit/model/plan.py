@@ -1,0 +1,79 @@
+"""A plan: ordered steps, each with its reason, mode and way back; made by a pure function, executed by the engine."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class Mode(StrEnum):
+    """Who does a step."""
+
+    AUTOMATIC = "automatic"
+    OPERATOR = "operator"
+
+
+class Severity(StrEnum):
+    """What a gate that does not hold means: `warn` can be acknowledged, `block` cannot be forced."""
+
+    WARN = "warn"
+    BLOCK = "block"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GateReference(_Frozen):
+    """A condition that must hold before a step may start; re-derived at that moment, never remembered."""
+
+    code: str = Field(description="Stable code of the gate; the wiring knows its implementation.")
+    severity: Severity = Severity.BLOCK
+    why: str
+
+
+class Step(_Frozen):
+    """One step of a plan. `kind` names the implementation, `name` is unique in the plan."""
+
+    name: str
+    kind: str
+    title: str = Field(description="What is done, in the imperative, for the operator.")
+    why: str
+    requirements: tuple[str, ...] = Field(default=(), description='Numbers in the guide, e.g. "H2".')
+    mode: Mode = Mode.AUTOMATIC
+    parameters: dict[str, JsonValue] = Field(default_factory=dict, description="Never a secret; references only.")
+    gates: tuple[GateReference, ...] = ()
+    way_back: str | None = Field(
+        default=None, description="How it is undone, in words; None: it changes nothing that needs undoing."
+    )
+    back_seconds: float = Field(default=0.0, description="How long undoing it is expected to take.")
+    expected_seconds: float = Field(default=1.0, description="How long the step is expected to take.")
+    changes: bool = Field(default=True, description="False: only looks; a dry run may execute it.")
+    irreversible: bool = Field(default=False, description="True: from here on there is no way back.")
+    interrupts_service: bool = False
+
+
+class Plan(_Frozen):
+    """What the engine executes, in order."""
+
+    procedure: str
+    site: str
+    boxes: dict[str, str] = Field(description='Role ("old", "new") to serial number; what locks are taken on.')
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = Field(default=(), description="What the reader should know before starting.")
+
+    def step(self, name: str) -> Step:
+        """The step of that name; raises KeyError."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
+
+    @property
+    def last_step_with_way_back(self) -> str | None:
+        """The last step before the first irreversible one: until it has ended, `back` is possible."""
+        last: str | None = None
+        for step in self.steps:
+            if step.irreversible:
+                return last
+            last = step.name
+        return last

@@ -1,0 +1,1 @@
+"""Packets: what the network itself says."""

@@ -1,0 +1,1 @@
+"""Procedures: pure functions from inventory and facts to a plan."""

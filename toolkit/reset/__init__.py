@@ -1,0 +1,1 @@
+"""Factory reset, wipe and their records."""

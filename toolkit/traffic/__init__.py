@@ -1,0 +1,1 @@
+"""Moving the traffic: shared address, DNS."""
