@@ -1,0 +1,108 @@
+"""What a step's implementation is and what it is given: the seam between the concerns and the engine."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import JsonValue
+
+from toolkit.model.plan import GateReference, Plan, Step
+from toolkit.model.verdict import Verdict
+
+Result = dict[str, JsonValue]
+"""What a step leaves for later steps and the report: paths, hashes, counts; never a secret, never content."""
+
+
+class Clock(Protocol):
+    """Time is handed in, so that a rehearsal can run on a virtual one."""
+
+    def now(self) -> datetime:
+        """The time of day (UTC, aware)."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        ...
+
+
+class Evidence(Protocol):
+    """Where a step writes down what was seen."""
+
+    def record(
+        self,
+        *,
+        probe: str,
+        subject: str,
+        summary: str,
+        verdict: Verdict,
+        data: Mapping[str, JsonValue] | None = None,
+    ) -> str:
+        """Appends one record for the current step (on disk before it returns) and returns its id."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a verification or a gate ended, in one sentence."""
+
+    verdict: Verdict
+    summary: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What an implementation is given.
+
+    `world` is the wiring's own object (drivers, secrets, inventory): the engine hands it through untouched.
+    `results` holds the results of the steps that have ended, by step name; `run_directory` is the run's own folder.
+    `progress` takes the fraction done (0 to 1) and the phase in words.
+    """
+
+    plan: Plan
+    step: Step
+    run_id: str
+    run_directory: Path
+    world: Any
+    evidence: Evidence
+    clock: Clock
+    progress: Callable[[float, str], None]
+    results: Mapping[str, Result] = field(default_factory=dict)
+
+
+class StepImplementation(Protocol):
+    """How one kind of step is done. Every method may be called again after a kill at any moment.
+
+    The engine calls, in this order: `look` (the effect is already there: skip `act`), `act`, `verify`; on going back
+    `undo`. `look` and `verify` read the world by another way than `act` writes it.
+    """
+
+    def look(self, context: StepContext) -> Result | None:
+        """The step's result when its effect is already there, else None; changes nothing."""
+        ...
+
+    def act(self, context: StepContext) -> Result:
+        """Does it; harmless when done twice, or when half of it has been done before."""
+        ...
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """Whether the effect is there, read back from the world; raises only ReboxError."""
+        ...
+
+    def undo(self, context: StepContext, result: Result | None) -> Outcome:
+        """Takes it back and verifies that; `result` is None when the step was interrupted before it ended."""
+        ...
+
+
+class GateImplementation(Protocol):
+    """Derives one gate's verdict from the world, at the moment it is asked."""
+
+    def __call__(self, context: StepContext, gate: GateReference) -> Outcome:
+        """PASSED lets the step start; FAILED and UNKNOWN block it (or warn, by the gate's severity)."""
+        ...

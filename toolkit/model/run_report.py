@@ -1,0 +1,115 @@
+"""`report.json`: what a run leaves for programs, and what the html report and the runbook are drawn from."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from toolkit.model.plan import Mode
+from toolkit.model.verdict import Verdict
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StepReport(_Frozen):
+    """One step as it went. `seconds` is wall time; `offset_seconds` counts from the run's start."""
+
+    name: str
+    title: str
+    why: str
+    mode: Mode
+    requirements: tuple[str, ...] = ()
+    verdict: Verdict
+    seconds: float
+    offset_seconds: float = 0.0
+    summary: str = ""
+    way_back: str | None = None
+    irreversible: bool = False
+    resumed: int = Field(default=0, description="How often the step was taken up again after an interruption.")
+    evidence: tuple[str, ...] = ()
+
+
+class Gap(_Frozen):
+    """One stretch without answers, in milliseconds from the watch's start."""
+
+    start_ms: float
+    end_ms: float
+
+
+class Outage(_Frozen):
+    """What one method of the continuous watch saw."""
+
+    gap_ms_max: float
+    lost: int
+    sent: int
+    interval_ms: float
+    own_gap_ms_max: float = Field(description="The probe's own largest pause between two sends.")
+    gaps: tuple[Gap, ...] = ()
+
+
+class OwnerChange(_Frozen):
+    """From when on which MAC (or which certificate) answered for the site's address."""
+
+    at_ms: float
+    mac: str
+    box: str | None = Field(default=None, description='"old", "new" or None for a stranger.')
+
+
+class CertificateReport(_Frozen):
+    """The site's certificate before and after, as served."""
+
+    served_before_sha256: str | None = None
+    served_after_sha256: str | None = None
+    served_by: str | None = None
+    issued_to: str | None = None
+    not_after: datetime | None = None
+    findings: tuple[str, ...] = ()
+
+
+class Compared(_Frozen):
+    """One kind of thing counted and compared on both sides."""
+
+    kind: str
+    before: int
+    after: int
+    different: int = 0
+    note: str = ""
+
+
+class OldAppliance(_Frozen):
+    """What became of the old box."""
+
+    serial_number: str
+    state: Literal["serving", "out-of-service", "reset", "reset-and-off", "unknown"]
+
+
+class WayBack(_Frozen):
+    """Until which step `back` is possible, and how long it is expected to take."""
+
+    available_until: str | None
+    available_now: bool
+    seconds_estimated: float
+
+
+class RunReport(_Frozen):
+    """A whole run."""
+
+    procedure: str
+    run_id: str
+    site: str
+    verdict: Verdict
+    started: datetime
+    finished: datetime | None
+    steps: tuple[StepReport, ...]
+    outage: dict[str, Outage] = Field(default_factory=dict, description='By method: "icmp", "tcp", "https".')
+    owners: tuple[OwnerChange, ...] = ()
+    certificate: CertificateReport = CertificateReport()
+    settings: tuple[Compared, ...] = ()
+    data: tuple[Compared, ...] = ()
+    old_appliance: OldAppliance
+    way_back: WayBack
+    notes: tuple[str, ...] = ()
+    went_back: bool = False
+    facts: dict[str, JsonValue] = Field(default_factory=dict, description="Old and new box, as first seen.")
