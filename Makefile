@@ -1,0 +1,55 @@
+# One command for each chore. `make migrate` and `make test` need only git, make, python3 and sudo on Debian 12.
+SHELL  := /bin/sh
+PYTHON ?= /usr/bin/python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMPS := .cache/set-up
+SWING  ?= shared-ip
+SEED   ?= 1
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.PHONY: help migrate test check bench lock clean setup setup-test setup-bench
+
+help: ## What can be made.
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+
+migrate: setup ## Rehearse the whole migration in a fresh lab; SWING=dns, or INVENTORY=file.toml for real boxes.
+	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--swing $(SWING))
+
+test: setup-test check ## Set up, check and test everything.
+	@$(BIN)/pytest -n auto $(PYTEST_ARGS)
+
+check: setup-test ## Ruff, mypy, import contracts.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup-bench ## Compare with peers; writes docs/benchmarks.md.
+	@$(BIN)/python -m benchmarks
+
+setup: $(STAMPS)/run
+setup-test: $(STAMPS)/test
+setup-bench: setup-test $(STAMPS)/bench-debian
+
+$(STAMPS)/%-debian: packages/debian.list packages/install-debian
+	@packages/install-debian $*
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/run: $(STAMPS)/run-debian packages/python.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Python packages for running"
+	@$(PIP) --require-hashes --no-build-isolation -r packages/python.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/run $(STAMPS)/test-debian packages/python-dev.lock
+	@echo "Installing Python packages for testing"
+	@$(PIP) --require-hashes --no-build-isolation -r packages/python-dev.lock
+	@touch $@
+
+lock: ## Write the lock files anew from pyproject.toml.
+	@packages/lock
+
+clean: ## Remove the set-up and what tests left; runs and labs stay.
+	@rm -rf $(VENV) .cache build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
