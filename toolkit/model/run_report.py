@@ -28,6 +28,7 @@ class StepReport(_Frozen):
     way_back: str | None = None
     irreversible: bool = False
     resumed: int = Field(default=0, description="How often the step was taken up again after an interruption.")
+    taken_back: Verdict | None = Field(default=None, description="How undoing it ended; None: it was not undone.")
     evidence: tuple[str, ...] = ()
 
 
@@ -47,6 +48,9 @@ class Outage(_Frozen):
     interval_ms: float
     own_gap_ms_max: float = Field(description="The probe's own largest pause between two sends.")
     gaps: tuple[Gap, ...] = ()
+    unwatched: tuple[Gap, ...] = Field(
+        default=(), description="Stretches when the watch itself did not run: nothing can be said about them."
+    )
 
 
 class OwnerChange(_Frozen):
@@ -105,6 +109,9 @@ class RunReport(_Frozen):
     steps: tuple[StepReport, ...]
     outage: dict[str, Outage] = Field(default_factory=dict, description='By method: "icmp", "tcp", "https".')
     owners: tuple[OwnerChange, ...] = ()
+    watch_started: datetime | None = Field(
+        default=None, description="The zero of every `_ms` of outage and owners; None: not recorded."
+    )
     certificate: CertificateReport = CertificateReport()
     settings: tuple[Compared, ...] = ()
     data: tuple[Compared, ...] = ()
