@@ -1,0 +1,211 @@
+"""The inventory: what is there and what is wanted, as people write it in TOML; it never holds a secret."""
+
+import ipaddress
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from toolkit.model.errors import InputError
+from toolkit.model.secret import SecretReference
+from toolkit.model.settings_text import read_settings
+from toolkit.model.version import Version
+
+
+def _address(text: str) -> str:
+    return str(ipaddress.ip_address(text))
+
+
+def _fingerprint(text: str) -> str:
+    digits = text.removeprefix("sha256:").replace(":", "").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise ValueError("a TLS fingerprint is the certificate's SHA-256: 64 hexadecimal digits, as openssl prints it")
+    return digits
+
+
+def _host_name(text: str) -> str:
+    if len(text) > 253 or not re.fullmatch(r"(?i)(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", text):
+        raise ValueError("this is not a host name")
+    return text.lower()
+
+
+def _version(text: str) -> str:
+    try:
+        return str(Version.parse(text))
+    except InputError as error:
+        raise ValueError(f"{error.what}; {error.why}") from None
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+VersionText = Annotated[str, AfterValidator(_version)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Site(_Table):
+    """What users reach by name."""
+
+    name: HostName = Field(description="The name users type; the certificate must be issued to it.")
+    addresses: tuple[Address, ...] = Field(
+        min_length=1,
+        description="shared-ip: the shared addresses that move. dns: the addresses the name has before the swing.",
+    )
+    port: int = Field(default=443, ge=1, le=65535)
+    ca_file: str | None = Field(
+        default=None, description="PEM file of the authorities users trust; without it the system's are used."
+    )
+
+
+class Box(_Table):
+    """One box and how to reach it."""
+
+    driver: Literal["emulated"] = Field(
+        default="emulated", description='How to talk to it. "emulated": the automation API of docs/appliance-api.md.'
+    )
+    kind: Literal["physical", "virtual"] = "physical"
+    address: Address = Field(description="Its own address, not the shared one.")
+    port: int = Field(default=443, ge=1, le=65535)
+    serial_number: str = Field(min_length=1)
+    tls_sha256: Fingerprint = Field(
+        description="SHA-256 of the TLS certificate it serves on its own address: from its console, its seed or its "
+        "first-boot screen. First contact is refused when another is served."
+    )
+    interface: str = "eth0"
+    client_id: str = Field(default="rebox", description="The box's API account.")
+    client_secret: SecretReference
+    admin_password: SecretReference | None = Field(
+        default=None, description="New box only: the password that replaces the factory one at first login."
+    )
+
+
+class LabProvision(_Table):
+    """The new box is a machine of a running lab: it is switched on there."""
+
+    driver: Literal["lab"]
+    folder: str = Field(description="The lab's folder.")
+    host: str = "new"
+
+
+class ExistingProvision(_Table):
+    """The new box is there and switched on; nothing is made, everything is checked."""
+
+    driver: Literal["existing"] = "existing"
+
+
+class SharedAddressSwing(_Table):
+    """The site's addresses are disabled on the old box and enabled on the new one (requirement F6)."""
+
+    method: Literal["shared-ip"]
+    overlap: bool = Field(
+        default=False, description="Enable on the new box before disabling on the old: no gap, two owners for a moment."
+    )
+    interface: str = Field(
+        default="", description="Our own interface towards the site; empty: the one the route to the site takes."
+    )
+
+
+class DnsSwing(_Table):
+    """The site's name is pointed at the new box (requirement F6)."""
+
+    method: Literal["dns"]
+    server: Address = Field(description="The primary server of the zone, which takes RFC 2136 updates.")
+    port: int = Field(default=53, ge=1, le=65535)
+    zone: HostName
+    ttl_seconds: int = Field(default=30, ge=1, le=86400, description="The TTL during the swing; put back afterwards.")
+    resolvers: tuple[Address, ...] = Field(min_length=1, description="All of them must answer with the new address.")
+    new_addresses: tuple[Address, ...] = Field(min_length=1, description="What the name points at after the swing.")
+    tsig_name: str
+    tsig_algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    tsig_secret: SecretReference
+
+
+class Package(_Table):
+    """The site package the new box gets (requirements U10, H5)."""
+
+    version: VersionText
+    eula_accepted: bool = Field(default=False, description="True: you have read and accept the package's EULA.")
+    eula_signed_by: str = ""
+
+    @model_validator(mode="after")
+    def _signed(self) -> "Package":
+        if self.eula_accepted and not self.eula_signed_by:
+            raise ValueError("eula_accepted needs eula_signed_by: who accepts it")
+        return self
+
+
+class Certificate(_Table):
+    """How the site's certificate travels (requirement H3)."""
+
+    passphrase: SecretReference = Field(description="Encrypts the exported private key.")
+
+
+class Backup(_Table):
+    """How backups are kept (requirements U9, H2)."""
+
+    recipients: tuple[str, ...] = Field(min_length=1, description="age recipients (age1…) that can open them.")
+    identity_file: str = Field(description="The age identity, itself protected by a passphrase.")
+    identity_passphrase: SecretReference
+    passphrase: SecretReference = Field(description="The passphrase the box itself puts on its settings backup.")
+    records: bool = Field(default=True, description="Extract session records and recordings too; no backup holds them.")
+
+
+class Watch(_Table):
+    """How closely the swing is watched."""
+
+    interval_ms: float = Field(default=1.0, ge=0.1, le=10000)
+    tcp_interval_ms: float = Field(default=10.0, ge=1, le=10000)
+    https_interval_ms: float = Field(default=100.0, ge=10, le=60000)
+    seconds_max: float = Field(default=3600, gt=0, le=86400, description="The watch ends by itself after this long.")
+
+
+class Reset(_Table):
+    """What becomes of the old box (requirement H8)."""
+
+    soak_seconds: float = Field(
+        default=1200.0,
+        ge=0,
+        description="How long the new box must have served before the old one may be reset; 20 minutes outlast the "
+        "ARP time-out of gateways that ignore gratuitous ARP.",
+    )
+    confirm_serial_number: str | None = Field(
+        default=None, description="The old box's serial number, typed again; without it, it is asked for."
+    )
+
+
+class Inventory(_Table):
+    """One migration, as people write it."""
+
+    procedure: Literal["hardware-migration"] = "hardware-migration"
+    site: Site
+    old: Box
+    new: Box
+    provision: LabProvision | ExistingProvision = Field(default=ExistingProvision(), discriminator="driver")
+    swing: SharedAddressSwing | DnsSwing = Field(discriminator="method")
+    package: Package
+    certificate: Certificate
+    backup: Backup
+    watch: Watch = Watch()
+    reset: Reset = Reset()
+
+    @model_validator(mode="after")
+    def _two_boxes(self) -> "Inventory":
+        if self.old.serial_number == self.new.serial_number:
+            raise ValueError(f"old and new are the same box: both have the serial number {self.old.serial_number}")
+        if (self.old.address, self.old.port) == (self.new.address, self.new.port):
+            raise ValueError(f"old and new are the same box: both have the address {self.old.address}")
+        if self.new.admin_password is None:
+            raise ValueError("new.admin_password is missing: a factory box insists on a new password at first login")
+        if isinstance(self.swing, SharedAddressSwing):
+            taken = {self.old.address, self.new.address} & set(self.site.addresses)
+            if taken:
+                raise ValueError(f"{taken.pop()} is a box's own address and cannot be the shared one as well")
+        return self
+
+
+def read_inventory(text: str, file_name: str) -> Inventory:
+    """The inventory in `text`; raises InputError naming file, line and field."""
+    return read_settings(text, file_name, Inventory)
