@@ -1,0 +1,270 @@
+"""An authenticated HTTPS connection to a box: pinned certificate, OAuth token, errors people understand."""
+
+import re
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any
+
+import httpx
+
+from toolkit.model.errors import ApplianceError, AuthenticationError, ReboxError, RefusedError, UnreachableError
+
+
+class _PinMismatchError(ssl.SSLError):
+    """The peer's certificate is not one we pinned; carries what was served."""
+
+    def __init__(self, served: str) -> None:
+        super().__init__(f"served certificate {served}")
+        self.served = served
+
+
+class PinnedContext(ssl.SSLContext):
+    """Accepts exactly the certificates whose SHA-256 is pinned, before a single byte of ours is sent.
+
+    A box's own address has no name in any authority's certificate, so the fingerprint known from its console is the
+    only thing that authenticates it.
+    """
+
+    pins: set[str]
+
+    @classmethod
+    def of(cls, pins: set[str]) -> "PinnedContext":
+        """A client context that accepts `pins` (lower-case hexadecimal); the set may grow later."""
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # the pin below is stricter than any authority
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.pins = pins
+        return context
+
+    def wrap_socket(self, *arguments: Any, **named: Any) -> ssl.SSLSocket:
+        """Wraps, shakes hands and compares; raises ssl.SSLError when the certificate is another."""
+        wrapped = super().wrap_socket(*arguments, **named)
+        certificate = wrapped.getpeercert(binary_form=True)
+        served = sha256(certificate or b"").hexdigest()
+        if served not in self.pins:
+            wrapped.close()
+            raise _PinMismatchError(served)
+        return wrapped
+
+
+class BoxConnection:
+    """Requests to one box.
+
+    `read_only` refuses, on our side, every request that could change something: planning and dry runs use it, so
+    that they cannot change a box even by a mistake of ours. `transport` wraps the network for recording.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        port: int,
+        pins: set[str],
+        *,
+        client_id: str,
+        client_secret: Callable[[], str],
+        read_only: bool = False,
+        timeout_seconds: float = 30.0,
+        wrap_transport: Callable[[httpx.BaseTransport], httpx.BaseTransport] = lambda transport: transport,
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.pins = pins
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._read_only = read_only
+        self._token = ""
+        host = f"[{address}]" if ":" in address else address
+        self.where = f"{name} ({host}:{port})" if port != 443 else f"{name} ({address})"
+        self._client = httpx.Client(
+            base_url=f"https://{host}:{port}",
+            transport=wrap_transport(httpx.HTTPTransport(verify=PinnedContext.of(pins))),
+            timeout=httpx.Timeout(timeout_seconds, connect=5.0),
+        )
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()
+
+    def drop_connections(self) -> None:
+        """Forgets the token, so that the next request signs in again: the box has restarted."""
+        self._token = ""
+
+    # ----------------------------------------------------------------------------------------------- requests
+
+    def get(self, path: str, **named: Any) -> Any:
+        """The JSON answer to a GET."""
+        return self.request("GET", path, **named).json()
+
+    def change(self, method: str, path: str, **named: Any) -> httpx.Response:
+        """A request that changes something; refused on a read-only connection."""
+        return self.request(method, path, **named)
+
+    def request(self, method: str, path: str, *, signed: bool = True, **named: Any) -> httpx.Response:
+        """One request and its whole answer; raises the errors of `appliances.protocol`."""
+        self._check_allowed(method, path)
+        response = self._send(method, path, signed, named)
+        if signed and response.status_code == 401:
+            self._token = ""  # expired, or the box was restarted: sign in once more
+            response = self._send(method, path, signed, named)
+        self._raise_for(response, path)
+        return response
+
+    def stream(self, method: str, path: str, **named: Any) -> httpx.Response:
+        """An open response to be read in pieces and closed by the caller."""
+        self._check_allowed(method, path)
+        try:
+            request = self._client.build_request(method, path, headers=self._headers(named.pop("headers", {})), **named)
+            response = self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise self.translate(error) from None
+        if response.is_error:
+            response.read()
+            self._raise_for(response, path)
+        return response
+
+    def _send(self, method: str, path: str, signed: bool, named: Mapping[str, Any]) -> httpx.Response:
+        arguments = dict(named)
+        headers = dict(arguments.pop("headers", {}))
+        if signed:
+            headers = self._headers(headers)
+        try:
+            return self._client.request(method, path, headers=headers, **arguments)
+        except httpx.HTTPError as error:
+            raise self.translate(error) from None
+
+    def _headers(self, extra: Mapping[str, str]) -> dict[str, str]:
+        if not self._token:
+            self.sign_in()
+        return {**extra, "Authorization": f"Bearer {self._token}"}
+
+    def sign_in(self) -> None:
+        """Fetches a token (OAuth 2.0 client credentials, RFC 6749 section 4.4)."""
+        try:
+            response = self._client.post(
+                "/oauth2/token",
+                auth=(self._client_id, self._client_secret()),
+                data={"grant_type": "client_credentials"},
+            )
+        except httpx.HTTPError as error:
+            raise self.translate(error) from None
+        if response.status_code in (401, 403):
+            raise AuthenticationError(
+                "the box refuses our API account",
+                where=self.where,
+                why=f"client {self._client_id!r}: {_message(response)}",
+                next_move="Check client_id and client_secret in the inventory against the box's API accounts.",
+            )
+        self._raise_for(response, "/oauth2/token")
+        self._token = str(response.json()["access_token"])
+
+    def _check_allowed(self, method: str, path: str) -> None:
+        if self._read_only and method not in ("GET", "HEAD"):
+            raise RefusedError(
+                f"{method} {path} would change the box",
+                where=self.where,
+                why="a plan or a dry run only looks",
+                next_move="This is a mistake in rebox; please report it.",
+            )
+
+    # ------------------------------------------------------------------------------------------------- errors
+
+    def translate(self, error: Exception) -> ReboxError:
+        """What went wrong on the way to the box, in our words."""
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, _PinMismatchError):
+                return self._wrong_fingerprint(cause.served)
+            cause = cause.__cause__ or cause.__context__
+        reason = str(error) or type(error).__name__
+        return UnreachableError(
+            "the box does not answer",
+            where=self.where,
+            why=re.sub(r"^\[Errno \d+\] ", "", reason),
+            next_move="Check that it is switched on, that the address is right and that port 443 is open from here.",
+        )
+
+    def _wrong_fingerprint(self, served: str) -> AuthenticationError:
+        expected = ", ".join(sorted(self.pins)) or "none"
+        return AuthenticationError(
+            "this is not the box we expect: it serves another TLS certificate",
+            where=self.where,
+            why=f"expected SHA-256 {expected}, served {served}",
+            next_move="Compare with the fingerprint on the box's console; put that into tls_sha256 only if it matches.",
+        )
+
+    def _raise_for(self, response: httpx.Response, path: str) -> None:
+        if not response.is_error:
+            return
+        if response.status_code == 401:
+            raise AuthenticationError(
+                "the box refuses our account",
+                where=self.where,
+                why=_message(response),
+                next_move="Check the account in the inventory against the box.",
+            )
+        raise BoxRefusedError(
+            f"the box refuses {path}",
+            where=self.where,
+            why=_message(response),
+            next_move=_NEXT_MOVES.get(_code(response), "Mend the reason on the box, then resume."),
+            status=response.status_code,
+            box_code=_code(response),
+        )
+
+
+class BoxRefusedError(ApplianceError):
+    """The box answered with an error of its own; `status` and `box_code` are as it sent them."""
+
+    def __init__(self, what: str, *, where: str, why: str, next_move: str, status: int = 0, box_code: str = "") -> None:
+        super().__init__(what, where=where, why=why, next_move=next_move)
+        self.status = status
+        self.box_code = box_code
+
+
+_NEXT_MOVES = {
+    "clock": "Set the box's clock (Networking > IP Configuration > NTP), then resume.",
+    "locked_out": "Wait half a minute, then try again with the right account.",
+    "eula_required": "Read the EULA (`rebox plan` says where) and set package.eula_accepted and eula_signed_by.",
+    "prerequisite": "Install what it requires first.",
+    "wrong_passphrase": "Check the passphrase reference in the inventory.",
+    "backup_too_new": "Install a site package at least as new as the one the backup was made with, then resume.",
+    "corrupt_backup": "Do not use this file; download the backup again.",
+    "installing": "Wait until the installation has ended, then resume.",
+    "resetting": "Wait until the reset is complete.",
+}
+
+
+def _code(response: httpx.Response) -> str:
+    try:
+        return str(response.json().get("error", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        body = response.json()
+        return str(body.get("message") or body.get("error") or body)
+    except (ValueError, AttributeError):
+        return f"HTTP {response.status_code}"
+
+
+def wait_until(
+    check: Callable[[], bool],
+    *,
+    seconds: float,
+    interval: float = 0.1,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> bool:
+    """Asks `check` until it holds or `seconds` have passed; False when it never held."""
+    deadline = monotonic() + seconds
+    while not check():
+        if monotonic() >= deadline:
+            return False
+        sleep(interval)
+    return True
