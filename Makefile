@@ -36,9 +36,10 @@ $(STAMPS)/%-debian: packages/debian.list packages/install-debian
 	@packages/install-debian $*
 	@mkdir -p $(@D) && touch $@
 
-$(STAMPS)/run: $(STAMPS)/run-debian packages/python.lock pyproject.toml
+$(STAMPS)/run: $(STAMPS)/run-debian packages/python-build.lock packages/python.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Python packages for running"
+	@$(PIP) --require-hashes -r packages/python-build.lock
 	@$(PIP) --require-hashes --no-build-isolation -r packages/python.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
