@@ -1,1 +1,1 @@
-"""The emulated update channel, signed with The Update Framework."""
+"""The vendor's update server for rehearsals: signed packages over HTTPS, and everything that can be wrong with them."""
