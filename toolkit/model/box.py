@@ -1,0 +1,125 @@
+"""The nouns a box is described with; drivers fill them, everybody reads them."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+
+class _Noun(BaseModel):
+    # a newer box may answer with more than we know: that is no error
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RecordCounts(_Noun):
+    """How much a box holds."""
+
+    users: int = 0
+    teams: int = 0
+    jump_clients: int = 0
+    sessions: int = 0
+    recordings: int = 0
+    recording_bytes: int = 0
+
+
+class BoxStatus(_Noun):
+    """*Status > Basics* as data (requirement A3)."""
+
+    model: str
+    hostname: str
+    serial_number: str
+    guid: str
+    base_version: str
+    site_version: str | None
+    site_hostname: str | None
+    time: datetime
+    boot_id: str
+    uptime_seconds: float
+    state: Literal["first-boot", "running", "installing", "resetting", "reset-complete"]
+    records: RecordCounts
+    active_sessions: int = 0
+    capabilities: frozenset[str] = frozenset()
+
+
+class NetworkInterface(_Noun):
+    """One network port of a box."""
+
+    name: str
+    mac: str
+    link: bool
+    speed_mbps: int | None = None
+
+
+class NetworkAddress(_Noun):
+    """One address of a box; a shared one is defined on both boxes and enabled on one (requirement F6)."""
+
+    id: int
+    address: str
+    prefix: int
+    interface: str
+    shared: bool
+    enabled: bool
+
+
+class NetworkSettings(_Noun):
+    """*Networking > IP Configuration* as data; no backup holds it."""
+
+    hostname: str
+    interfaces: tuple[NetworkInterface, ...]
+    addresses: tuple[NetworkAddress, ...]
+    gateway: str | None
+    dns_servers: tuple[str, ...]
+    ntp_servers: tuple[str, ...]
+
+
+class CertificateEntry(_Noun):
+    """One row of *Security > Certificates*."""
+
+    id: int
+    name: str
+    issued_to: str
+    issued_by: str
+    not_before: datetime
+    not_after: datetime
+    sha256: str
+    has_key: bool
+    chain_length: int
+    warnings: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
+class UpdateEntry(_Noun):
+    """One package the update server offers to this box (requirements U1, U2, U10)."""
+
+    id: str
+    kind: Literal["base", "site"]
+    version: str
+    title: str
+    size_bytes: int
+    installable: bool
+    reason: str | None
+    eula_required: bool
+    eula_accepted: bool
+
+
+class SessionPage(_Noun):
+    """Some session records in the order of their sequence numbers; `next_after` is None on the last page."""
+
+    sessions: tuple[dict[str, JsonValue], ...]
+    next_after: int | None
+
+
+class ImportResult(_Noun):
+    """What became of session records put back: all are counted, none twice."""
+
+    imported: int
+    already: int
+    refused: tuple[dict[str, str], ...] = ()
+
+
+class ResetStatus(_Noun):
+    """How far a factory reset is; answered without an account, because the reset destroys the accounts."""
+
+    serial_number: str
+    state: Literal["none", "resetting", "complete"]
+    finished: datetime | None = None
