@@ -1,1 +1,1 @@
-"""An emulated appliance: a process with a disk folder and network addresses of its own."""
+"""An appliance as a process: its own disk, its own addresses, HTTPS, both web interfaces and an automation API."""
