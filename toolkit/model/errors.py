@@ -101,3 +101,9 @@ class VerificationError(ReboxError):
     """What was read back is not what was meant to be there."""
 
     code = "verification"
+
+
+class InternalError(ReboxError):
+    """The toolkit itself is at fault; nothing a person did or can do differently."""
+
+    code = "internal"

@@ -62,7 +62,8 @@ class StepContext:
 
     `world` is the wiring's own object (drivers, secrets, inventory): the engine hands it through untouched.
     `results` holds the results of the steps that have ended, by step name; `run_directory` is the run's own folder.
-    `progress` takes the fraction done (0 to 1) and the phase in words.
+    `progress` takes the fraction done (0 to 1) and the phase in words. `begun` says that an earlier attempt, cut short,
+    had begun to act: half of the effect may be there already.
     """
 
     plan: Plan
@@ -74,6 +75,7 @@ class StepContext:
     clock: Clock
     progress: Callable[[float, str], None]
     results: Mapping[str, Result] = field(default_factory=dict)
+    begun: bool = False
 
 
 class StepImplementation(Protocol):

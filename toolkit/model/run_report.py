@@ -95,6 +95,7 @@ class WayBack(_Frozen):
     available_until: str | None
     available_now: bool
     seconds_estimated: float
+    steps: tuple[str, ...] = Field(default=(), description="The steps it would undo, in that order.")
 
 
 class RunReport(_Frozen):
