@@ -1,0 +1,43 @@
+"""What steps are handed: the two boxes, the inventory, and secrets on request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from toolkit.appliances.protocol import Appliance
+from toolkit.model.inventory import Inventory
+from toolkit.model.secret import SecretReference
+
+Role = Literal["old", "new"]
+
+
+@dataclass
+class World:
+    """The wiring of one run. `base` is the inventory's folder: relative paths in it count from there."""
+
+    inventory: Inventory
+    base: Path
+    old: Appliance
+    new: Appliance
+    resolve_secret: Callable[[SecretReference, str], str]
+    confirmed_serial_number: str | None = None
+    _secrets: dict[SecretReference, str] = field(default_factory=dict)
+
+    def box(self, role: Role) -> Appliance:
+        """The box of that role."""
+        return self.old if role == "old" else self.new
+
+    def secret(self, reference: SecretReference, purpose: str) -> str:
+        """The secret behind a reference, asked for once."""
+        if reference not in self._secrets:
+            self._secrets[reference] = self.resolve_secret(reference, purpose)
+        return self._secrets[reference]
+
+    def secret_values(self) -> frozenset[str]:
+        """All secrets fetched so far: what may stand in no result and no evidence."""
+        return frozenset(self._secrets.values())
+
+    def path(self, name: str) -> Path:
+        """A path of the inventory as an absolute one."""
+        return (self.base / Path(name).expanduser()).resolve()

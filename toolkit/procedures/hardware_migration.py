@@ -1,0 +1,313 @@
+"""The hardware migration (requirements H1 to H8) as a pure function: inventory and facts in, plan out."""
+
+from collections.abc import Iterator
+
+from toolkit.model.errors import RefusedError
+from toolkit.model.facts import Facts
+from toolkit.model.inventory import DnsSwing, Inventory, SharedAddressSwing
+from toolkit.model.plan import GateReference, Plan, Severity, Step
+
+# measured on the emulated box; only used to tell people how long a step may take
+_BYTES_PER_SECOND = 30e6
+
+
+def plan_hardware_migration(inventory: Inventory, facts: Facts) -> Plan:
+    """The steps that replace `inventory.old` by `inventory.new`, in order.
+
+    Raises RefusedError when the facts say that it cannot work: then nothing has been changed.
+    """
+    _refuse_the_impossible(inventory, facts)
+    steps = (
+        *_prepare(inventory),
+        *_secure(inventory, facts),
+        *_build_up(inventory, facts),
+        *_swing(inventory, facts),
+        *_retire(inventory),
+    )
+    return Plan(
+        procedure=inventory.procedure,
+        site=inventory.site.name,
+        boxes={"old": inventory.old.serial_number, "new": inventory.new.serial_number},
+        steps=steps,
+        notes=tuple(_notes(inventory, facts)),
+    )
+
+
+def _refuse_the_impossible(inventory: Inventory, facts: Facts) -> None:
+    seen = facts.old.status.serial_number
+    if seen != inventory.old.serial_number:
+        raise RefusedError(
+            "another box answers as the old one",
+            where=f"old ({inventory.old.address})",
+            why=f"the inventory says serial number {inventory.old.serial_number}, the box says {seen}",
+            next_move="Correct old.address or old.serial_number.",
+        )
+    new = facts.new.serial_number
+    if new is not None and new != inventory.new.serial_number:
+        same = "the old box itself" if new == seen else "another box"
+        raise RefusedError(
+            f"{same} answers as the new one",
+            where=f"new ({inventory.new.address})",
+            why=f"the inventory says serial number {inventory.new.serial_number}, the box says {new}",
+            next_move="Correct new.address or new.serial_number.",
+        )
+    if facts.old.status.site_version is None:
+        raise RefusedError(
+            "the old box serves no site",
+            where=f"old ({inventory.old.address})",
+            why="it has no site package",
+            next_move="There is nothing to migrate; check that old is the right box.",
+        )
+
+
+def _notes(inventory: Inventory, facts: Facts) -> Iterator[str]:
+    sessions = facts.old.status.active_sessions
+    if sessions:
+        yield f"{sessions} sessions are active on the old box; the swing ends them."
+    if isinstance(inventory.swing, SharedAddressSwing) and inventory.swing.overlap:
+        yield "Overlap: both boxes own the site's address for a moment, and no packet finds nobody."
+    if not inventory.backup.records:
+        yield "Session records and recordings are left behind on the old box and are gone with its reset."
+
+
+def _prepare(inventory: Inventory) -> Iterator[Step]:
+    yield Step(
+        name="inspect-old",
+        kind="inspect-old",
+        title="Look at the old box and at what the site's users see",
+        why="Everything later is compared with this; nothing is begun on a box that is not well.",
+        requirements=("A3", "H1"),
+        changes=False,
+        gates=(
+            GateReference(code="eula-accepted", why="The new site package is installed only under its EULA (U10)."),
+            GateReference(code="package-new-enough", why="A backup cannot be restored into an older site package."),
+        ),
+    )
+    yield Step(
+        name="provision-new",
+        kind="provision-new",
+        title="Have the new box running, and recognise it",
+        why="The new box must be there, and must be the one that was meant: serial number and TLS fingerprint.",
+        requirements=("H1",),
+        gates=(GateReference(code="new-address-free", why="An address in use by a stranger must not be taken."),),
+        way_back="The new box is switched off again if it was switched on here.",
+        back_seconds=2.0,
+        expected_seconds=4.0,
+        parameters={"driver": inventory.provision.driver},
+    )
+    yield Step(
+        name="take-into-use",
+        kind="take-into-use",
+        title="Replace the new box's factory password and make the API account",
+        why="A factory box has a password everybody knows.",
+        requirements=("A1", "H6"),
+        way_back="The new box keeps its password and account; it is out of service.",
+    )
+
+
+def _secure(inventory: Inventory, facts: Facts) -> Iterator[Step]:
+    kept = "The files are kept; the old box was only read."
+    yield Step(
+        name="back-up-settings",
+        kind="back-up-settings",
+        title="Download the old box's settings backup, encrypt it and read it back",
+        why="It is what the new box is made from, and the last resort when all else fails.",
+        requirements=("U9", "H2"),
+        way_back=kept,
+        expected_seconds=2.0,
+    )
+    if inventory.backup.records:
+        yield Step(
+            name="extract-records",
+            kind="extract-records",
+            title="Extract session records and recordings into an encrypted archive",
+            why="No settings backup holds them, and the reset of the old box destroys them.",
+            requirements=("A5", "H2"),
+            way_back=kept,
+            expected_seconds=2.0 + facts.old.status.records.recording_bytes / _BYTES_PER_SECOND,
+        )
+    yield Step(
+        name="export-certificate",
+        kind="export-certificate",
+        title="Export the site's certificate, chain and private key",
+        why="It may be the only copy of the key; users must see the same certificate afterwards.",
+        requirements=("U9", "H3"),
+        way_back=kept,
+    )
+
+
+def _build_up(inventory: Inventory, facts: Facts) -> Iterator[Step]:
+    yield Step(
+        name="install-site-package",
+        kind="install-site-package",
+        title=f"Install {inventory.package.version} on the new box, with what it requires",
+        why="The backup can only be restored into a site package at least as new.",
+        requirements=("U1", "U2", "U10", "H5"),
+        way_back="The package stays on the new box, which is out of service.",
+        expected_seconds=10.0,
+        parameters={"version": inventory.package.version},
+    )
+    yield Step(
+        name="import-certificate",
+        kind="import-certificate",
+        title="Import certificate, chain and key on the new box and assign it to its addresses",
+        why="The new box must show users the certificate they know.",
+        requirements=("H3", "H4"),
+        way_back="The certificate and its key are removed from the new box.",
+        back_seconds=1.0,
+    )
+    yield Step(
+        name="restore-settings",
+        kind="restore-settings",
+        title="Restore the settings backup on the new box and compare record by record",
+        why="Users, teams and Jump Clients move with it.",
+        requirements=("H6",),
+        way_back="The settings stay on the new box, which is out of service.",
+        expected_seconds=3.0,
+    )
+    if inventory.backup.records:
+        yield Step(
+            name="put-back-records",
+            kind="put-back-records",
+            title="Put session records and recordings back on the new box, as far as it takes them",
+            why="Support history is part of the site.",
+            requirements=("A5", "H6"),
+            way_back="The records stay on the new box, which is out of service.",
+            expected_seconds=2.0 + facts.old.status.records.recording_bytes / _BYTES_PER_SECOND,
+        )
+    yield Step(
+        name="prove-new",
+        kind="prove-new",
+        title="Prove the new box on its own address: certificate, health, content",
+        why="Nothing is moved to a box that has not shown it can serve.",
+        requirements=("H4", "H7"),
+        changes=False,
+    )
+
+
+def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
+    dns = inventory.swing if isinstance(inventory.swing, DnsSwing) else None
+    if dns and facts.name:
+        yield Step(
+            name="lower-ttl",
+            kind="lower-ttl",
+            title=f"Lower the TTL of {inventory.site.name} to {dns.ttl_seconds} s and wait the old one out",
+            why="Resolvers keep the old address as long as the TTL they saw.",
+            requirements=("H7", "F6"),
+            way_back=f"The TTL of {facts.name.ttl_seconds} s is put back.",
+            back_seconds=1.0,
+            expected_seconds=facts.name.ttl_seconds + 1.0,
+            parameters={"ttl_before_seconds": facts.name.ttl_seconds},
+        )
+    yield Step(
+        name="start-watch",
+        kind="start-watch",
+        title="Watch the site without a pause",
+        why="The outage is measured, not guessed; the watch goes on even if this command is killed.",
+        changes=False,
+        way_back="The watch is ended.",
+    )
+    before = (
+        GateReference(code="new-proven", why="The new box must serve the site's certificate and be healthy now."),
+        GateReference(code="old-owns-site", why="Exactly the old box may answer for the site before the swing."),
+        GateReference(code="backup-intact", why="The backup must still be readable before traffic moves."),
+        GateReference(
+            code="no-active-sessions", severity=Severity.WARN, why="The swing ends every session that is active (U7)."
+        ),
+    )
+    if dns:
+        yield Step(
+            name="swing-traffic",
+            kind="swing-dns",
+            title=f"Point {inventory.site.name} at {', '.join(dns.new_addresses)} and wait for every resolver",
+            why="From here on users reach the new box.",
+            requirements=("H7", "F6"),
+            gates=before,
+            way_back=f"The name is pointed at {', '.join(facts.name.addresses if facts.name else ())} again.",
+            back_seconds=dns.ttl_seconds + 1.0,
+            expected_seconds=dns.ttl_seconds + 1.0,
+            interrupts_service=True,
+        )
+    else:
+        yield Step(
+            name="swing-traffic",
+            kind="swing-shared-address",
+            title=f"Move {', '.join(inventory.site.addresses)} from the old box to the new one",
+            why="From here on users reach the new box.",
+            requirements=("H7", "F6"),
+            gates=before,
+            way_back="The address is disabled on the new box and enabled on the old one.",
+            back_seconds=2.0,
+            interrupts_service=True,
+        )
+    yield Step(
+        name="prove-site",
+        kind="prove-site",
+        title="Prove that users reach the new box: owner, certificate, health",
+        why="The setter is never believed.",
+        requirements=("H7", "F6"),
+        changes=False,
+        expected_seconds=3.0,
+    )
+    if dns and facts.name:
+        yield Step(
+            name="put-back-ttl",
+            kind="put-back-ttl",
+            title=f"Put the TTL of {inventory.site.name} back to {facts.name.ttl_seconds} s",
+            why="A low TTL is only for the swing.",
+            requirements=("F6",),
+            way_back="The TTL is lowered again before the name is pointed back.",
+            back_seconds=facts.name.ttl_seconds + 1.0,
+            parameters={"ttl_before_seconds": facts.name.ttl_seconds},
+        )
+
+
+def _retire(inventory: Inventory) -> Iterator[Step]:
+    if inventory.backup.records:
+        yield Step(
+            name="collect-late-records",
+            kind="collect-late-records",
+            title="Collect the sessions that ended on the old box since they were extracted",
+            why="Sessions went on until the swing; their records exist only on the old box.",
+            requirements=("F7", "A5"),
+            way_back="The archive keeps them; the old box was only read.",
+            expected_seconds=2.0,
+        )
+    yield Step(
+        name="soak",
+        kind="soak",
+        title=f"Let the new box serve for {inventory.reset.soak_seconds:.0f} s, asking all the time",
+        why="Some gateways ignore gratuitous ARP until their own entry expires; the old box is the way back meanwhile.",
+        requirements=("H7", "H8"),
+        changes=False,
+        expected_seconds=inventory.reset.soak_seconds,
+        parameters={"soak_seconds": inventory.reset.soak_seconds},
+    )
+    gates = [
+        GateReference(code="serial-confirmed", why="The serial number of the box to be reset is confirmed by hand."),
+        GateReference(code="soak-passed", why="The new box has served for the whole soak without a failure."),
+        GateReference(code="settings-compared", why="The backup was restored and compared record by record."),
+        GateReference(code="new-serves-site", why="The new box, and no other, answers for the site now."),
+        GateReference(code="old-out-of-service", why="The old box must not answer for the site any more."),
+    ]
+    if inventory.backup.records:
+        gates.append(GateReference(code="records-complete", why="Every record of the old box is in the archive."))
+    yield Step(
+        name="reset-old",
+        kind="reset-old",
+        title=f"Reset the old box {inventory.old.serial_number} to factory defaults",
+        why="It leaves the building: its data, keys and recordings must not.",
+        requirements=("H8",),
+        gates=tuple(gates),
+        irreversible=True,
+        expected_seconds=10.0,
+    )
+    yield Step(
+        name="shut-down-old",
+        kind="shut-down-old",
+        title="Shut the old box down",
+        why="It can be packed, labelled and returned.",
+        requirements=("H8",),
+        irreversible=True,
+        expected_seconds=3.0,
+    )
