@@ -1,0 +1,89 @@
+"""The `rebox` command: mounts one noun per concern and turns errors into words and exit statuses."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import typer
+import typer._click as click  # typer carries its own click since 0.26; its exceptions are public nowhere else
+from typer.core import TyperGroup
+
+from toolkit.model.errors import ReboxError
+
+# imported only when used, so that the command answers at once
+_COMMANDS = {
+    "migrate": ("toolkit.cli.migrate", "Rehearse a whole migration in a fresh lab, or run one on real boxes."),
+    "plan": ("toolkit.cli.plan", "Print what would be done, step by step; changes nothing."),
+    "run": ("toolkit.cli.runs", "Run the procedure of an inventory."),
+    "runs": ("toolkit.cli.runs", "List the runs."),
+    "resume": ("toolkit.cli.runs", "Go on with an interrupted run."),
+    "back": ("toolkit.cli.runs", "Go back to the old box."),
+    "report": ("toolkit.cli.runs", "Write the report of a run again and say where it is."),
+    "inventory": ("toolkit.cli.inventory", "Check an inventory; print its schema."),
+    "cert": ("toolkit.cli.cert", "Certificates: inspect, export, import, verify."),
+    "backup": ("toolkit.cli.backup", "Backups: create, verify, restore, show."),
+    "probe": ("toolkit.cli.probe", "Packets: who answers, how fast, with what."),
+    "lab": ("toolkit.cli.lab", "A lab in network namespaces: up, status, shell, down."),
+}
+
+
+class _LazyGroup(TyperGroup):
+    """A group whose commands live in modules that are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        command = typer.main.get_command(module.app)
+        # a module for several top-level commands holds them by name; a noun's module is the group itself
+        found = command
+        if isinstance(command, TyperGroup):
+            found = command.commands.get(cmd_name, command)
+        found.name = cmd_name
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+app = typer.Typer(
+    cls=_LazyGroup, rich_markup_mode=None, no_args_is_help=True, context_settings={"max_content_width": 110}
+)
+
+
+@app.callback()
+def root() -> None:
+    """Replaces and upgrades network appliances, proves every step by packets, and keeps a way back."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point; exit statuses: 0 passed, 1 failed, 2 wrong use or input, 3 refused by a gate, 4 unknown."""
+    words = sys.argv[1:] if arguments is None else arguments
+    command = typer.main.get_command(app)
+    try:
+        status: Any = command.main(words, prog_name="rebox", standalone_mode=False)
+    except ReboxError as error:
+        from toolkit.cli.output import show_error  # noqa: PLC0415  (rich is slow to import)
+
+        show_error(error, as_json="--json" in words)
+        status = error.exit_status
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("Interrupted.\n")
+        status = 130
+    except BrokenPipeError:
+        # the reader has gone (`rebox … | head`): nothing more can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()
