@@ -8,6 +8,7 @@ from typing import Literal
 from toolkit.appliances.protocol import Appliance
 from toolkit.model.inventory import Inventory
 from toolkit.model.secret import SecretReference
+from toolkit.provision.protocol import ExistingBox, Provisioner
 
 Role = Literal["old", "new"]
 
@@ -21,6 +22,7 @@ class World:
     old: Appliance
     new: Appliance
     resolve_secret: Callable[[SecretReference, str], str]
+    provisioner: Provisioner = field(default_factory=ExistingBox)
     confirmed_serial_number: str | None = None
     _secrets: dict[SecretReference, str] = field(default_factory=dict)
 

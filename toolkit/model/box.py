@@ -123,3 +123,4 @@ class ResetStatus(_Noun):
     serial_number: str
     state: Literal["none", "resetting", "complete"]
     finished: datetime | None = None
+    next_tls_sha256: str | None = None

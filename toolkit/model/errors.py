@@ -79,6 +79,13 @@ class ApplianceError(ReboxError):
     code = "appliance"
 
 
+class PermissionDeniedError(ReboxError):
+    """The operating system does not give this process the right it needs, e.g. to open raw sockets."""
+
+    code = "permission"
+    exit_status = 2
+
+
 class CertificateError(ReboxError):
     """A certificate, key or chain cannot be used."""
 

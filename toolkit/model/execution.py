@@ -78,6 +78,21 @@ class StepContext:
     begun: bool = False
 
 
+def witness(
+    context: StepContext,
+    *,
+    probe: str,
+    subject: str,
+    summary: str,
+    passed: bool | None,
+    data: Mapping[str, JsonValue] | None = None,
+) -> Outcome:
+    """Writes down what was seen and makes it the outcome; `passed` None: it could not be told."""
+    verdict = Verdict.UNKNOWN if passed is None else Verdict.PASSED if passed else Verdict.FAILED
+    record = context.evidence.record(probe=probe, subject=subject, summary=summary, verdict=verdict, data=data)
+    return Outcome(verdict, summary, (record,))
+
+
 class StepImplementation(Protocol):
     """How one kind of step is done. Every method may be called again after a kill at any moment.
 
@@ -108,3 +123,15 @@ class GateImplementation(Protocol):
     def __call__(self, context: StepContext, gate: GateReference) -> Outcome:
         """PASSED lets the step start; FAILED and UNKNOWN block it (or warn, by the gate's severity)."""
         ...
+
+
+class ReadOnlyStep:
+    """Base of steps that leave nothing behind that would have to be taken back."""
+
+    def look(self, context: StepContext) -> Result | None:
+        """Nothing is remembered: what such a step sees is seen anew each time."""
+        return None
+
+    def undo(self, context: StepContext, result: Result | None) -> Outcome:
+        """Nothing is taken back; the step's `way_back` says why that is right."""
+        return Outcome(Verdict.PASSED, context.step.way_back or "Nothing to take back: the step only looked.")

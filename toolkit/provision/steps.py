@@ -1,0 +1,119 @@
+"""The new box: have it running, recognise it, take it into use (requirements H1, A1)."""
+
+from toolkit.appliances.connection import wait_until
+from toolkit.appliances.protocol import Appliance
+from toolkit.appliances.trust import box
+from toolkit.appliances.world import World
+from toolkit.model.errors import ReboxError, UnreachableError, VerificationError
+from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, witness
+from toolkit.model.inventory import SharedAddressSwing
+from toolkit.model.verdict import Verdict
+
+_BOOT_SECONDS_MAX = 300.0
+
+
+class ProvisionNew:
+    """Has the new box running and makes sure that it is the one in the inventory."""
+
+    def look(self, context: StepContext) -> Result | None:
+        """The provisioner looks itself: asking it again is harmless, and it knows whether the box is its own."""
+        return None
+
+    def act(self, context: StepContext) -> Result:
+        """Switches the box on, or finds it running, and waits until it answers."""
+        world: World = context.world
+        context.progress(0.1, "switching on")
+        made_before = bool((context.run_directory / "new-box-is-ours").exists())
+        made = world.provisioner.provide()
+        if made:
+            (context.run_directory / "new-box-is-ours").touch()
+        context.progress(0.5, "waiting until it answers")
+        _wait_until_it_answers(box(context, "new"), context)
+        return {"made_here": made or made_before}
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """The pinned fingerprint let us in; the serial number must be the inventory's as well."""
+        new = box(context, "new")
+        expected = context.plan.boxes["new"]
+        seen = new.reset_status().serial_number
+        return witness(
+            context,
+            probe="tls",
+            subject=f"new ({new.address})",
+            summary=f"The new box answers with the expected certificate and serial number {seen}."
+            if seen == expected
+            else f"Serial number {seen} answers, {expected} was expected.",
+            passed=seen == expected,
+            data={"serial_number": seen},
+        )
+
+    def undo(self, context: StepContext, result: Result | None) -> Outcome:
+        """Switches the box off again if it was switched on here."""
+        world: World = context.world
+        if not (context.run_directory / "new-box-is-ours").exists():
+            return Outcome(Verdict.PASSED, "The new box was running before; it is left as it is.")
+        world.provisioner.withdraw()
+        return Outcome(Verdict.PASSED, "The new box is off again.")
+
+
+def _wait_until_it_answers(new: Appliance, context: StepContext) -> None:
+    last: list[ReboxError] = []
+
+    def answers() -> bool:
+        try:
+            new.reset_status()
+        except UnreachableError as error:
+            last.append(error)
+            return False
+        return True
+
+    if not wait_until(answers, seconds=_BOOT_SECONDS_MAX, sleep=context.clock.sleep, monotonic=context.clock.monotonic):
+        raise last[-1]
+
+
+class TakeIntoUse(ReadOnlyStep):
+    """Changes the factory password, makes our account and defines what the swing will need."""
+
+    def act(self, context: StepContext) -> Result:
+        """Makes the account; defines the shared addresses, disabled, where the swing moves some."""
+        world: World = context.world
+        new = box(context, "new")
+        if not new.can_sign_in():
+            new.take_into_use()
+        defined: list[str] = []
+        if isinstance(world.inventory.swing, SharedAddressSwing):
+            old = {entry.address: entry for entry in box(context, "old").network().addresses}
+            for address in world.inventory.site.addresses:
+                if address not in old:
+                    raise VerificationError(
+                        f"the old box does not have the address {address}",
+                        where=f"old ({world.old.address})",
+                        next_move="Correct site.addresses: they are the shared addresses of the old box.",
+                    )
+                new.define_address(address, old[address].prefix, world.inventory.new.interface)
+                defined.append(address)
+        return {"defined": list(defined)}
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """Signs in anew and reads the addresses back: none of the site's may be enabled yet."""
+        world: World = context.world
+        new = box(context, "new")
+        status = new.status()
+        early = [
+            entry.address
+            for entry in new.network().addresses
+            if entry.enabled and entry.shared and entry.address in world.inventory.site.addresses
+        ]
+        summary = (
+            f"Our account works on the new box (Base {status.base_version}); it owns none of the site's addresses."
+        )
+        if early:
+            summary = f"The new box has {', '.join(early)} enabled already."
+        return witness(
+            context,
+            probe="api",
+            subject=f"new ({new.address})",
+            summary=summary,
+            passed=not early,
+            data={"base_version": status.base_version, "state": status.state},
+        )

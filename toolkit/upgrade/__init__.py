@@ -1,0 +1,1 @@
+"""Updates of the two software layers: what is installed, in which order."""
