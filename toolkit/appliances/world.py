@@ -22,9 +22,9 @@ class World:
     old: Appliance
     new: Appliance
     resolve_secret: Callable[[SecretReference, str], str]
+    known_secrets: Callable[[], frozenset[str]] = frozenset
     provisioner: Provisioner = field(default_factory=ExistingBox)
     confirmed_serial_number: str | None = None
-    _secrets: dict[SecretReference, str] = field(default_factory=dict)
 
     def box(self, role: Role) -> Appliance:
         """The box of that role."""
@@ -32,13 +32,11 @@ class World:
 
     def secret(self, reference: SecretReference, purpose: str) -> str:
         """The secret behind a reference, asked for once."""
-        if reference not in self._secrets:
-            self._secrets[reference] = self.resolve_secret(reference, purpose)
-        return self._secrets[reference]
+        return self.resolve_secret(reference, purpose)
 
     def secret_values(self) -> frozenset[str]:
         """All secrets fetched so far: what may stand in no result and no evidence."""
-        return frozenset(self._secrets.values())
+        return self.known_secrets()
 
     def path(self, name: str) -> Path:
         """A path of the inventory as an absolute one."""

@@ -1,0 +1,27 @@
+"""A lab's machine as the new box of a migration: provisioning it means switching it on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.lab.control import LabControl
+
+
+@dataclass(frozen=True)
+class LabMachine:
+    """One machine of a running lab; a `Provisioner`."""
+
+    folder: Path
+    machine: str
+
+    def provide(self) -> bool:
+        """Switches the machine on; False when it was on."""
+        with LabControl.connect(self.folder) as lab:
+            if lab.status().machines[self.machine].power == "on":
+                return False
+            lab.power_on(self.machine)
+            return True
+
+    def withdraw(self) -> None:
+        """Switches the machine off; its disk stays."""
+        with LabControl.connect(self.folder) as lab:
+            lab.power_off(self.machine)
