@@ -78,11 +78,15 @@ def label(name: x509.Name) -> str:
     """A short name for people: the common name, else the whole name; printable characters only."""
     common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     text = str(common[-1].value) if common else name.rfc4514_string()
-    # names come from strangers: an escape sequence must not reach a terminal
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    text = printable(text)
     if len(text) > LABEL_LENGTH_MAX:
         text = text[: LABEL_LENGTH_MAX - 1] + "…"
     return text or "(no name)"
+
+
+def printable(text: str) -> str:
+    """The text with every unprintable character replaced: names come from strangers and go to terminals."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def is_authority(certificate: x509.Certificate) -> bool:

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, SignatureAlgorithmOID
 
-from toolkit.certificates.bundle import Bundle, der, is_authority, label
+from toolkit.certificates.bundle import Bundle, der, is_authority, label, printable
 from toolkit.certificates.chain import in_order, issued, self_issued
 from toolkit.certificates.names import alternative_names, covered_by_common_name, covers, normalise
 from toolkit.model.verdict import Verdict
@@ -172,8 +172,8 @@ def weak_key(certificate: x509.Certificate) -> str | None:
             f"its RSA key has {key.key_size} bits, fewer than {RSA_BITS_MIN}" if key.key_size < RSA_BITS_MIN else None
         )
     if isinstance(key, ec.EllipticCurvePublicKey):
-        name, bits = key.curve.name, key.key_size
-        return f"its curve {name} has {bits} bits, fewer than {EC_BITS_MIN}" if bits < EC_BITS_MIN else None
+        bits = key.key_size
+        return f"its curve {key.curve.name} has {bits} bits, fewer than {EC_BITS_MIN}" if bits < EC_BITS_MIN else None
     if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
         return None
     return "its key is of a kind that TLS clients do not take"
@@ -196,7 +196,7 @@ def _name(leaf: x509.Certificate, name: str | None) -> Iterator[Finding]:
         Code.NAME_MISMATCH,
         Severity.ERROR,
         label(leaf.subject),
-        f"it is not valid for {wanted}, but for {_printable(names)}",
+        f"it is not valid for {wanted}, but for {printable(names)}",
         f"Use a certificate that names {wanted}.",
     )
 
@@ -321,8 +321,4 @@ def _issuer_addresses(certificate: x509.Certificate) -> Iterator[str]:
         location = description.access_location
         is_issuer = description.access_method == AuthorityInformationAccessOID.CA_ISSUERS
         if is_issuer and isinstance(location, x509.UniformResourceIdentifier):
-            yield _printable(location.value)
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+            yield printable(location.value)

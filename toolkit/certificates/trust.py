@@ -6,6 +6,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
+from cryptography.x509.oid import SignatureAlgorithmOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from toolkit.certificates.bundle import Bundle, der, is_authority, label
@@ -44,8 +45,8 @@ class Anchors:
         extensions are checked. The leaf's names and purposes are `findings.examine`'s business.
         """
         try:
-            if _outside_web_pki(leaf):
-                return self._walk(leaf, intermediates, at)
+            if _uses_eddsa((leaf, *intermediates)):
+                return self._walk((leaf,), intermediates, at)
             builder = PolicyBuilder().store(self._store).time(at).max_chain_depth(CHAIN_DEPTH_MAX)
             verifier = builder.extension_policies(ca_policy=_CA_POLICY, ee_policy=_LEAF_POLICY).build_client_verifier()
             return tuple(verifier.verify(leaf, list(intermediates)).chain)
@@ -58,27 +59,23 @@ class Anchors:
             ) from None
 
     def _walk(
-        self, leaf: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime
+        self, path: tuple[x509.Certificate, ...], intermediates: Sequence[x509.Certificate], at: datetime
     ) -> tuple[x509.Certificate, ...]:
-        """The same for EdDSA keys, which the library's profile (that of the browsers) does not know."""
-        path = [leaf]
-        while len(path) <= CHAIN_DEPTH_MAX + 1:
-            _check_alone(path, at)
-            if path[-1] in self.certificates:
-                return tuple(path)
-            path.append(self._issuer(path, intermediates))
-        raise VerificationError(f"the chain is longer than {CHAIN_DEPTH_MAX} intermediates")
-
-    def _issuer(self, path: list[x509.Certificate], intermediates: Sequence[x509.Certificate]) -> x509.Certificate:
-        for candidate in (*self.certificates, *intermediates):
-            if candidate in path or not is_authority(candidate):
+        """The same for EdDSA signatures, which the library's profile (that of the browsers) does not know."""
+        _check_last(path, at)
+        if path[-1] in self.certificates:
+            return path
+        if len(path) > CHAIN_DEPTH_MAX + 1:
+            raise VerificationError(f"the chain is longer than {CHAIN_DEPTH_MAX} intermediates")
+        reason = f"no issuer of {label(path[-1].subject)} is known"
+        for issuer in (*self.certificates, *intermediates):
+            if issuer in path or not is_authority(issuer) or not _signed(path[-1], issuer):
                 continue
             try:
-                path[-1].verify_directly_issued_by(candidate)
-            except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-                continue
-            return candidate
-        raise VerificationError(f"no issuer of {label(path[-1].subject)} is known")
+                return self._walk((*path, issuer), intermediates, at)
+            except VerificationError as error:
+                reason = str(error)
+        raise VerificationError(reason)
 
 
 def judge(bundle: Bundle, anchors: Anchors, *, at: datetime) -> tuple[Finding, ...]:
@@ -112,11 +109,26 @@ _LEAF_POLICY = ExtensionPolicy.permit_all()
 _KNOWN_CRITICAL = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
 
 
-def _outside_web_pki(leaf: x509.Certificate) -> bool:
-    return isinstance(leaf.public_key(), ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
+_EDDSA = {SignatureAlgorithmOID.ED25519, SignatureAlgorithmOID.ED448}
 
 
-def _check_alone(path: list[x509.Certificate], at: datetime) -> None:
+def _uses_eddsa(certificates: Iterable[x509.Certificate]) -> bool:
+    return any(
+        certificate.signature_algorithm_oid in _EDDSA
+        or isinstance(certificate.public_key(), ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
+        for certificate in certificates
+    )
+
+
+def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _check_last(path: Sequence[x509.Certificate], at: datetime) -> None:
     """What can be said about the last certificate of a path without its issuer."""
     certificate = path[-1]
     name = label(certificate.subject)
