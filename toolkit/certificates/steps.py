@@ -30,7 +30,7 @@ class ExportCertificate(ReadOnlyStep):
         path = context.run_directory / _FILE
         if not path.exists():
             return None
-        bundle = _read(context)
+        bundle = exported(context)
         return _result(path, bundle, ()) if sha256(bundle.leaf) == _served_before(context) else None
 
     def act(self, context: StepContext) -> Result:
@@ -64,7 +64,7 @@ class ExportCertificate(ReadOnlyStep):
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """Opens the file with the passphrase: leaf as served, key the leaf's own."""
-        bundle = _read(context)
+        bundle = exported(context)
         matches = bundle.key_matches is True and sha256(bundle.leaf) == _served_before(context)
         return witness(
             context,
@@ -83,7 +83,7 @@ class ImportCertificate:
 
     def look(self, context: StepContext) -> Result | None:
         """Done when the box lists it with its key, assigned to all the addresses."""
-        bundle = _read(context)
+        bundle = exported(context)
         trust(context, "new", sha256(bundle.leaf))
         entry = _entry(box(context, "new").certificates(), sha256(bundle.leaf))
         if entry is None or not entry.has_key or not set(_addresses(context)) <= set(entry.addresses):
@@ -92,7 +92,7 @@ class ImportCertificate:
 
     def act(self, context: StepContext) -> Result:
         """Certificate and key together or not at all; served at once."""
-        bundle = _read(context)
+        bundle = exported(context)
         # the box's own address serves it from now on: accept it before it does
         trust(context, "new", sha256(bundle.leaf))
         new = box(context, "new")
@@ -105,10 +105,12 @@ class ImportCertificate:
         """What the new box serves on its own address equals what was exported, certificate by certificate."""
         world: World = context.world
         new = box(context, "new")
-        bundle = _read(context)
+        bundle = exported(context)
         chain = served_chain(new.address, world.inventory.new.port, world.inventory.site.name)
         comparison = compare_served(bundle, chain)
-        warnings = [text for entry in new.certificates() if entry.sha256 == sha256(bundle.leaf) for text in entry.warnings]
+        warnings = [
+            text for entry in new.certificates() if entry.sha256 == sha256(bundle.leaf) for text in entry.warnings
+        ]
         passed = comparison.verdict is Verdict.PASSED and not warnings
         reasons = [finding.message for finding in comparison.differences] + warnings
         return witness(
@@ -125,7 +127,7 @@ class ImportCertificate:
     def undo(self, context: StepContext, result: Result | None) -> Outcome:
         """Removes certificate and key from the new box: no private key stays on a box that does not serve."""
         new = box(context, "new")
-        leaf = sha256(_read(context).leaf)
+        leaf = sha256(exported(context).leaf)
         entry = _entry(new.certificates(), leaf)
         if entry is not None:
             new.assign_certificate(entry.id, [])
@@ -142,18 +144,13 @@ class ImportCertificate:
         )
 
 
-def exported_bundle(context: StepContext) -> Bundle:
-    """The identity this run has exported; raises CertificateError when the file was altered since."""
-    bundle = _read(context)
-    return bundle
-
-
 def _passphrase(context: StepContext) -> str:
     world: World = context.world
     return world.secret(world.inventory.certificate.passphrase, "the exported certificate")
 
 
-def _read(context: StepContext) -> Bundle:
+def exported(context: StepContext) -> Bundle:
+    """The identity this run has exported; raises CertificateError when the file does not open any more."""
     path = context.run_directory / _FILE
     return arrange(parse(read_content(path), _passphrase(context), where=str(path)), where=str(path))
 
