@@ -229,7 +229,7 @@ class _Fetcher(FetcherInterface):
         return self._addresses[host]
 
     def _check_certificate(self, response: httpx.Response) -> None:
-        der = response.extensions["network_stream"].get_extra_info("ssl_object").getpeercert(binary_form=True)
+        der = response.extensions["network_stream"].get_extra_info("ssl_object").getpeercert(True)
         certificate = x509.load_der_x509_certificate(der)
         if _valid_at(certificate, self._now()):
             return
