@@ -404,6 +404,16 @@ def test_a_really_expired_tls_certificate_is_the_servers_fault(
 # an install that is cut off
 
 
+def test_an_install_that_breaks_off_leaves_the_box_as_it_was(world: World) -> None:
+    world.ids()
+    before = world.box.snapshot()
+    world.box.faults.planted.add("install-fails")
+    assert world.install(BASE) == "install_failed"
+    assert world.box.versions.base == "3.3.2"
+    assert world.box.snapshot() == before
+    assert world.box.story[-2:] == ["installing, site None", "running, site None"]
+
+
 def kill_in(world: World, phase: str) -> None:
     """Another process installs Base on this box's disk and is killed when it gets to the phase."""
     url = world.box.update_server or ""

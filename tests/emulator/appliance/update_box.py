@@ -125,8 +125,11 @@ class Jobs:
 
 
 class Faults:
+    def __init__(self) -> None:
+        self.planted: set[str] = set()
+
     def is_set(self, name: str) -> bool:
-        return False
+        return name in self.planted
 
 
 class UpdateBox:
@@ -153,8 +156,10 @@ class UpdateBox:
     @contextmanager
     def installing(self) -> Iterator[None]:
         self.story.append(f"installing, site {self.versions.site}")
-        yield
-        self.story.append(f"running, site {self.versions.site}")
+        try:
+            yield
+        finally:
+            self.story.append(f"running, site {self.versions.site}")
 
     def restart_services(self) -> None:
         self.story.append("services restarted")

@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, TypeAdapter
 
 from toolkit.emulator.appliance.facts import Job, Update
 from toolkit.emulator.appliance.protocols import BoxForUpdates, JobProgress
 from toolkit.emulator.appliance.refusal import Refusal, invalid, not_found
-from toolkit.emulator.appliance.update_client import UpdateClient, UpdateSource
 from toolkit.emulator.appliance.update_package import PackageDamagedError, sync_folder, unpack
 from toolkit.emulator.appliance.update_rules import Installed, Package, is_installed, missing, offered
+
+if TYPE_CHECKING:
+    from toolkit.emulator.appliance.update_client import UpdateClient
 
 
 class Signature(BaseModel):
@@ -114,7 +117,7 @@ class Updates:
     def recover(self) -> None:
         """Clears away what an interrupted install left behind: called at power-on."""
         shutil.rmtree(self._folder / "incoming", ignore_errors=True)
-        self._remove_old_packages()
+        self._remove_other_packages()
 
     # what is kept
 
@@ -186,7 +189,10 @@ class Updates:
         if not self._is_signed(package):
             raise Refusal(409, "eula_required", f"The licence agreement of {package.id} must be signed first.")
 
-    def _client(self) -> UpdateClient:
+    def _client(self) -> "UpdateClient":
+        # python-tuf and its HTTP client load for a third of a second: a box that starts need not wait for them
+        from toolkit.emulator.appliance.update_client import UpdateClient, UpdateSource  # noqa: PLC0415
+
         url, trust = self._box.update_server, self._box.disk.trust
         source = UpdateSource((url or "").rstrip("/"), trust / "tuf-root.json", trust / "ca.pem")
         if url is None or not source.root_file.exists() or not source.ca_file.exists():
@@ -198,21 +204,24 @@ class Updates:
     # the work of a job
 
     def _install(self, update_id: str, progress: JobProgress) -> None:
-        with _disk(update_id):
-            client = self._client()
-            progress.report("checking", 0.0)
-            self._keep_offers(client.packages())
-            package = self._package(update_id)
-            self._refuse_unready(package)
-            folder = self._fetch_and_unpack(client, package, progress)
-        with self._box.installing():
-            self._work(progress)
-            self._commit(package)
-            progress.report("restarting services", 0.98)
-            self._box.restart_services()
-        self._remove_old_packages(folder)
+        try:
+            with _disk(update_id):
+                package = self._fetch_and_unpack(update_id, progress)
+            with self._box.installing():
+                self._work(progress)
+                self._commit(package)
+                progress.report("restarting services", 0.98)
+                self._box.restart_services()
+        finally:
+            self._remove_other_packages()
 
-    def _fetch_and_unpack(self, client: UpdateClient, package: Package, progress: JobProgress) -> Path:
+    def _fetch_and_unpack(self, update_id: str, progress: JobProgress) -> Package:
+        """Everything that can fail by somebody else's fault, while the site still serves."""
+        client = self._client()
+        progress.report("checking", 0.0)
+        self._keep_offers(client.packages())
+        package = self._package(update_id)
+        self._refuse_unready(package)
         total = package.size_bytes
 
         def downloaded(count: int) -> None:
@@ -231,7 +240,7 @@ class Updates:
             ) from error
         finally:
             archive.unlink(missing_ok=True)
-        return folder
+        return package
 
     def _work(self, progress: JobProgress) -> None:
         """The migration of the stored data, which takes the longer the more there is (A5)."""
@@ -240,6 +249,8 @@ class Updates:
         for step in range(steps):
             progress.report("installing", 0.6 + 0.38 * step / steps)
             self._sleep(seconds / steps)
+        if self._box.faults.is_set("install-fails"):
+            raise Refusal(500, "install_failed", "The installation broke off. Nothing was changed; call support.")
 
     def _commit(self, package: Package) -> None:
         """From here on the box has the new version; one transaction."""
@@ -251,12 +262,12 @@ class Updates:
             package.version, hostname=package.hostname or "", licences=package.licences or 0, licence_expiry=expiry
         )
 
-    def _remove_old_packages(self, keep: Path | None = None) -> None:
+    def _remove_other_packages(self) -> None:
         """Removes what is not installed: older packages, and those of an install that did not come to its end."""
         packages = self._folder / "packages"
         present = {f"Base-{self._box.versions.base}", self._box.versions.site}
         for folder in packages.iterdir() if packages.exists() else ():
-            if folder.name not in present and folder != keep:
+            if folder.name not in present:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
