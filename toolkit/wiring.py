@@ -18,7 +18,7 @@ from toolkit.model.inventory import DnsSwing, Inventory, LabProvision, read_inve
 from toolkit.model.plan import Plan
 from toolkit.procedures.hardware_migration import plan_hardware_migration
 from toolkit.provision.protocol import ExistingBox, Provisioner
-from toolkit.traffic.dns import Zone
+from toolkit.traffic.dns import zone_of
 
 WrapTransport = Callable[[httpx.BaseTransport], httpx.BaseTransport]
 
@@ -101,24 +101,12 @@ def open_box(inventory_path: Path, role: Role) -> Appliance:
     return open_world(load_inventory(inventory_path), inventory_path.parent).box(role)
 
 
-def open_zone(world: World, swing: DnsSwing) -> Zone:
-    """The zone of a DNS swing, with its key."""
-    return Zone(
-        swing.server,
-        swing.zone,
-        port=swing.port,
-        key_name=swing.tsig_name,
-        key_secret=world.secret(swing.tsig_secret, "the zone's TSIG key"),
-        algorithm=swing.tsig_algorithm,
-    )
-
-
 def look(world: World) -> Facts:
     """The facts of both boxes and the name, read only."""
     swing = world.inventory.swing
     name = None
     if isinstance(swing, DnsSwing):
-        records = open_zone(world, swing).look_up(world.inventory.site.name)
+        records = zone_of(world, swing).look_up(world.inventory.site.name)
         name = NameFacts(addresses=tuple(sorted(records.addresses)), ttl_seconds=records.ttl_seconds)
     return read_facts(world.old, world.new, name)
 

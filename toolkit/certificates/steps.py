@@ -1,6 +1,7 @@
 """The site's certificate on its way from the old box to the new one (requirements U9, H3, H4)."""
 
 import hashlib
+import ssl
 from pathlib import Path
 
 from toolkit.appliances.protocol import CertificateEntry
@@ -17,7 +18,7 @@ from toolkit.model.errors import CertificateError, VerificationError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, witness
 from toolkit.model.inventory import SharedAddressSwing
 from toolkit.model.verdict import Verdict
-from toolkit.probes.tls import served_chain
+from toolkit.probes.tls import observe
 
 _FILE = "certificate.pem"
 
@@ -106,7 +107,8 @@ class ImportCertificate:
         world: World = context.world
         new = box(context, "new")
         bundle = exported(context)
-        chain = served_chain(new.address, world.inventory.new.port, world.inventory.site.name)
+        seen = observe(new.address, world.inventory.new.port, server_name=world.inventory.site.name, verify=False)
+        chain = [ssl.PEM_cert_to_DER_cert(certificate.pem) for certificate in seen.chain]
         comparison = compare_served(bundle, chain)
         warnings = [
             text for entry in new.certificates() if entry.sha256 == sha256(bundle.leaf) for text in entry.warnings

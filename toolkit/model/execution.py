@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pydantic import JsonValue
 
 from toolkit.model.plan import GateReference, Plan, Step
-from toolkit.model.verdict import Verdict
+from toolkit.model.verdict import Verdict, combine
 
 Result = dict[str, JsonValue]
 """What a step leaves for later steps and the report: paths, hashes, counts; never a secret, never content."""
@@ -91,6 +91,14 @@ def witness(
     verdict = Verdict.UNKNOWN if passed is None else Verdict.PASSED if passed else Verdict.FAILED
     record = context.evidence.record(probe=probe, subject=subject, summary=summary, verdict=verdict, data=data)
     return Outcome(verdict, summary, (record,))
+
+
+def together(*outcomes: Outcome) -> Outcome:
+    """Several outcomes as one: the worst verdict, and the sentences that explain it."""
+    verdict = combine(outcome.verdict for outcome in outcomes)
+    telling = [outcome.summary for outcome in outcomes if outcome.verdict is verdict]
+    evidence = tuple(record for outcome in outcomes for record in outcome.evidence)
+    return Outcome(verdict, " ".join(telling) or "Nothing was checked.", evidence)
 
 
 class StepImplementation(Protocol):

@@ -227,6 +227,10 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
             back_seconds=dns.ttl_seconds + 1.0,
             expected_seconds=dns.ttl_seconds + 1.0,
             interrupts_service=True,
+            parameters={
+                "addresses_before": list(facts.name.addresses if facts.name else ()),
+                "ttl_before_seconds": facts.name.ttl_seconds if facts.name else 0,
+            },
         )
     else:
         yield Step(

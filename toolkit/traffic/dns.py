@@ -16,7 +16,9 @@ import dns.tsig
 import dns.tsigkeyring
 import dns.update
 
+from toolkit.appliances.world import World
 from toolkit.model.errors import AuthenticationError, InputError, RefusedError, UnreachableError
+from toolkit.model.inventory import DnsSwing
 
 _TIMEOUT_SECONDS = 3.0
 
@@ -153,4 +155,16 @@ def _unreachable(server: str, error: Exception) -> UnreachableError:
         where=server,
         why=str(error) or type(error).__name__,
         next_move="Check its address and that port 53 (UDP and TCP) is open from here.",
+    )
+
+
+def zone_of(world: World, swing: DnsSwing) -> Zone:
+    """The zone of a DNS swing, with its key."""
+    return Zone(
+        swing.server,
+        swing.zone,
+        port=swing.port,
+        key_name=swing.tsig_name,
+        key_secret=world.secret(swing.tsig_secret, "the zone's TSIG key"),
+        algorithm=swing.tsig_algorithm,
     )

@@ -1,0 +1,197 @@
+"""Steps that only look: at the old box before anything is changed, at the new one, at the site, and for a while."""
+
+from toolkit.appliances.trust import box
+from toolkit.appliances.world import Role, World
+from toolkit.model.box import BoxStatus
+from toolkit.model.errors import VerificationError
+from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
+from toolkit.model.verdict import Verdict
+from toolkit.probes.https import get_health
+from toolkit.probes.tls import observe
+from toolkit.traffic.site import AddressView, anchors_of, macs_of, served_by, view_site
+
+_CLOCK_SKEW_SECONDS_MAX = 300.0
+_SOAK_LOOK_SECONDS = 2.0
+
+
+class InspectOld(ReadOnlyStep):
+    """The old box and the site as users see it, before anything is changed; everything later is compared with it."""
+
+    def act(self, context: StepContext) -> Result:
+        """Looks at the box by its API and at the site from the network."""
+        world: World = context.world
+        old = box(context, "old")
+        served = {seen.certificate_sha256 for seen in view_site(world) if seen.certificate_sha256}
+        if len(served) > 1:
+            raise VerificationError(
+                "the site serves different certificates at its addresses",
+                where=world.inventory.site.name,
+                why=", ".join(sorted(served)),
+                next_move="Assign one certificate to all of the site's addresses first.",
+            )
+        return {
+            "served_before_sha256": served.pop() if served else None,
+            "old_macs": sorted(macs_of(old)),
+            "status": old.status().model_dump(mode="json"),
+            "network": old.network().model_dump(mode="json"),
+        }
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """The old box must be the one in the inventory, healthy, and what users reach."""
+        world: World = context.world
+        old = box(context, "old")
+        status, (healthy, words) = old.status(), old.health()
+        skew_seconds = (status.time - context.clock.now()).total_seconds()
+        right = status.serial_number == context.plan.boxes["old"] and abs(skew_seconds) <= _CLOCK_SKEW_SECONDS_MAX
+        outcome = witness(
+            context,
+            probe="api",
+            subject=f"old ({old.address})",
+            summary=f"Serial number {status.serial_number}, Base {status.base_version}, {status.site_version}; it says "
+            f"{words!r}; its clock is {skew_seconds:+.0f} s from ours.",
+            passed=right and healthy,
+            data={"serial_number": status.serial_number, "clock_skew_seconds": skew_seconds},
+        )
+        return together(outcome, *(witness_view(context, seen, "old") for seen in view_site(world)))
+
+
+class ProveNew(ReadOnlyStep):
+    """The new box on its own address, exactly as users would see it, before any of them is sent there."""
+
+    def act(self, context: StepContext) -> Result:
+        """Looks; the result says what the new box is now."""
+        new = box(context, "new")
+        return {
+            "new_macs": sorted(macs_of(new)),
+            "status": new.status().model_dump(mode="json"),
+            "network": new.network().model_dump(mode="json"),
+        }
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """Certificate as exported and accepted, health page well, content there."""
+        return prove_new(context)
+
+
+def prove_new(context: StepContext) -> Outcome:
+    """Whether the new box could serve users now; also the gate before the swing."""
+    world: World = context.world
+    new = box(context, "new")
+    site, port = world.inventory.site, world.inventory.new.port
+    tls = observe(new.address, port, server_name=site.name, anchors=anchors_of(world))
+    expected = context.results["export-certificate"]["leaf_sha256"]
+    certificate = witness(
+        context,
+        probe="tls",
+        subject=f"new ({new.address})",
+        summary=f"The new box serves the site's certificate, accepted for {site.name}."
+        if tls.sha256 == expected and tls.verified
+        else tls.summary,
+        passed=tls.sha256 == expected and tls.verified is True,
+        data={"served_sha256": tls.sha256, "expected_sha256": expected, "version": tls.version},
+    )
+    health = get_health(new.address, port, server_name=site.name)
+    answer = witness(
+        context,
+        probe="https",
+        subject=f"new ({new.address})",
+        summary=health.summary,
+        passed=health.verdict is Verdict.PASSED,
+        data={"status": health.status, "answer_ms": health.answer_ms},
+    )
+    status = new.status()
+    content = witness(
+        context,
+        probe="api",
+        subject=f"new ({new.address})",
+        summary=f"The new box runs {status.site_version} with {_counts(status)}.",
+        passed=status.site_version == world.inventory.package.version and status.records.users > 0,
+        data=status.records.model_dump(mode="json"),
+    )
+    return together(certificate, answer, content)
+
+
+class ProveSite(ReadOnlyStep):
+    """Users reach the new box: every way of looking must name it (requirement F6)."""
+
+    def act(self, context: StepContext) -> Result:
+        """Looks; the result says what is served now."""
+        views = view_site(context.world)
+        served = sorted({seen.certificate_sha256 for seen in views if seen.certificate_sha256})
+        owners = sorted({served_by(context, seen) or "nobody" for seen in views})
+        return {
+            "served_after_sha256": served[0] if len(served) == 1 else None,
+            "served_by": owners[0] if len(owners) == 1 else " and ".join(owners),
+        }
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """Owner by MAC, certificate, health."""
+        return prove_site(context, "new")
+
+
+class Soak(ReadOnlyStep):
+    """The new box serves for a while; every look must show it. A pause in looking starts the soak again."""
+
+    def act(self, context: StepContext) -> Result:
+        """Looks again and again until the time has passed; the first wrong look ends it."""
+        seconds = float(str(context.step.parameters["soak_seconds"]))
+        started = context.clock.monotonic()
+        looks = 0
+        while True:
+            wrong = [
+                seen.words if served_by(context, seen) == "new" else f"{seen.address} is at {served_by(context, seen)}"
+                for seen in view_site(context.world)
+                if not _serves(context, seen, "new")
+            ]
+            looks += 1
+            passed = context.clock.monotonic() - started
+            if wrong or passed >= seconds:
+                return {"seconds": passed, "looks": looks, "wrong": [str(words) for words in wrong]}
+            context.progress(passed / seconds, f"{seconds - passed:.0f} s left")
+            context.clock.sleep(min(_SOAK_LOOK_SECONDS, seconds - passed))
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """The whole time, without one wrong look."""
+        wrong = result["wrong"]
+        assert isinstance(wrong, list)  # noqa: S101  (made by `act` above)
+        words = f"The new box served for {result['seconds']:.1f} s, looked at {result['looks']} times."
+        if wrong:
+            words = f"After {result['seconds']:.1f} s: {'; '.join(str(text) for text in wrong)}."
+        return witness(
+            context,
+            probe="https",
+            subject=context.plan.site,
+            summary=words,
+            passed=not wrong,
+            data={"seconds": result["seconds"], "looks": result["looks"]},
+        )
+
+
+def prove_site(context: StepContext, role: Role) -> Outcome:
+    """Whether users reach that box and no other at every address they are sent to."""
+    views = view_site(context.world)
+    if not views:
+        return Outcome(Verdict.FAILED, f"{context.plan.site} points nowhere.")
+    return together(*(witness_view(context, seen, role) for seen in views))
+
+
+def witness_view(context: StepContext, seen: AddressView, role: Role) -> Outcome:
+    """Writes one look at an address down and judges it against the box that should be there."""
+    owner = served_by(context, seen)
+    where = {None: "nobody", "both": "both boxes", "stranger": "a stranger"}.get(owner, f"the {owner} box")
+    return witness(
+        context,
+        probe="site",
+        subject=seen.address,
+        summary=f"{seen.address} is at {where}; {seen.words}.",
+        passed=_serves(context, seen, role),
+        data=seen.as_json() | {"served_by": owner},
+    )
+
+
+def _serves(context: StepContext, seen: AddressView, role: Role) -> bool:
+    return served_by(context, seen) == role and seen.accepted and seen.healthy
+
+
+def _counts(status: BoxStatus) -> str:
+    records = status.records
+    return f"{records.users} users, {records.jump_clients} Jump Clients, {records.sessions} session records"

@@ -1,0 +1,101 @@
+"""The swing by shared address: disabled on the one box, enabled on the other (requirement F6)."""
+
+import time
+
+from toolkit.appliances.protocol import Appliance
+from toolkit.appliances.trust import box
+from toolkit.appliances.world import Role, World
+from toolkit.model.execution import Outcome, Result, StepContext, together, witness
+from toolkit.model.inventory import SharedAddressSwing
+from toolkit.probes.announce import announce
+from toolkit.probes.owner import find_owners
+from toolkit.probes.route import route_to
+from toolkit.traffic.looks import prove_site
+from toolkit.traffic.site import OWNER_WAIT_SECONDS, macs_of
+
+
+class SwingSharedAddress:
+    """Moves the site's addresses from the old box to the new one; back is the same the other way round."""
+
+    def look(self, context: StepContext) -> Result | None:
+        """Done when each box says so and the link agrees."""
+        if not _has_all(context, "new") or _has_any(context, "old"):
+            return None
+        return {"found_moved": True}
+
+    def act(self, context: StepContext) -> Result:
+        """Disables and enables, address by address; with `overlap` the other way round."""
+        world: World = context.world
+        swing = world.inventory.swing
+        overlap = isinstance(swing, SharedAddressSwing) and swing.overlap
+        milliseconds = _move(context, "old", "new", overlap=overlap)
+        return {"found_moved": False, "overlap": overlap, "milliseconds": milliseconds}
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """What the boxes say, and what users see."""
+        return together(_witness_boxes(context, "old", "new"), _prove_or_announce(context, "new"))
+
+    def undo(self, context: StepContext, result: Result | None) -> Outcome:
+        """Gives the addresses back to the old box; when the swing had not begun, that changes nothing."""
+        if _has_any(context, "new") or not _has_all(context, "old"):
+            _move(context, "new", "old", overlap=False)
+        return together(_witness_boxes(context, "new", "old"), _prove_or_announce(context, "old"))
+
+
+def _move(context: StepContext, giver: Role, taker: Role, *, overlap: bool) -> float:
+    """Moves every address of the site; returns the milliseconds from the first request to the last answer."""
+    world: World = context.world
+    from_box, to_box = box(context, giver), box(context, taker)
+    from_box.prepare_swing()
+    to_box.prepare_swing()
+    started = time.perf_counter()
+    for address in world.inventory.site.addresses:
+        if overlap:
+            to_box.set_address_enabled(address, True)
+            from_box.set_address_enabled(address, False)
+        else:
+            from_box.set_address_enabled(address, False)
+            to_box.set_address_enabled(address, True)
+    return round((time.perf_counter() - started) * 1000.0, 3)
+
+
+def _enabled(appliance: Appliance) -> set[str]:
+    return {entry.address for entry in appliance.network().addresses if entry.enabled}
+
+
+def _has_all(context: StepContext, role: Role) -> bool:
+    return set(context.world.inventory.site.addresses) <= _enabled(box(context, role))
+
+
+def _has_any(context: StepContext, role: Role) -> bool:
+    return bool(set(context.world.inventory.site.addresses) & _enabled(box(context, role)))
+
+
+def _witness_boxes(context: StepContext, giver: Role, taker: Role) -> Outcome:
+    passed = _has_all(context, taker) and not _has_any(context, giver)
+    return witness(
+        context,
+        probe="api",
+        subject=", ".join(context.world.inventory.site.addresses),
+        summary=f"Enabled on the {taker} box and disabled on the {giver} one, as both say."
+        if passed
+        else f"The boxes do not agree that the {taker} one alone has the site's addresses.",
+        passed=passed,
+    )
+
+
+def _prove_or_announce(context: StepContext, role: Role) -> Outcome:
+    """Proves the site; where neighbours still send to the other box, announces the address on the box's behalf.
+
+    Some boxes do not announce, some gateways miss it: an announcement from here, with the box's MAC in it, mends that.
+    """
+    outcome = prove_site(context, role)
+    if outcome.verdict.exit_status == 0:
+        return outcome
+    world: World = context.world
+    macs = macs_of(box(context, role))
+    for address in world.inventory.site.addresses:
+        owners = find_owners(address, wait_s=OWNER_WAIT_SECONDS).owners
+        if len(owners) == 1 and owners[0].mac in macs:
+            announce(route_to(address).interface, address, owners[0].mac)
+    return prove_site(context, role)
