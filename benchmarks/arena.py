@@ -62,7 +62,14 @@ def compare(
         for measure, results in turns if round_number % 2 == 0 else reversed(turns):
             results.append(measure())
     return judged(
-        work, statistics.median(mine), statistics.median(theirs), peer_name, goal=goal, unit=unit, better=better, note=note
+        work,
+        statistics.median(mine),
+        statistics.median(theirs),
+        peer_name,
+        goal=goal,
+        unit=unit,
+        better=better,
+        note=note,
     )
 
 
@@ -99,7 +106,7 @@ def machine() -> str:
                 break
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return (
-        f"{os.cpu_count()} × {model}, {pages * size / 2**30:.0f} GiB, "
+        f"{os.cpu_count()} cores of {model}, {pages * size / 2**30:.0f} GiB, "
         f"Linux {platform.release()}, Python {platform.python_version()}"
     )
 
@@ -120,7 +127,12 @@ class Host:
     def run(self, *command: str, check: bool = True, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Runs a command on this host to its end."""
         done = subprocess.run(
-            [*self.prefix, *command], capture_output=True, text=True, check=False, timeout=timeout, stdin=subprocess.DEVNULL
+            [*self.prefix, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
         )
         if check and done.returncode != 0:
             raise RuntimeError(f"{self.name}: {' '.join(command)}: {done.stderr or done.stdout}")

@@ -1,0 +1,178 @@
+"""Which of many hosts answer an echo request: as many packets per system call as the kernel takes."""
+
+import errno
+import ipaddress
+import os
+import select
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from toolkit.model.errors import InputError
+from toolkit.model.verdict import Verdict
+from toolkit.probes.batches import BatchReceiver, BatchSender, socket_name
+from toolkit.probes.echo_socket import checksum, open_echo
+from toolkit.probes.results import ProbeResult
+from toolkit.probes.sockets import Address, parse_address
+
+HOSTS_MAX = 65536  # one 16-bit sequence number each
+_FULL = frozenset({errno.EAGAIN, errno.ENOBUFS})
+_PATIENCE_S = 0.25
+
+
+class SweepResult(ProbeResult):
+    """Which hosts answered, in the order asked for: passed when all did, failed when some did not.
+
+    `unsent` are those to whom the kernel would not send at all (no route, neighbour table full): their silence says
+    nothing, so the verdict is unknown.
+    """
+
+    asked: int
+    answered: tuple[str, ...]
+    silent: tuple[str, ...]
+    unsent: tuple[str, ...]
+    seconds: float
+
+
+def hosts_of(texts: Sequence[str]) -> list[str]:
+    """Addresses and networks (`192.0.2.0/24`: every host of it) as single addresses, each once; raises InputError."""
+    found: dict[str, None] = {}
+    for text in texts:
+        if "/" not in text:
+            found[str(parse_address(text))] = None
+            continue
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError as error:
+            raise InputError(f"{text!r} is no network", why=str(error), next_move="Write it like 192.0.2.0/24.") from error
+        if network.num_addresses > HOSTS_MAX:
+            raise InputError(f"{text} has more than {HOSTS_MAX} hosts", next_move="Sweep smaller networks one by one.")
+        for host in network.hosts():
+            found[str(host)] = None
+    return list(found)
+
+
+def sweep_hosts(
+    addresses: Sequence[str],
+    *,
+    timeout_s: float = 0.5,
+    retries: int = 1,
+    payload_bytes: int = 56,
+    progress: Callable[[float, str], None] | None = None,
+) -> SweepResult:
+    """Asks every host once, then again (`retries`) those that kept silent for `timeout_s`.
+
+    The kernel routes, so hosts may be anywhere; on an own link of more than about a thousand hosts the kernel's
+    neighbour table is the limit, and whoever did not fit is `unsent`. Raises InputError, PermissionDeniedError.
+    """
+    if not addresses:
+        raise InputError("there is nobody to sweep", next_move="Give addresses or networks.")
+    if len(addresses) > HOSTS_MAX:
+        raise InputError(f"more than {HOSTS_MAX} hosts", next_move="Sweep smaller networks one by one.")
+    targets = [parse_address(address) for address in addresses]
+    if len({target.version for target in targets}) > 1:
+        raise InputError("IPv4 and IPv6 addresses in one sweep", next_move="Sweep them one after the other.")
+    started = time.monotonic()
+    sweep = _Sweep(targets, payload_bytes)
+    try:
+        for turn in range(retries + 1):
+            if progress is not None:
+                progress(turn / (retries + 1), f"round {turn + 1}, {len(sweep.waiting)} hosts to ask")
+            sweep.ask_waiting(timeout_s)
+            if not sweep.waiting:
+                break
+    finally:
+        sweep.close()
+    silent = sorted(sweep.waiting - sweep.unsent)
+    unsent = sorted(sweep.unsent & sweep.waiting)
+    answered = [address for number, address in enumerate(addresses) if number not in sweep.waiting]
+    verdict = Verdict.UNKNOWN if unsent else (Verdict.FAILED if silent else Verdict.PASSED)
+    summary = f"{len(answered)} of {len(addresses)} hosts answer"
+    if unsent:
+        summary += f"; the kernel would not send to {len(unsent)}"
+    return SweepResult(
+        verdict=verdict,
+        summary=summary,
+        asked=len(addresses),
+        answered=tuple(answered),
+        silent=tuple(addresses[number] for number in silent),
+        unsent=tuple(addresses[number] for number in unsent),
+        seconds=time.monotonic() - started,
+    )
+
+
+class _Sweep:
+    """One sweep's sockets and who has not answered yet, by position."""
+
+    def __init__(self, targets: Sequence[Address], payload_bytes: int) -> None:
+        self.version = targets[0].version
+        self.socket, self.raw = open_echo(targets[0])
+        self.waiting = set(range(len(targets)))
+        self.unsent: set[int] = set()
+        self._packed = [target.packed for target in targets]
+        self._names = [socket_name(target) for target in targets]
+        self._identifier = int.from_bytes(os.urandom(2), "big")
+        self._requests = list(requests(len(targets), self.version, self._identifier, payload_bytes))
+        self._sender = BatchSender(self.socket, 8 + payload_bytes)
+        self._receiver = BatchReceiver(self.socket, packet_bytes=64)
+        self._poll = select.poll()
+        self._poll.register(self.socket, select.POLLIN)
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def ask_waiting(self, timeout_s: float) -> None:
+        """Asks everybody who has not answered and listens until all have, or for `timeout_s` after the last request."""
+        numbers = sorted(self.waiting)
+        self.unsent = set()
+        slots = self._sender.slots
+        for first in range(0, len(numbers), slots):
+            self._send(numbers[first : first + slots])
+            self._take()
+        deadline = time.monotonic() + timeout_s
+        while self.waiting and (left := deadline - time.monotonic()) > 0:
+            if self._poll.poll(left * 1000.0):
+                self._take()
+
+    def _send(self, numbers: list[int]) -> None:
+        patience = time.monotonic() + _PATIENCE_S
+        while numbers:
+            taken, problem = self._sender.send(
+                [self._requests[number] for number in numbers], [self._names[number] for number in numbers]
+            )
+            numbers = numbers[taken:]
+            if not numbers:
+                return
+            if problem in _FULL and time.monotonic() < patience:
+                self._poll.poll(1.0)
+                self._take()
+            else:
+                self.unsent.add(numbers.pop(0))
+
+    def _take(self) -> None:
+        skip = 20 if self.raw and self.version == 4 else 0
+        for packet, sender in self._receiver.receive():
+            start = (packet[0] & 0x0F) * 4 if skip else 0
+            if len(packet) < start + 8:
+                continue
+            kind, code, _, identifier, number = _ECHO.unpack_from(packet, start)
+            if kind in _REPLIES and code == 0 and (identifier == self._identifier or not self.raw):
+                if number in self.waiting and self._packed[number] == sender:
+                    self.waiting.discard(number)
+
+
+_ECHO = struct.Struct("!BBHHH")
+_REPLIES = frozenset({0, 129})
+
+
+def requests(count: int, version: int, identifier: int, payload_bytes: int) -> Iterator[bytes]:
+    """Echo requests with sequence numbers 0 to `count` - 1, varied from one template.
+
+    Only the sequence number changes, and with it the checksum by as much (RFC 1624).
+    """
+    kind = 8 if version == 4 else 128
+    payload = bytes(payload_bytes)
+    base = ~checksum(_ECHO.pack(kind, 0, 0, identifier, 0) + payload) & 0xFFFF
+    for number in range(count):
+        total = base + number
+        yield _ECHO.pack(kind, 0, ~(total + (total >> 16)) & 0xFFFF, identifier, number) + payload
