@@ -1,1 +1,44 @@
 """Durable runs: gates, locks, recovery, going back."""
+
+from toolkit.engine.events import (
+    Event,
+    GateChecked,
+    Observer,
+    OperatorAsked,
+    RecordRepaired,
+    RunStarted,
+    StepEnded,
+    StepProgress,
+    StepStarted,
+    UndoEnded,
+    UndoStarted,
+)
+from toolkit.engine.history import build_report
+from toolkit.engine.operators import NobodyThere, Operator, OperatorStep
+from toolkit.engine.outcomes import DryStep, RunOutcome, RunSummary
+from toolkit.engine.runs import Engine, World
+from toolkit.engine.states import RunState
+
+__all__ = [
+    "DryStep",
+    "Engine",
+    "Event",
+    "GateChecked",
+    "NobodyThere",
+    "Observer",
+    "Operator",
+    "OperatorAsked",
+    "OperatorStep",
+    "RecordRepaired",
+    "RunOutcome",
+    "RunStarted",
+    "RunState",
+    "RunSummary",
+    "StepEnded",
+    "StepProgress",
+    "StepStarted",
+    "UndoEnded",
+    "UndoStarted",
+    "World",
+    "build_report",
+]

@@ -1,0 +1,195 @@
+"""What a run's journal says: its state, how each step went, what can be taken back, and the report's steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from pydantic import JsonValue
+
+from toolkit.engine.journal import JournalRecord, RunRecord, StepEvent, read_journal, read_run
+from toolkit.engine.states import TRANSITIONS, RunEvent, RunState, replay
+from toolkit.model.execution import Result
+from toolkit.model.plan import Plan, Step
+from toolkit.model.run_report import OldAppliance, RunReport, StepReport, WayBack
+from toolkit.model.verdict import Verdict, combine
+
+
+@dataclass
+class StepHistory:
+    """How one step went so far; `seconds` is the time of all attempts together, without the pauses between them."""
+
+    attempts: int = 0
+    begun: bool = False
+    verdict: Verdict = Verdict.SKIPPED
+    ended: bool = False
+    summary: str = ""
+    result: Result | None = None
+    evidence: tuple[str, ...] = ()
+    seconds: float = 0.0
+    first_time: datetime | None = None
+    undone: bool = False
+
+
+@dataclass
+class RunHistory:
+    """A run as its journal tells it."""
+
+    record: RunRecord
+    plan: Plan
+    state: RunState
+    steps: dict[str, StepHistory]
+    started: datetime
+    finished: datetime | None
+    acknowledged: frozenset[str]
+    stopped_at: str | None = None
+    stopped_why: dict[str, JsonValue] = field(default_factory=dict)
+
+    @property
+    def irreversible_begun(self) -> str | None:
+        """The first irreversible step that has begun; from then on there is no way back."""
+        for step in self.plan.steps:
+            history = self.steps[step.name]
+            if step.irreversible and (history.begun or history.ended):
+                return step.name
+        return None
+
+    @property
+    def to_undo(self) -> tuple[Step, ...]:
+        """The steps to take back, last first: those that touched the world and have a way back."""
+        return tuple(
+            step
+            for step in reversed(self.plan.steps)
+            if step.way_back is not None and self.steps[step.name].begun and not self.steps[step.name].undone
+        )
+
+    @property
+    def way_back(self) -> WayBack:
+        """Whether and until when going back is possible, and what it would undo."""
+        open_now = self.irreversible_begun is None and RunEvent.BACK in TRANSITIONS[self.state]
+        steps = self.to_undo if open_now else ()
+        return WayBack(
+            available_until=self.plan.last_step_with_way_back,
+            available_now=open_now,
+            seconds_estimated=sum(step.back_seconds for step in steps),
+            steps=tuple(step.name for step in steps),
+        )
+
+    @property
+    def verdict(self) -> Verdict:
+        """The run's verdict: what stopped it, or all its steps together; unfinished is unknown, taken back failed."""
+        if self.state is RunState.PASSED:
+            return combine(self.steps[step.name].verdict for step in self.plan.steps)
+        if self.state in (RunState.FAILED, RunState.WENT_BACK, RunState.GOING_BACK, RunState.BACK_FAILED):
+            return Verdict.FAILED
+        if self.state is RunState.BLOCKED and self.stopped_at is not None:
+            return self.steps[self.stopped_at].verdict
+        return Verdict.UNKNOWN
+
+
+def read_history(run_directory: Path) -> RunHistory:
+    """Reads a run's folder; raises InputError or StorageError."""
+    record, plan = read_run(run_directory)
+    return tell(record, plan, read_journal(run_directory))
+
+
+def tell(record: RunRecord, plan: Plan, records: Sequence[JournalRecord]) -> RunHistory:
+    """Makes the history of a journal's records; pure."""
+    run_events = [entry for entry in records if isinstance(entry.event, RunEvent)]
+    acknowledged = set(record.acknowledged)
+    for entry in run_events:
+        acknowledged |= set(cast(list[str], entry.data.get("acknowledged", [])))
+    state = replay((cast(RunEvent, entry.event) for entry in run_events), record.run_id)
+    history = RunHistory(
+        record=record,
+        plan=plan,
+        state=state,
+        steps={step.name: StepHistory() for step in plan.steps},
+        started=records[0].time if records else record.created,
+        finished=records[-1].time if records and state not in (RunState.RUNNING, RunState.GOING_BACK) else None,
+        acknowledged=frozenset(acknowledged),
+    )
+    last_time: dict[str, datetime] = {}
+    for entry in records:
+        if entry.step in history.steps:
+            _apply(history, entry.step, entry, last_time)
+    return history
+
+
+def _apply(history: RunHistory, name: str, entry: JournalRecord, last_time: dict[str, datetime]) -> None:
+    step = history.steps[name]
+    match entry.event:
+        case StepEvent.STARTED:
+            step.attempts += 1
+            step.first_time = step.first_time or entry.time
+        case StepEvent.ACTING:
+            step.begun = True
+        case StepEvent.ENDED | StepEvent.STOPPED:
+            _apply_end(history, name, entry)
+        case StepEvent.UNDONE:
+            step.undone = True
+            step.summary = f"taken back: {entry.data.get('summary', '')}"
+    taking_back = entry.event in (StepEvent.UNDOING, StepEvent.UNDONE, StepEvent.UNDO_FAILED)
+    if entry.event is not StepEvent.STARTED and not taking_back and name in last_time:
+        step.seconds += max((entry.time - last_time[name]).total_seconds(), 0.0)
+    last_time[name] = entry.time
+
+
+def _apply_end(history: RunHistory, name: str, entry: JournalRecord) -> None:
+    step = history.steps[name]
+    step.ended = entry.event is StepEvent.ENDED
+    step.verdict = Verdict(str(entry.data.get("verdict", Verdict.UNKNOWN)))
+    step.summary = str(entry.data.get("summary", ""))
+    step.evidence = tuple(cast(list[str], entry.data.get("evidence", [])))
+    result = entry.data.get("result")
+    if isinstance(result, dict):
+        step.result = result
+    history.stopped_at = None if step.ended else name
+    history.stopped_why = {} if step.ended else entry.data
+
+
+def step_reports(history: RunHistory) -> tuple[StepReport, ...]:
+    """Every step of the plan for the report; one that was not reached is skipped."""
+    return tuple(_step_report(history, step) for step in history.plan.steps)
+
+
+def _step_report(history: RunHistory, step: Step) -> StepReport:
+    went = history.steps[step.name]
+    offset = (went.first_time - history.started).total_seconds() if went.first_time else 0.0
+    return StepReport(
+        name=step.name,
+        title=step.title,
+        why=step.why,
+        mode=step.mode,
+        requirements=step.requirements,
+        verdict=went.verdict,
+        seconds=went.seconds,
+        offset_seconds=max(offset, 0.0),
+        summary=went.summary,
+        way_back=step.way_back,
+        irreversible=step.irreversible,
+        resumed=max(went.attempts - 1, 0),
+        evidence=went.evidence,
+    )
+
+
+def build_report(run_directory: Path) -> RunReport:
+    """The report as far as the engine knows it: steps, verdict, times, way back.
+
+    What the steps measured (outage, certificate, data, the old box's state) is for the wiring to fill in.
+    """
+    history = read_history(run_directory)
+    return RunReport(
+        procedure=history.plan.procedure,
+        run_id=history.record.run_id,
+        site=history.plan.site,
+        verdict=history.verdict,
+        started=history.started,
+        finished=history.finished,
+        steps=step_reports(history),
+        old_appliance=OldAppliance(serial_number=history.plan.boxes.get("old", ""), state="unknown"),
+        way_back=history.way_back,
+        notes=history.plan.notes,
+        went_back=history.state is RunState.WENT_BACK,
+    )

@@ -1,0 +1,253 @@
+"""Only one run at a time works on a box: locks that vanish with the process, and claims that outlive it.
+
+A lock is an `flock` on `locks/<serial>.lock` and on the run's folder: the kernel drops it when the process ends in
+whatever way. A claim is the file `claims/<serial>.json`: it says which unfinished run the box belongs to, so that no
+other run begins on a box that is half changed, and it carries the token and heartbeat of the process at work, which
+every irreversible step checks right before it acts.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from toolkit.engine.history import read_history
+from toolkit.engine.states import UNFINISHED
+from toolkit.evidence.files import storage_error, write_atomically
+from toolkit.model.errors import ReboxError, RefusedError, UnknownStateError
+
+# a reader that only asks whether a run is alive holds its lock for an instant: no reason to refuse
+_PATIENCE_SECONDS = 0.3
+_BEAT_SECONDS = 2.0
+
+
+class Claim(BaseModel):
+    """`claims/<serial>.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    serial_number: str
+    run_id: str
+    run_directory: Path
+    process: int
+    token: str
+    beat: datetime
+
+
+@dataclass
+class Lease:
+    """The right of this process to work on the run's boxes; `assert_held` proves it still is ours."""
+
+    claims: dict[Path, Claim]
+    locks: dict[Path, int]
+    now: Callable[[], datetime]
+    last_beat: float = 0.0
+
+    def beat(self) -> None:
+        """Renews the heartbeat, at most every two seconds."""
+        if time.monotonic() - self.last_beat >= _BEAT_SECONDS:
+            self.renew()
+
+    def assert_held(self) -> None:
+        """Raises RefusedError unless every lock and every claim is still this process's; renews the heartbeat."""
+        for path, descriptor in self.locks.items():
+            if not _same_file(path, descriptor):
+                raise _lost(path, "the lock file was removed or replaced")
+        for path, claim in self.claims.items():
+            found = read_claim(path)
+            if found is None or found.token != claim.token:
+                raise _lost(path, "another process has taken the box over")
+        self.renew()
+
+    def renew(self) -> None:
+        """Writes the heartbeat."""
+        for path, claim in self.claims.items():
+            write_atomically(path, claim.model_copy(update={"beat": self.now()}).model_dump_json().encode())
+        self.last_beat = time.monotonic()
+
+    def release_boxes(self) -> None:
+        """Gives the boxes free for other runs; called when the run has ended for good."""
+        for path in self.claims:
+            path.unlink(missing_ok=True)
+        self.claims = {}
+
+
+class BoxLocks:
+    """Locks and claims in one state folder, which all runs of a machine share."""
+
+    def __init__(self, state_directory: Path, now: Callable[[], datetime]) -> None:
+        self._locks = state_directory / "locks"
+        self._claims = state_directory / "claims"
+        self._now = now
+
+    def refuse_if_taken(self, serials: Sequence[str], run_id: str) -> None:
+        """Raises RefusedError when another unfinished run holds one of the boxes; changes nothing."""
+        for serial in serials:
+            claim = read_claim(self._claim_path(serial))
+            if claim is not None and claim.run_id != run_id and _still_unfinished(claim, self._claim_path(serial)):
+                raise RefusedError(
+                    f"box {serial} belongs to an unfinished run",
+                    where=f"run {claim.run_id}",
+                    why=_who(self._lock_path(serial)),
+                    next_move=f"First end that one: rebox resume {claim.run_id}, or rebox back {claim.run_id}",
+                )
+
+    @contextlib.contextmanager
+    def hold(self, serials: Sequence[str], run_id: str, run_directory: Path, token: str) -> Iterator[Lease]:
+        """Locks the run's folder and the boxes and claims them; raises RefusedError naming who has them."""
+        with contextlib.ExitStack() as stack:
+            folder = os.open(run_directory, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, folder)
+            if not _flock(folder):
+                why = _who(self._lock_path(serials[0])) if serials else ""
+                raise _busy(f"run {run_id}", run_id, why)
+            locks = {}
+            for serial in sorted(set(serials)):
+                locks[self._lock_path(serial)] = stack.enter_context(self._locked(serial, run_id))
+            self.refuse_if_taken(serials, run_id)
+            claims = {self._claim_path(s): self._claim(s, run_id, run_directory, token) for s in sorted(set(serials))}
+            lease = Lease(claims, locks, self._now)
+            try:
+                self._claims.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise storage_error(self._claims, error) from None
+            lease.renew()
+            yield lease
+
+    @contextlib.contextmanager
+    def _locked(self, serial: str, run_id: str) -> Iterator[int]:
+        path = self._lock_path(serial)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise storage_error(path, error) from None
+        try:
+            if not _flock(descriptor):
+                holder = _holder(path)
+                raise _busy(f"box {serial}", str(holder.get("run_id", "")), _who(path))
+            content = json.dumps({"run_id": run_id, "process": os.getpid()}).encode()
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, content, 0)
+            yield descriptor
+        except OSError as error:
+            raise storage_error(path, error) from None
+        finally:
+            os.close(descriptor)
+
+    def _claim(self, serial: str, run_id: str, run_directory: Path, token: str) -> Claim:
+        return Claim(
+            serial_number=serial,
+            run_id=run_id,
+            run_directory=run_directory,
+            process=os.getpid(),
+            token=token,
+            beat=self._now(),
+        )
+
+    def _lock_path(self, serial: str) -> Path:
+        return self._locks / f"{urllib.parse.quote(serial, safe='')}.lock"
+
+    def _claim_path(self, serial: str) -> Path:
+        return self._claims / f"{urllib.parse.quote(serial, safe='')}.json"
+
+
+def is_alive(run_directory: Path) -> bool:
+    """Whether a process is at work on the run just now."""
+    descriptor = os.open(run_directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def read_claim(path: Path) -> Claim | None:
+    """The claim on a box, None when there is none; raises UnknownStateError when it cannot be read."""
+    try:
+        return Claim.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError):
+        raise UnknownStateError(
+            "it cannot be told whether another run holds the box",
+            where=str(path),
+            why="the claim cannot be read",
+            next_move="See rebox runs; when no run is unfinished, delete that file.",
+        ) from None
+
+
+def _still_unfinished(claim: Claim, path: Path) -> bool:
+    try:
+        return read_history(claim.run_directory).state in UNFINISHED
+    except ReboxError:
+        raise UnknownStateError(
+            f"it cannot be told how run {claim.run_id} ended",
+            where=str(claim.run_directory),
+            why="its folder cannot be read",
+            next_move=f"Restore the folder; or make sure that box {claim.serial_number} is as it should be "
+            f"and delete {path}.",
+        ) from None
+
+
+def _flock(descriptor: int) -> bool:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
+def _same_file(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+def _holder(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _who(path: Path) -> str:
+    holder = _holder(path)
+    if not holder:
+        return "it is not known which process"
+    return f"run {holder.get('run_id')} was last worked on by process {holder.get('process')}"
+
+
+def _busy(what: str, run_id: str, why: str) -> RefusedError:
+    return RefusedError(
+        f"{what} is being worked on",
+        where=f"run {run_id}" if run_id else "",
+        why=why,
+        next_move="Wait until it has ended (rebox runs), or interrupt it with Ctrl-C where it runs.",
+    )
+
+
+def _lost(path: Path, why: str) -> RefusedError:
+    return RefusedError(
+        "this process no longer holds the box, so nothing irreversible is done",
+        where=str(path),
+        why=why,
+        next_move="See who works on it with rebox runs, then resume the run.",
+    )

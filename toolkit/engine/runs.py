@@ -1,0 +1,353 @@
+"""The engine: starts, runs, resumes and takes back runs of a plan, each of them durable."""
+
+import contextlib
+import importlib.metadata
+import os
+import secrets
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from toolkit.engine.dry_run import dry_run
+from toolkit.engine.events import Observer, RecordRepaired, RunStarted, StepStarted, unobserved
+from toolkit.engine.history import RunHistory, read_history
+from toolkit.engine.journal import PLAN_FILE, RUN_FILE, Journal, RunRecord, read_run
+from toolkit.engine.locks import BoxLocks, is_alive
+from toolkit.engine.log import engine_log
+from toolkit.engine.operators import NobodyThere, Operator
+from toolkit.engine.outcomes import DryStep, RunOutcome, RunSummary
+from toolkit.engine.plan_check import check_acknowledged, check_kinds, check_plan
+from toolkit.engine.states import UNFINISHED, RunEvent, RunState, follow
+from toolkit.engine.stepping import Bench, Checkpoint, StepEnd, perform, undo
+from toolkit.evidence.guard import SecretGuard
+from toolkit.evidence.log import EvidenceLog
+from toolkit.evidence.run_directory import (
+    create_run_directory,
+    find_run_directory,
+    list_run_directories,
+    make_run_id,
+)
+from toolkit.model.errors import RefusedError
+from toolkit.model.execution import Clock, GateImplementation, StepImplementation
+from toolkit.model.plan import Plan, Step
+from toolkit.model.run_report import WayBack
+from toolkit.model.verdict import Verdict
+
+INTERRUPTED_STATUS = 130
+"""What a command ends with after Ctrl-C, as shells do."""
+
+
+class World(Protocol):
+    """What the engine asks of the wiring's world; the rest of it is between the wiring and the steps."""
+
+    def secret_values(self) -> frozenset[str]:
+        """Every secret known so far, so that none of them is ever written down."""
+        ...
+
+
+@dataclass
+class Engine:
+    """Executes plans; one object serves many runs, one after the other.
+
+    `state_directory` holds the locks and is shared by all runs of a machine; `runs_directory` holds what they leave.
+    `database_url` names a shared database instead of a SQLite file in each run's folder. `checkpoint` is called at
+    `<step>:journaled`, `:looked`, `:acting`, `:acted`, `:verified`, `:recorded` and, going back, `:undoing`,
+    `:undone`. `token` gives the random end of ids, `poll_seconds` is how often an operator's step is looked at.
+    """
+
+    runs_directory: Path
+    state_directory: Path
+    implementations: Mapping[str, StepImplementation]
+    gates: Mapping[str, GateImplementation]
+    world: World
+    clock: Clock
+    observer: Observer = unobserved
+    operator: Operator = field(default_factory=NobodyThere)
+    checkpoint: Checkpoint = lambda _: None
+    database_url: str | None = None
+    poll_seconds: float = 2.0
+    token: Callable[[], str] = field(default_factory=lambda: partial(secrets.token_hex, 2))
+    toolkit_version: str = field(default_factory=lambda: importlib.metadata.version("rebox"))
+
+    def __post_init__(self) -> None:
+        self.runs_directory = self.runs_directory.absolute()
+        self._guard = SecretGuard(self.world.secret_values)
+        self._locks = BoxLocks(self.state_directory.absolute(), self.clock.now)
+
+    def start(
+        self, plan: Plan, acknowledge: Collection[str] = (), attachments: Mapping[str, bytes] | None = None
+    ) -> str:
+        """Makes the run's folder and returns the run's id; touches no box.
+
+        `attachments` are further files for the folder (the inventory, say). Raises InputError for a plan that cannot
+        be executed, RefusedError when another unfinished run holds one of the boxes; nothing is written then.
+        """
+        check_plan(plan, self.implementations, self.gates)
+        check_acknowledged(plan, acknowledge)
+        self._guard.check(plan.model_dump(mode="json"), "the plan")
+        now = self.clock.now()
+        run_id = make_run_id(now, plan.site, self.token())
+        self._locks.refuse_if_taken(list(plan.boxes.values()), run_id)
+        record = RunRecord(
+            run_id=run_id,
+            created=now,
+            toolkit_version=self.toolkit_version,
+            acknowledged=tuple(sorted(acknowledge)),
+        )
+        files = {
+            RUN_FILE: record.model_dump_json(indent=2).encode(),
+            PLAN_FILE: plan.model_dump_json(indent=2).encode(),
+        }
+        create_run_directory(self.runs_directory, run_id, {**(attachments or {}), **files})
+        return run_id
+
+    def dry_run(self, plan: Plan) -> tuple[DryStep, ...]:
+        """How the plan's gates and steps stand now; writes and changes nothing. Raises InputError as `start` does."""
+        check_plan(plan, self.implementations, self.gates)
+        return dry_run(plan, self.implementations, self.gates, self.world, self.clock)
+
+    def run(self, run_id: str) -> RunOutcome:
+        """Executes a run that was started and not run yet; blocks until it ends or stops.
+
+        Ctrl-C ends it INTERRUPTED, at once and resumable. Raises RefusedError when it, or one of its boxes, is being
+        worked on, or when it has run before; StorageError when the disk is full.
+        """
+        return self._forward(run_id, (), first=True)
+
+    def resume(self, run_id: str, acknowledge: Collection[str] = ()) -> RunOutcome:
+        """Goes on with a run that was interrupted, blocked or failed, or was never run; raises as `run` does."""
+        return self._forward(run_id, acknowledge, first=False)
+
+    def back_estimate(self, run_id: str) -> WayBack:
+        """Whether going back is possible now, which steps it would undo and how many seconds that should take."""
+        return self.history(run_id).way_back
+
+    def back(self, run_id: str) -> RunOutcome:
+        """Takes back what the run did, last step first, each undo verified; no gate can stop it.
+
+        Killed or failed in the middle, `back` goes on. Raises RefusedError once an irreversible step has begun, when
+        the run has gone back already, or when it is being worked on.
+        """
+        with self._at_work(run_id) as bench:
+            history = bench.history
+            if (step := history.irreversible_begun) is not None:
+                raise RefusedError(
+                    "there is no way back any more",
+                    where=f"run {history.record.run_id}",
+                    why=f"the irreversible step {step} has begun",
+                    next_move=""
+                    if history.state is RunState.PASSED
+                    else f"Go on with: rebox resume {history.record.run_id}",
+                )
+            follow(history.state, RunEvent.BACK, history.record.run_id)
+            check_kinds(history.plan, self.implementations)
+            bench.journal.write(RunEvent.BACK)
+            try:
+                end = self._go_back(bench, history)
+            except KeyboardInterrupt:
+                return self._interrupted(bench)
+            return self._back_outcome(bench, end)
+
+    def runs(self) -> list[RunSummary]:
+        """Every run there is, oldest first; writes nothing."""
+        return [self._summary(path) for path in list_run_directories(self.runs_directory)]
+
+    def directory(self, run_id: str) -> Path:
+        """The folder of a run, by its id, its beginning, or `latest`; raises InputError."""
+        return find_run_directory(self.runs_directory, run_id)
+
+    def history(self, run_id: str) -> RunHistory:
+        """What a run's journal says, as it stands now; raises InputError or StorageError."""
+        return _as_found(self.directory(run_id))
+
+    def _forward(self, run_id: str, acknowledge: Collection[str], *, first: bool) -> RunOutcome:
+        with self._at_work(run_id) as bench:
+            history = bench.history
+            run_id = history.record.run_id
+            if first and history.state is not RunState.PLANNED:
+                raise RefusedError(
+                    "the run was run before",
+                    where=f"run {run_id}",
+                    why=f"it is {history.state.value}",
+                    next_move=f"Use rebox resume {run_id}, or start a new one with rebox run FILE",
+                )
+            follow(history.state, RunEvent.RUN, run_id)
+            check_plan(history.plan, self.implementations, self.gates)
+            check_acknowledged(history.plan, acknowledge)
+            bench.journal.write(
+                RunEvent.RUN, data={"acknowledged": [*sorted(acknowledge)], "toolkit_version": self.toolkit_version}
+            )
+            names = tuple(step.name for step in history.plan.steps)
+            resumed = history.state is not RunState.PLANNED
+            self.observer(RunStarted(run_id, history.plan, resumed=resumed, going_back=False, steps=names))
+            waved_through = replace(bench, acknowledged=history.acknowledged | set(acknowledge))
+            try:
+                end = self._carry(f"{run_id}/run", history.plan.steps, waved_through, perform, "recorded")
+            except KeyboardInterrupt:
+                return self._interrupted(bench)
+            return self._forward_outcome(bench, end)
+
+    def _go_back(self, bench: Bench, history: RunHistory) -> StepEnd | None:
+        left = tuple(step.name for step in history.to_undo)
+        self.observer(RunStarted(history.record.run_id, history.plan, resumed=False, going_back=True, steps=left))
+        # those undone before a kill belong to the sequence too: its pieces must be the same each time
+        steps = tuple(
+            step
+            for step in reversed(history.plan.steps)
+            if step.way_back is not None and history.steps[step.name].begun
+        )
+        return self._carry(f"{history.record.run_id}/back", steps, bench, undo, "undone")
+
+    def _carry(
+        self,
+        sequence: str,
+        steps: tuple[Step, ...],
+        bench: Bench,
+        do: Callable[[Bench, Step], StepEnd],
+        last_point: str,
+    ) -> StepEnd | None:
+        """Does the steps durably, in order, until one is not done; returns how the last one ended."""
+        # imported here: looking at runs and planning need no database, and this takes most of a second
+        from toolkit.engine.durable import DurableStore, Kept, Work  # noqa: PLC0415
+
+        ends: list[StepEnd] = []
+        by_name = {step.name: step for step in steps}
+
+        def settled(name: str, kept: Kept, now: bool) -> None:
+            end = StepEnd.model_validate(kept)
+            ends.append(end)
+            if end.result is not None:
+                bench.results[name] = end.result
+            if now:
+                self.checkpoint(f"{name}:{last_point}")
+            else:
+                self.observer(StepStarted(by_name[name], 0, done_before=True))
+
+        def piece(step: Step) -> Work:
+            return Work(step.name, lambda: do(bench, step).model_dump(mode="json"))
+
+        url = self.database_url or f"sqlite:///{bench.run_directory / 'engine.sqlite'}"
+        # unlike any other process's, so that nobody takes up what this one is doing, nor the other way round
+        process = f"{self.toolkit_version}+{os.getpid()}.{secrets.token_hex(8)}"
+        with DurableStore(url, process, bench.run_directory) as store:
+            store.carry_through(sequence, [piece(step) for step in steps], settled)
+        return ends[-1] if ends else None
+
+    def _forward_outcome(self, bench: Bench, end: StepEnd | None) -> RunOutcome:
+        if end is None or end.done:
+            bench.journal.write(RunEvent.PASS)
+            verdict = bench.history.verdict
+            return _outcome(bench, verdict, "every step was done and verified", verdict.exit_status)
+        bench.journal.write(RunEvent.BLOCK if end.blocked else RunEvent.FAIL)
+        step = bench.history.stopped_at
+        return _outcome(bench, end.verdict, end.summary, end.exit_status, step=step, next_move=end.next_move)
+
+    def _back_outcome(self, bench: Bench, end: StepEnd | None) -> RunOutcome:
+        if end is None or end.done:
+            bench.journal.write(RunEvent.BACK_DONE)
+            return _outcome(bench, Verdict.PASSED, "everything was taken back and verified", 0)
+        bench.journal.write(RunEvent.BACK_FAIL)
+        step = bench.history.to_undo[0].name
+        next_move = f"Put right what it names, then go on back with: rebox back {bench.record.run_id}"
+        return _outcome(bench, end.verdict, end.summary, end.exit_status, step=step, next_move=next_move)
+
+    def _interrupted(self, bench: Bench) -> RunOutcome:
+        bench.journal.write(RunEvent.DIE)
+        run_id = bench.record.run_id
+        going_back = bench.history.state is RunState.GOING_BACK
+        next_move = (
+            f"Go on with: rebox back {run_id}"
+            if going_back
+            else f"Go on with: rebox resume {run_id}, or back with: rebox back {run_id}"
+        )
+        return _outcome(
+            bench, Verdict.UNKNOWN, "interrupted; what was done is kept", INTERRUPTED_STATUS, next_move=next_move
+        )
+
+    @contextlib.contextmanager
+    def _at_work(self, run_id: str) -> Iterator[Bench]:
+        """Holds the locks and the open records of a run while it is worked on; notes that its last process died."""
+        run_directory = self.directory(run_id)
+        record, plan = read_run(run_directory)
+        with contextlib.ExitStack() as stack:
+            lease = stack.enter_context(
+                self._locks.hold(list(plan.boxes.values()), record.run_id, run_directory, secrets.token_hex(16))
+            )
+            stack.enter_context(engine_log(run_directory, self._guard.redact))
+            journal = stack.enter_context(Journal(run_directory, self.clock.now, self._guard))
+            evidence = stack.enter_context(EvidenceLog(run_directory, self.clock.now, self._guard))
+            for name, cut in (("journal.jsonl", journal.repaired_bytes), ("evidence.jsonl", evidence.repaired_bytes)):
+                if cut:
+                    self.observer(RecordRepaired(name, cut))
+            bench = Bench(
+                record=record,
+                plan=plan,
+                run_directory=run_directory,
+                world=self.world,
+                clock=self.clock,
+                implementations=self.implementations,
+                gates=self.gates,
+                acknowledged=frozenset(),
+                journal=journal,
+                evidence=evidence,
+                guard=self._guard,
+                lease=lease,
+                operator=self.operator,
+                poll_seconds=self.poll_seconds,
+                observer=self.observer,
+                checkpoint=self.checkpoint,
+                results={},
+            )
+            history = bench.history
+            if history.state in (RunState.RUNNING, RunState.GOING_BACK):
+                journal.write(RunEvent.DIE)
+            bench.results.update({name: step.result for name, step in history.steps.items() if step.result is not None})
+            try:
+                yield bench
+            finally:
+                if bench.history.state not in UNFINISHED:
+                    lease.release_boxes()
+
+    def _summary(self, run_directory: Path) -> RunSummary:
+        history = _as_found(run_directory)
+        begun = [step.name for step in history.plan.steps if history.steps[step.name].attempts]
+        return RunSummary(
+            run_id=history.record.run_id,
+            procedure=history.plan.procedure,
+            site=history.plan.site,
+            boxes=dict(history.plan.boxes),
+            state=history.state,
+            alive=is_alive(run_directory),
+            created=history.record.created,
+            verdict=history.verdict,
+            step=begun[-1] if begun else None,
+            way_back=history.way_back,
+        )
+
+
+def _as_found(run_directory: Path) -> RunHistory:
+    """The history; a run that says it is running while no process works on it was interrupted."""
+    history = read_history(run_directory)
+    if history.state is RunState.RUNNING and not is_alive(run_directory):
+        # asked in this order a run that ended between the two looks is not taken for a dead one
+        history = read_history(run_directory)
+        if history.state is RunState.RUNNING:
+            history.state = follow(history.state, RunEvent.DIE, history.record.run_id)
+    return history
+
+
+def _outcome(
+    bench: Bench, verdict: Verdict, summary: str, exit_status: int, *, step: str | None = None, next_move: str = ""
+) -> RunOutcome:
+    return RunOutcome(
+        run_id=bench.record.run_id,
+        run_directory=bench.run_directory,
+        state=bench.history.state,
+        verdict=verdict,
+        summary=summary,
+        exit_status=exit_status,
+        step=step,
+        next_move=next_move,
+    )
