@@ -145,7 +145,7 @@ def _set_ttl(context: StepContext, ttl_seconds: int, *, change: bool = True) -> 
         subject=f"{_name(context)} at {zone.server}",
         summary=f"The zone says TTL {records.ttl_seconds} s.",
         passed=records.ttl_seconds == ttl_seconds,
-        data={"ttl_seconds": records.ttl_seconds, "addresses": sorted(records.addresses)},
+        data={"ttl_seconds": records.ttl_seconds, "addresses": [*sorted(records.addresses)]},
     )
 
 
@@ -200,7 +200,7 @@ def _witness_resolvers(context: StepContext, addresses: Iterable[str]) -> Outcom
                 subject=f"{_name(context)} at {resolver}",
                 summary=f"Resolver {resolver} answers {', '.join(sorted(answer.addresses)) or 'nothing'}.",
                 passed=answer.addresses == wanted,
-                data={"addresses": sorted(answer.addresses), "ttl_seconds": answer.ttl_seconds},
+                data={"addresses": [*sorted(answer.addresses)], "ttl_seconds": answer.ttl_seconds},
             )
             for resolver, answer in _resolver_answers(context).items()
         )

@@ -31,7 +31,7 @@ class InspectOld(ReadOnlyStep):
             )
         return {
             "served_before_sha256": served.pop() if served else None,
-            "old_macs": sorted(macs_of(old)),
+            "old_macs": [*sorted(macs_of(old))],
             "status": old.status().model_dump(mode="json"),
             "network": old.network().model_dump(mode="json"),
         }
@@ -62,7 +62,7 @@ class ProveNew(ReadOnlyStep):
         """Looks; the result says what the new box is now."""
         new = box(context, "new")
         return {
-            "new_macs": sorted(macs_of(new)),
+            "new_macs": [*sorted(macs_of(new))],
             "status": new.status().model_dump(mode="json"),
             "network": new.network().model_dump(mode="json"),
         }

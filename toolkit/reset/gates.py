@@ -1,0 +1,39 @@
+"""What must hold before the old box may be reset (requirement H8); none of it can be forced."""
+
+from toolkit.appliances.trust import box
+from toolkit.appliances.world import World
+from toolkit.model.execution import Outcome, StepContext
+from toolkit.model.plan import GateReference
+from toolkit.model.verdict import Verdict
+
+
+def serial_confirmed(context: StepContext, gate: GateReference) -> Outcome:
+    """The serial number typed by the operator, the plan's and the box's own are the same."""
+    world: World = context.world
+    typed, planned = world.confirmed_serial_number, context.plan.boxes["old"]
+    if typed is None:
+        return Outcome(
+            Verdict.FAILED,
+            f"Nobody has confirmed the reset of the old box. Read its serial number off its label or console, then "
+            f"run: rebox resume {context.run_id} --confirm-serial SERIAL",
+        )
+    if typed != planned:
+        return Outcome(
+            Verdict.FAILED, f"The serial number given, {typed}, is not the old box's. Check which box you are at."
+        )
+    seen = box(context, "old").reset_status().serial_number
+    if seen != planned:
+        return Outcome(Verdict.FAILED, f"The box at the old address says it is {seen}, not {planned}.")
+    return Outcome(Verdict.PASSED, f"Serial number {typed}: typed, planned, and said by the box.")
+
+
+def soak_passed(context: StepContext, gate: GateReference) -> Outcome:
+    """The soak of this run lasted as long as the inventory wants, without one wrong look."""
+    world: World = context.world
+    result = context.results.get("soak")
+    if result is None:
+        return Outcome(Verdict.UNKNOWN, "The soak has not ended.")
+    served, wanted = float(str(result["seconds"])), world.inventory.reset.soak_seconds
+    if result["wrong"] or served < wanted:
+        return Outcome(Verdict.FAILED, f"The new box served for {served:.0f} of {wanted:.0f} s.")
+    return Outcome(Verdict.PASSED, f"The new box served for {served:.0f} s.")
