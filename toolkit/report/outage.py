@@ -1,0 +1,141 @@
+"""What can be said about the outage: which methods watched, what they can tell, and where they were blind."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from toolkit.model.run_report import Gap, Outage, OwnerChange, RunReport
+from toolkit.report.quantities import bounded
+
+EXPECTED_METHODS = ("icmp", "tcp", "https")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of the watch, in milliseconds from its start; it never ends before it starts."""
+
+    start_ms: float
+    end_ms: float
+
+    @property
+    def length_ms(self) -> float:
+        """How long it is."""
+        return self.end_ms - self.start_ms
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One method of the watch. `floor_ms` is the shortest outage it can tell from its own pauses between two sends."""
+
+    method: str
+    gaps: tuple[Stretch, ...]
+    unwatched: tuple[Stretch, ...]
+    longest_ms: float
+    floor_ms: float
+    lost: int
+    sent: int
+    interval_ms: float
+
+    @property
+    def measured(self) -> bool:
+        """False: nothing was sent, so nothing is known."""
+        return self.sent > 0
+
+    @property
+    def outage_seen(self) -> bool:
+        """The longest gap is more than the watch's own pauses explain."""
+        return self.measured and self.longest_ms > self.floor_ms
+
+
+@dataclass(frozen=True)
+class Reign:
+    """Who answered for the address over a stretch; `owner` is "old", "new", "stranger" or "nobody"."""
+
+    stretch: Stretch
+    owner: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The continuous watch of a run, in one place."""
+
+    lanes: tuple[Lane, ...]
+    missing: tuple[str, ...]
+    reigns: tuple[Reign, ...]
+    length_ms: float
+
+    @property
+    def worst(self) -> Lane | None:
+        """The lane with the longest outage that was really seen; None when none was."""
+        return max((lane for lane in self.lanes if lane.outage_seen), key=lambda lane: lane.longest_ms, default=None)
+
+    @property
+    def measured(self) -> bool:
+        """Something was sent by at least one method."""
+        return any(lane.measured for lane in self.lanes)
+
+    @property
+    def floor_ms(self) -> float:
+        """The shortest outage every measuring method could have seen."""
+        return max((lane.floor_ms for lane in self.lanes if lane.measured), default=0.0)
+
+    @property
+    def last_owner(self) -> str | None:
+        """Who answered at the end; None when that was not watched."""
+        return self.reigns[-1].owner if self.reigns else None
+
+    @property
+    def unwatched(self) -> tuple[tuple[Stretch, tuple[str, ...]], ...]:
+        """Every stretch nobody watched, with the methods that were blind, in order."""
+        methods: dict[Stretch, list[str]] = {}
+        for lane in self.lanes:
+            for stretch in lane.unwatched:
+                methods.setdefault(stretch, []).append(lane.method)
+        return tuple((stretch, tuple(methods[stretch])) for stretch in sorted(methods, key=lambda s: s.start_ms))
+
+
+def watch_of(report: RunReport) -> Watch:
+    """The report's outage and owners, in order and bounded."""
+    names = [name for name in EXPECTED_METHODS if name in report.outage]
+    names += sorted(set(report.outage) - set(EXPECTED_METHODS))
+    lanes = tuple(_lane(name, report.outage[name]) for name in names)
+    owners = sorted(report.owners, key=lambda owner: bounded(owner.at_ms))
+    ends = [lane.sent * bounded(lane.interval_ms) for lane in lanes]
+    ends += [stretch.end_ms for lane in lanes for stretch in (*lane.gaps, *lane.unwatched)]
+    ends += [bounded(owner.at_ms) for owner in owners]
+    length_ms = bounded(max(ends, default=0.0))
+    missing = tuple(name for name in EXPECTED_METHODS if name not in report.outage) if lanes else ()
+    return Watch(lanes, missing, tuple(_reigns(owners, length_ms)), length_ms)
+
+
+def _lane(method: str, outage: Outage) -> Lane:
+    gaps = _stretches(outage.gaps)
+    return Lane(
+        method=method,
+        gaps=gaps,
+        unwatched=_stretches(outage.unwatched),
+        longest_ms=max([bounded(outage.gap_ms_max), *(gap.length_ms for gap in gaps)]),
+        floor_ms=max(bounded(outage.own_gap_ms_max), bounded(outage.interval_ms), 0.0),
+        lost=outage.lost,
+        sent=outage.sent,
+        interval_ms=max(bounded(outage.interval_ms), 0.0),
+    )
+
+
+def _stretches(gaps: Iterable[Gap]) -> tuple[Stretch, ...]:
+    pairs = [sorted((bounded(gap.start_ms), bounded(gap.end_ms))) for gap in gaps]
+    return tuple(Stretch(max(start, 0.0), max(end, 0.0)) for start, end in sorted(pairs))
+
+
+def _reigns(owners: list[OwnerChange], length_ms: float) -> Iterable[Reign]:
+    starts = [min(max(bounded(owner.at_ms), 0.0), length_ms) for owner in owners]
+    if starts and starts[0] > 0:
+        yield Reign(Stretch(0.0, starts[0]), "nobody", "")
+    for owner, start, end in zip(owners, starts, [*starts[1:], length_ms], strict=True):
+        yield Reign(Stretch(start, end), _owner(owner), owner.mac)
+
+
+def _owner(change: OwnerChange) -> str:
+    if not change.mac:
+        return "nobody"
+    return change.box if change.box in {"old", "new"} else "stranger"

@@ -1,0 +1,46 @@
+"""The html page: one file that needs nothing else; every text it shows is escaped."""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from toolkit.report.outage_plot import OWNER_WORDS, draw_outage
+from toolkit.report.printable import printable
+from toolkit.report.reading import Reading
+from toolkit.report.timeline import draw_timeline
+
+
+def html_page(reading: Reading, files: Iterable[str] = ()) -> str:
+    """The whole page; `files` are names of further files in the run's folder, to link to."""
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            reading.names,
+            files=tuple(files),
+            timeline=draw_timeline(reading.report, reading.passages, reading.watch),
+            outage_plot=draw_outage(reading.watch, reading.report.watch_started),
+            owner_words=OWNER_WORDS,
+        )
+    )
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Markup):
+        return value
+    return "" if value is None else printable(str(value))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("toolkit.report"),
+        autoescape=True,
+        finalize=_shown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

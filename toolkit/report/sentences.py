@@ -1,0 +1,244 @@
+"""What a run comes to, in sentences: the headline, what needs attention, and what cannot be said."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from toolkit.model.run_report import Compared, RunReport
+from toolkit.model.verdict import Verdict
+from toolkit.report.course import Passage, seconds_taken, with_verdict
+from toolkit.report.outage import Lane, Stretch, Watch
+from toolkit.report.quantities import (
+    clock_text,
+    count,
+    counted,
+    duration,
+    later,
+    milliseconds,
+    moment_text,
+    seconds_between,
+    span_text,
+)
+
+OLD_BOX = {
+    "serving": "still serving",
+    "out-of-service": "out of service, not reset",
+    "reset": "reset to factory defaults",
+    "reset-and-off": "reset to factory defaults and shut down",
+    "unknown": "not known",
+}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The verdict in words. `tone` picks the sign: a verdict's name, "unfinished" or "taken-back"."""
+
+    tone: str
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Something the reader must not overlook, and the place in the page that shows it."""
+
+    text: str
+    place: str
+    anchor: str
+
+
+def headline(report: RunReport, passages: Sequence[Passage], watch: Watch) -> Headline:
+    """The one line that everything else explains."""
+    if report.finished is None and not report.went_back and report.verdict is not Verdict.FAILED:
+        ended = with_verdict(passages, Verdict.PASSED, Verdict.SKIPPED)
+        return Headline("unfinished", "Not finished", f"{len(ended)} of {counted(len(passages), 'step')} done")
+    if report.went_back and report.verdict in {Verdict.PASSED, Verdict.SKIPPED}:
+        return Headline("taken-back", "Taken back", _after_going_back(report, watch))
+    for verdict in (Verdict.FAILED, Verdict.UNKNOWN):
+        if report.verdict is verdict:
+            ending = f"; {_after_going_back(report, watch)}" if report.went_back else ""
+            return Headline(verdict.value, verdict.value.capitalize(), _stopped_at(passages, verdict) + ending)
+    if report.verdict is Verdict.SKIPPED or not report.steps:
+        return Headline("skipped", "Nothing proven", "no step was carried out")
+    if watch.last_owner == "new":
+        return Headline("passed", "Passed", f"{report.site} is served by the new box")
+    return Headline("passed", "Passed", f"all {counted(len(passages), 'step')} hold")
+
+
+def _after_going_back(report: RunReport, watch: Watch) -> str:
+    if watch.last_owner == "old":
+        return f"{report.site} is served by the old box again"
+    return "the run was taken back"
+
+
+def _stopped_at(passages: Sequence[Passage], verdict: Verdict) -> str:
+    stopped = with_verdict(passages, verdict)
+    if not stopped:
+        return "every step that went holds, but the run as a whole does not"
+    first = f"step {stopped[0].number}, {stopped[0].name}"
+    return first if verdict is Verdict.FAILED else f"{first}, could not be verified"
+
+
+def lead(report: RunReport, passages: Sequence[Passage], watch: Watch) -> tuple[str, ...]:
+    """The summary under the headline: steps, outage, certificate, old box."""
+    passed = len(with_verdict(passages, Verdict.PASSED))
+    return (
+        f"{count(passed)} of {counted(len(passages), 'step')} passed in {how_long(report)}.",
+        outage_sentence(watch),
+        f"The certificate served {certificate_words(report)}.",
+        f"The old box is {OLD_BOX[report.old_appliance.state]}."
+        if report.old_appliance.state != "unknown"
+        else "What became of the old box is not known.",
+        *(("The run was taken back.",) if report.went_back else ()),
+    )
+
+
+def how_long(report: RunReport) -> str:
+    """From start to finish; for a run without an end, to the end of its last step."""
+    if report.finished is None:
+        return f"{duration(seconds_taken(report))} so far"
+    return duration(seconds_between(report.started, report.finished))
+
+
+def outage_sentence(watch: Watch) -> str:
+    """The longest time without an answer, or why nothing can be said about it."""
+    if not watch.measured:
+        return "The outage was not measured."
+    worst = watch.worst
+    blind = " The watch did not run all the time." if watch.unwatched else ""
+    if worst is None:
+        return f"No outage was seen; one shorter than {milliseconds(watch.floor_ms)} could not have been.{blind}"
+    return f"The longest time without an answer was {milliseconds(worst.longest_ms)} ({worst.method}).{blind}"
+
+
+def lane_words(lane: Lane) -> str:
+    """One method's outage, short."""
+    if not lane.measured:
+        return "not measured"
+    if lane.outage_seen:
+        return milliseconds(lane.longest_ms)
+    return f"none above {milliseconds(lane.floor_ms)}"
+
+
+def blind_sentences(report: RunReport, watch: Watch) -> tuple[str, ...]:
+    """Every stretch and every method about which the watch can say nothing."""
+    sentences = [
+        f"The outage was not measured from {_when(report.watch_started, stretch.start_ms)} "
+        f"to {_when(report.watch_started, stretch.end_ms)} ({', '.join(methods)}): the watch did not run."
+        for stretch, methods in watch.unwatched
+    ]
+    if watch.missing:
+        sentences.append(f"Not watched by {' and '.join(watch.missing)}.")
+    silent = [lane.method for lane in watch.lanes if not lane.measured]
+    if silent:
+        sentences.append(f"Nothing was sent by {' and '.join(silent)}: these methods measured nothing.")
+    return tuple(sentences)
+
+
+def _when(watch_started: datetime | None, at_ms: float) -> str:
+    if watch_started is None:
+        return f"{milliseconds(at_ms)} after the watch began"
+    return f"{clock_text(later(watch_started, at_ms / 1000), fraction=True)} UTC"
+
+
+def gap_when(report: RunReport, gap: Stretch) -> str:
+    """When a gap began."""
+    return _when(report.watch_started, gap.start_ms)
+
+
+def certificate_words(report: RunReport) -> str:
+    """How the certificate after compares with the one before, to follow "the certificate served"."""
+    before, after = report.certificate.served_before_sha256, report.certificate.served_after_sha256
+    if before is None and after is None:
+        return "was not recorded"
+    if before is None:
+        return "before was not recorded"
+    if after is None:
+        return "after was not recorded"
+    return "is the same as before" if before.lower() == after.lower() else "is another one than before"
+
+
+def way_back_sentence(report: RunReport, passages: Sequence[Passage]) -> str:
+    """Whether one can still go back, until when and how fast."""
+    way = report.way_back
+    seconds = duration(way.seconds_estimated)
+    if report.went_back:
+        undone = [passage for passage in passages if passage.went and passage.went.taken_back]
+        steps = f" {counted(len(undone), 'step was', 'steps were')} undone." if undone else ""
+        return f"It was used: the run was taken back.{steps}"
+    until = next((f"step {p.number}, {p.name}" for p in passages if p.name == way.available_until), way.available_until)
+    if way.available_now:
+        limit = f", until {until} has ended and the next one starts" if until else ""
+        return f"Open: going back takes about {seconds}{limit}."
+    if until is None:
+        return "There is no way back in this run."
+    return f"Closed: it was open up to and including {until}."
+
+
+def differs(compared: Compared) -> bool:
+    """The two sides are not equal."""
+    return compared.before != compared.after or compared.different != 0
+
+
+def attention(report: RunReport, passages: Sequence[Passage], watch: Watch) -> tuple[Attention, ...]:
+    """What a reader must not overlook, most pressing first; empty when all is well."""
+    return tuple(_attention(report, passages, watch))
+
+
+def _attention(report: RunReport, passages: Sequence[Passage], watch: Watch) -> Iterable[Attention]:
+    for passage in with_verdict(passages, Verdict.FAILED, Verdict.UNKNOWN):
+        summary = passage.went.summary if passage.went and passage.went.summary else "no reason was recorded"
+        yield Attention(
+            f"Step {passage.number}, {passage.name}: {passage.verdict}; {summary}",
+            f"step {passage.number}",
+            passage.anchor,
+        )
+    for passage in passages:
+        if passage.went and passage.went.taken_back in {Verdict.FAILED, Verdict.UNKNOWN}:
+            undoing = f"undoing it {'failed' if passage.went.taken_back is Verdict.FAILED else 'could not be verified'}"
+            yield Attention(
+                f"Step {passage.number}, {passage.name}: {undoing}", f"step {passage.number}", passage.anchor
+            )
+    waiting = [passage for passage in passages if passage.went is None]
+    if waiting:
+        yield Attention(
+            f"{counted(len(waiting), 'step was', 'steps were')} not reached.",
+            f"step {waiting[0].number}",
+            waiting[0].anchor,
+        )
+    yield from _doubts(report, passages, watch)
+    if report.certificate.findings:
+        yield Attention(
+            f"Certificate: {counted(len(report.certificate.findings), 'finding')}.", "the certificate", "certificate"
+        )
+    unequal = [row.kind for row in (*report.settings, *report.data) if differs(row)]
+    if unequal:
+        yield Attention(f"Not equal on both sides: {', '.join(unequal)}.", "what was compared", "compared")
+
+
+def _doubts(report: RunReport, passages: Sequence[Passage], watch: Watch) -> Iterable[Attention]:
+    strangers = dict.fromkeys(reign.mac for reign in watch.reigns if reign.owner == "stranger")
+    if strangers:
+        yield Attention(f"A stranger answered for the address: {', '.join(strangers)}.", "the outage", "outage")
+    for sentence in blind_sentences(report, watch):
+        yield Attention(sentence, "the outage", "outage")
+    for passage in passages:
+        if passage.went and passage.went.resumed and passage.interrupts_service and not watch.unwatched:
+            yield Attention(
+                f"Step {passage.number}, {passage.name}, was interrupted and taken up again: "
+                "an outage during the interruption is not in the figures unless the watch outlived it.",
+                f"step {passage.number}",
+                passage.anchor,
+            )
+
+
+def times(number: int) -> str:
+    """How often: "once", "3 times"."""
+    return "once" if number == 1 else counted(number, "time")
+
+
+def when_words(report: RunReport) -> str:
+    """Start and finish in one line."""
+    if report.finished is None:
+        return f"{moment_text(report.started)}, no end recorded"
+    return span_text(report.started, report.finished)
