@@ -1,0 +1,20 @@
+"""What must be safe before traffic moves, and before the old box is reset."""
+
+from toolkit.backup.steps import witness_backups_intact, witness_records, witness_settings
+from toolkit.model.execution import Outcome, StepContext
+from toolkit.model.plan import GateReference
+
+
+def backup_intact(context: StepContext, gate: GateReference) -> Outcome:
+    """Every byte of the run's backups reads back as it was written, and opens."""
+    return witness_backups_intact(context)
+
+
+def settings_compared(context: StepContext, gate: GateReference) -> Outcome:
+    """The new box holds what the backup holds, compared now."""
+    return witness_settings(context)
+
+
+def records_complete(context: StepContext, gate: GateReference) -> Outcome:
+    """Nothing the old box holds is missing in the archive, counted now."""
+    return witness_records(context)
