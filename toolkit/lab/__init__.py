@@ -1,1 +1,1 @@
-"""Builds a world from a topology file."""
+"""A world in network namespaces, built from a small topology file: boxes, clients, DNS, an update server, a bridge."""

@@ -1,0 +1,113 @@
+"""The supervisor's side of the control socket."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from toolkit.lab.control import LabStatus, socket_address
+from toolkit.lab.folder import LabFolder
+from toolkit.lab.machine import ACTIONS, Machine
+from toolkit.model.errors import InputError, ReboxError
+
+_WATCH_SECONDS = 1.0
+_LINE_BYTES_MAX = 65536
+
+
+class ControlServer:
+    """Answers on the socket in the lab's folder, and ends the lab when that folder is gone."""
+
+    def __init__(self, folder: LabFolder, machines: dict[str, Machine], leave: Callable[[], NoReturn]) -> None:
+        self._folder = folder
+        self._machines = machines
+        self._leave = leave
+        # every machine lies in the same user and PID namespace as this process
+        self._shared = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "pid")]
+        self._listener = self._listen()
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        place = os.open(self._folder.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        listener.bind(socket_address(place))
+        os.close(place)
+        listener.listen(64)
+        listener.setblocking(False)
+        return listener
+
+    async def serve(self) -> NoReturn:
+        """Answers until the lab ends."""
+        loop = asyncio.get_running_loop()
+        watching = asyncio.create_task(self._watch_folder())
+        conversations: set[asyncio.Task[None]] = {watching}
+        while True:
+            connection, _ = await loop.sock_accept(self._listener)
+            conversation = asyncio.create_task(self._converse(connection))
+            conversations.add(conversation)
+            conversation.add_done_callback(conversations.discard)
+
+    async def _watch_folder(self) -> None:
+        # a lab whose folder was deleted could never be found again
+        while self._folder.control.exists():
+            await asyncio.sleep(_WATCH_SECONDS)
+        self._leave()
+
+    async def _converse(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        rest = b""
+        with connection:
+            connection.setblocking(False)
+            with contextlib.suppress(OSError):
+                while received := await loop.sock_recv(connection, _LINE_BYTES_MAX):
+                    *lines, rest = (rest + received).split(b"\n")
+                    for line in lines:
+                        await self._answer(connection, line)
+                    if len(rest) > _LINE_BYTES_MAX:
+                        return
+
+    async def _answer(self, connection: socket.socket, line: bytes) -> None:
+        descriptors: list[int] = []
+        try:
+            answer, descriptors = await self._do(line)
+        except ReboxError as error:
+            answer = error.as_json()
+        except Exception as error:  # one failed request must not end the lab
+            traceback.print_exc()
+            answer = ReboxError(
+                "the lab could not do that", why=str(error), next_move=f"See {self._folder.supervisor_log}."
+            ).as_json()
+        words = json.dumps(answer).encode() + b"\n"
+        if descriptors:
+            socket.send_fds(connection, [words], descriptors)
+        else:
+            await asyncio.get_running_loop().sock_sendall(connection, words)
+
+    async def _do(self, line: bytes) -> tuple[dict[str, Any], list[int]]:
+        try:
+            request = json.loads(line)
+            what, name = str(request["do"]), request.get("machine")
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise InputError("the lab was asked something that is not a request") from None
+        if what == "status":
+            machines = {name: machine.status() for name, machine in self._machines.items()}
+            return LabStatus(name=self._folder.name, machines=machines).model_dump(mode="json"), []
+        if name not in self._machines:
+            raise InputError(
+                f"lab {self._folder.name} has no machine {name!r}", next_move=f"It has: {', '.join(self._machines)}."
+            )
+        machine = self._machines[name]
+        if what == "enter":
+            return {}, self._doors(machine)
+        if what not in ACTIONS:
+            raise InputError(f"the lab does not know how to {what!r}")
+        await ACTIONS[what](machine)
+        return machine.status().model_dump(mode="json"), []
+
+    def _doors(self, machine: Machine) -> list[int]:
+        """In the order in which they must be entered."""
+        user, processes = self._shared
+        inside = machine.namespaces
+        return [user, inside.names, inside.network, processes, inside.mounts]

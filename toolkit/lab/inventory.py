@@ -1,0 +1,103 @@
+"""The operator's inventory of a lab: the migration of its old box to its new one, ready to be planned and run."""
+
+import json
+from collections.abc import Mapping
+
+from toolkit.lab import operator
+from toolkit.lab.description import LabDescription
+from toolkit.lab.folder import LabFolder
+from toolkit.model.inventory import read_inventory
+
+FILE_NAME = "inventory.toml"
+
+Value = str | float | bool | tuple[str, ...]
+Table = Mapping[str, Value]
+
+
+def write_inventory(folder: LabFolder, lab: LabDescription, recipient: str) -> None:
+    """Writes `operator/inventory.toml` when the lab has a box to replace and a box to replace it with.
+
+    `recipient` is the public half of the operator's age identity.
+    """
+    boxes = lab.topology.boxes
+    old = next((name for name, box in boxes.items() if box.site_version), None)
+    new = next((name for name, box in boxes.items() if not box.site_version), None)
+    if old is None or new is None:
+        return
+    text = _toml(_tables(folder, lab, old, new, recipient))
+    path = folder.operator / FILE_NAME
+    read_inventory(text, str(path))
+    path.write_text(text, encoding="utf-8")
+
+
+def _toml(tables: Mapping[str, Table]) -> str:
+    # strings, numbers, booleans and lists of strings are written alike in JSON and TOML
+    return "\n".join(
+        f"[{name}]\n" + "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
+        for name, table in tables.items()
+    )
+
+
+def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str, recipient: str) -> dict[str, Table]:
+    topology = lab.topology
+
+    def secret(name: str) -> str:
+        return f"file:{folder.operator / name}"
+
+    assert lab.site  # noqa: S101  a lab with boxes has one
+    return {
+        "site": {
+            "name": lab.site.name,
+            "addresses": lab.site.addresses,
+            "ca_file": str(folder.operator / operator.AUTHORITIES),
+        },
+        "old": {
+            "kind": "physical",
+            **_box(lab, old),
+            "client_secret": secret(operator.OLD_API_SECRET),
+        },
+        "new": {
+            "kind": "virtual",
+            **_box(lab, new),
+            "client_secret": secret(operator.NEW_API_SECRET),
+            "admin_password": secret(operator.NEW_ADMIN_PASSWORD),
+        },
+        "provision": {"driver": "lab", "folder": str(folder.path), "host": new},
+        "swing": _swing(lab, new, secret(operator.TSIG_KEY)),
+        "package": {"version": topology.swing.package, "eula_accepted": True, "eula_signed_by": "the lab's operator"},
+        "certificate": {"passphrase": secret(operator.CERTIFICATE_PASSPHRASE)},
+        "backup": {
+            "recipients": (recipient,),
+            "identity_file": str(folder.operator / operator.BACKUP_IDENTITY),
+            "identity_passphrase": secret(operator.IDENTITY_PASSPHRASE),
+            "passphrase": secret(operator.BACKUP_PASSPHRASE),
+        },
+        "reset": {
+            "soak_seconds": topology.swing.soak_seconds,
+            "confirm_serial_number": topology.boxes[old].serial_number,
+        },
+    }
+
+
+def _box(lab: LabDescription, name: str) -> Table:
+    return {
+        "address": lab.topology.addresses(name)[0],
+        "serial_number": lab.topology.boxes[name].serial_number,
+        "tls_sha256": str(lab.machines[name].tls_sha256),
+        "client_id": operator.CLIENT_ID,
+    }
+
+
+def _swing(lab: LabDescription, new: str, tsig_secret: str) -> Table:
+    if lab.topology.swing.method == "shared-ip" or lab.dns is None:
+        return {"method": "shared-ip"}
+    return {
+        "method": "dns",
+        "server": lab.dns.server,
+        "zone": lab.dns.zone,
+        "resolvers": (lab.dns.resolver,),
+        "new_addresses": lab.topology.addresses(new),
+        "tsig_name": lab.dns.tsig_name,
+        "tsig_algorithm": lab.dns.tsig_algorithm,
+        "tsig_secret": tsig_secret,
+    }

@@ -1,0 +1,266 @@
+"""A lab as its users hold it: brought up, looked at, entered, broken on purpose, and taken down."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from toolkit.lab import operator
+from toolkit.lab.control import KEEP, LabControl, LabStatus, error_from
+from toolkit.lab.description import LabDescription
+from toolkit.lab.folder import LabFolder
+from toolkit.lab.inventory import write_inventory
+from toolkit.lab.topology import Topology
+from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError
+
+Progress = Callable[[float, str], None]
+"""Called with the fraction done (0 to 1) and the phase in words."""
+
+_ENTER = Path(__file__).with_name("enter.py")
+_GRACE_SECONDS = 5.0
+_KILL_SECONDS = 10.0
+
+
+def _no_progress(_fraction: float, _phase: str) -> None:
+    pass
+
+
+class Lab:
+    """A lab that is up. As a context manager it is taken down at the end."""
+
+    def __init__(self, folder: LabFolder, description: LabDescription, *, was_up: bool) -> None:
+        self.folder = folder
+        self.description = description
+        self.was_up = was_up
+        """Whether it was there before it was asked for."""
+
+    @classmethod
+    def up(
+        cls,
+        topology: Topology,
+        *,
+        name: str | None = None,
+        state: Path | None = None,
+        progress: Progress = _no_progress,
+    ) -> "Lab":
+        """Builds the lab, unless one with the same topology is up under that name.
+
+        What an interrupted build has left is cleared away first. `state` is the folder of all of rebox's state. Raises
+        RefusedError when another topology is up there, or the machine allows no namespaces; ReboxError when building
+        fails, and then nothing is left.
+        """
+        folder = LabFolder.of(name or topology.name, state)
+        with folder.exclusively():
+            if folder.supervisor() is not None:
+                return cls._found(folder, topology)
+            folder.clear()
+            try:
+                folder.lock.touch(mode=0o600)
+                _build(folder, topology, progress)
+                return cls(folder, _describe(folder), was_up=False)
+            except BaseException:
+                _take_down(folder)
+                raise
+
+    @classmethod
+    def _found(cls, folder: LabFolder, topology: Topology) -> "Lab":
+        description = _describe(folder)
+        if description.topology.model_copy(update={"name": topology.name}) != topology:
+            raise RefusedError(
+                f"lab {folder.name} is up already, with another topology",
+                where=str(folder.path),
+                next_move=f"Take it down first (rebox lab down --name {folder.name}), or give another --name.",
+            )
+        return cls(folder, description, was_up=True)
+
+    @classmethod
+    def find(cls, name: str, *, state: Path | None = None) -> "Lab":
+        """The lab of that name; raises UnreachableError when it is not up."""
+        folder = LabFolder.of(name, state)
+        if folder.supervisor() is None:
+            raise UnreachableError(
+                f"lab {name} is not up", where=str(folder.path), next_move=f"Bring it up: rebox lab up --name {name}"
+            )
+        return cls(folder, _describe(folder), was_up=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def down(self) -> None:
+        """Ends everything in the lab and takes its folder away; harmless when it is down."""
+        take_down(self.folder)
+
+    def control(self) -> LabControl:
+        """A connection to its supervisor."""
+        return LabControl.connect(self.folder.path)
+
+    def status(self) -> LabStatus:
+        """The machines as they are now."""
+        with self.control() as control:
+            return control.status()
+
+    def power_on(self, machine: str) -> None:
+        """Switches a machine on."""
+        with self.control() as control:
+            control.power_on(machine)
+
+    def power_off(self, machine: str) -> None:
+        """Lets a machine shut down, then takes its power."""
+        with self.control() as control:
+            control.power_off(machine)
+
+    def kill(self, machine: str) -> None:
+        """Pulls a machine's plug."""
+        with self.control() as control:
+            control.kill(machine)
+
+    def link(self, machine: str, *, up: bool) -> None:
+        """Pulls a machine's network cable, or puts it back."""
+        with self.control() as control:
+            control.link(machine, up=up)
+
+    def command(self, machine: str, program: Sequence[str]) -> list[str]:
+        """The command line that runs a program on a machine; it passes input, output, signals and status through."""
+        if machine not in self.description.machines:
+            known = ", ".join(self.description.machines)
+            raise InputError(f"lab {self.folder.name} has no machine {machine!r}", next_move=f"It has: {known}.")
+        return [sys.executable, "-I", "-S", str(_ENTER), str(self.folder.path), machine, *program]
+
+    def run(
+        self,
+        machine: str,
+        program: Sequence[str],
+        *,
+        standard_input: str | None = None,
+        timeout: float | None = 60.0,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> "subprocess.CompletedProcess[str]":
+        """Runs a program on a machine to its end and returns its status and what it said."""
+        return subprocess.run(
+            self.command(machine, program),
+            input=standard_input,
+            stdin=subprocess.DEVNULL if standard_input is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=None if environment is None else {**os.environ, **environment},
+            cwd=folder,
+            check=False,
+        )
+
+    def popen(self, machine: str, program: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
+        """Starts a program on a machine; `options` are those of subprocess.Popen. Killing it kills the program."""
+        return subprocess.Popen(self.command(machine, program), **options)
+
+
+def take_down(folder: LabFolder) -> None:
+    """Ends the lab in that folder (whole, half-built or crashed) and takes the folder away; harmless when there is none.
+
+    Raises RefusedError when the folder is no lab's, or somebody else's.
+    """
+    if not folder.path.exists():
+        return
+    with folder.exclusively():
+        _take_down(folder)
+
+
+def _take_down(folder: LabFolder) -> None:
+    supervisor = folder.supervisor()
+    if supervisor is not None:
+        _end(folder, supervisor)
+    folder.remove()
+
+
+def _end(folder: LabFolder, supervisor: int) -> None:
+    """Ends process 1 of the lab and waits until the kernel has ended all the others."""
+    try:
+        handle = os.pidfd_open(supervisor)
+    except ProcessLookupError:
+        return
+    try:
+        # the number may have been given to another process in between
+        if folder.supervisor() != supervisor:
+            return
+        for number, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, number)
+            if select.select([handle], [], [], seconds)[0]:
+                return
+    except PermissionError as error:
+        raise RefusedError(
+            f"lab {folder.name} belongs to somebody else",
+            where=str(folder.path),
+            why=error.strerror or str(error),
+            next_move="Run the command as the user who built it.",
+        ) from None
+    finally:
+        os.close(handle)
+    raise ReboxError(f"lab {folder.name} cannot be ended", where=f"process {supervisor}")
+
+
+def _describe(folder: LabFolder) -> LabDescription:
+    try:
+        return LabDescription.model_validate_json(folder.description.read_bytes())
+    except (OSError, ValueError):
+        raise UnreachableError(
+            f"lab {folder.name} is up, but what was built is not known",
+            where=str(folder.description),
+            next_move=f"Take it down and build it again: rebox lab down --name {folder.name}",
+        ) from None
+
+
+def _build(folder: LabFolder, topology: Topology, progress: Progress) -> None:
+    operator.make_secrets(folder.operator)
+    with (
+        ThreadPoolExecutor(max_workers=1) as beside,
+        folder.supervisor_log.open("ab") as log,
+        # leaving early closes its input, and that ends a lab that is not to be kept
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "toolkit.lab.supervisor", str(folder.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        ) as supervisor,
+    ):
+        assert supervisor.stdin  # noqa: S101  as asked for above
+        assert supervisor.stdout  # noqa: S101  as asked for above
+        _say(supervisor.stdin, json.dumps({"topology": topology.model_dump(mode="json")}))
+        identity = beside.submit(operator.make_identity, folder.operator) if topology.boxes else None
+        _listen(supervisor.stdout, progress)
+        if identity:
+            write_inventory(folder, _describe(folder), identity.result())
+        _say(supervisor.stdin, KEEP)
+
+
+def _say(orders: IO[bytes], words: str) -> None:
+    # a supervisor that has ended has said why
+    with suppress(BrokenPipeError):
+        orders.write(words.encode() + b"\n")
+        orders.flush()
+
+
+def _listen(news: IO[bytes], progress: Progress) -> None:
+    """Returns when the supervisor says that the lab is ready; raises what it says instead."""
+    for line in news:
+        told = json.loads(line)
+        if "error" in told:
+            raise error_from(told)
+        if "ready" in told:
+            return
+        progress(told["progress"], told["phase"])
+    raise ReboxError("the lab could not be built", why="its supervisor ended without a word")

@@ -1,0 +1,56 @@
+"""What the operator of a lab is given: secrets in files of mode 0600, and the identity that opens backups."""
+
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+from toolkit.backup import keys
+from toolkit.lab.nameserver import new_tsig_secret
+
+CLIENT_ID = "rebox"
+TSIG_KEY = "tsig.key"
+AUTHORITIES = "ca.pem"
+OLD_API_SECRET = "old-api.secret"  # noqa: S105  a file's name
+NEW_API_SECRET = "new-api.secret"  # noqa: S105  a file's name
+NEW_ADMIN_PASSWORD = "new-admin.password"  # noqa: S105  a file's name
+OLD_ADMIN_PASSWORD = "old-admin.password"  # noqa: S105  a file's name
+BACKUP_PASSPHRASE = "backup.passphrase"  # noqa: S105  a file's name
+IDENTITY_PASSPHRASE = "identity.passphrase"  # noqa: S105  a file's name
+BACKUP_IDENTITY = "backup.identity"
+CERTIFICATE_PASSPHRASE = "certificate.passphrase"  # noqa: S105  a file's name
+
+_RANDOM = (
+    OLD_API_SECRET,
+    OLD_ADMIN_PASSWORD,
+    NEW_API_SECRET,
+    NEW_ADMIN_PASSWORD,
+    BACKUP_PASSPHRASE,
+    IDENTITY_PASSPHRASE,
+    CERTIFICATE_PASSPHRASE,
+)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Writes a file only its owner may read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def make_secrets(folder: Path) -> None:
+    """Makes every secret of a lab: random, one line per file."""
+    folder.mkdir(mode=0o700)
+    for name in _RANDOM:
+        write_private(folder / name, secrets.token_urlsafe(24).encode() + b"\n")
+    write_private(folder / TSIG_KEY, new_tsig_secret().encode() + b"\n")
+
+
+def secret(folder: Path, name: str) -> str:
+    """One of them."""
+    return (folder / name).read_text(encoding="ascii").strip()
+
+
+def make_identity(folder: Path) -> str:
+    """Makes the age identity that opens the operator's backups, and returns its recipient; takes about a second."""
+    return keys.make_identity(folder / BACKUP_IDENTITY, secret(folder, IDENTITY_PASSPHRASE), datetime.now(UTC))

@@ -1,0 +1,71 @@
+"""Whether what was started answers: asked over the lab's own wires, until a deadline."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from toolkit.lab.namespaces import network_of
+from toolkit.lab.programs import Program
+from toolkit.model.errors import UnreachableError
+
+_PAUSE_SECONDS = 0.02
+_TAIL_BYTES = 600
+
+
+class Vantage:
+    """A place in the lab to ask from; `network` is the descriptor of a machine's network."""
+
+    def __init__(self, network: int) -> None:
+        self._network = network
+
+    async def wait(self, name: str, address: str, port: int, program: Program, log: Path, *, tls: bool) -> None:
+        """Returns once the port answers (with `tls`: once it has answered an HTTPS request).
+
+        Raises UnreachableError with the program's last words when it ends instead; the caller sets the deadline.
+        """
+        while True:
+            with contextlib.suppress(OSError):
+                await self._ask(address, port, tls=tls)
+                return
+            if program.ended.done():
+                raise UnreachableError(
+                    f"{name} does not come up",
+                    where=f"{address} port {port}",
+                    why=_last_words(log) or f"its program ended with status {program.ended.result()}",
+                )
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _ask(self, address: str, port: int, *, tls: bool) -> None:
+        async with self._connection(address, port) as connection:
+            if not tls:
+                return
+            # who it is does not matter here: only whether it has come up
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            reader, writer = await asyncio.open_connection(sock=connection, ssl=context, server_hostname=address)
+            writer.write(f"GET /check_health HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+            status = await reader.readline()
+            writer.close()
+            if not status.startswith(b"HTTP/"):
+                raise ConnectionResetError("no HTTP answer")
+
+    @contextlib.asynccontextmanager
+    async def _connection(self, address: str, port: int) -> AsyncIterator[socket.socket]:
+        with network_of(self._network):
+            connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            connection.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(connection, (address, port))
+            yield connection
+        finally:
+            connection.close()
+
+
+def _last_words(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        return log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
+    return ""

@@ -1,0 +1,109 @@
+"""Process 1 of a lab: builds the world, keeps it, answers on the control socket; with it everything goes.
+
+Started by `toolkit.lab.lab` with the topology as the first line on its standard input; it tells its progress as JSON
+lines on its standard output. Until it is told "keep", the end of its input (whoever started it is gone) is its own end.
+"""
+
+import asyncio
+import json
+import os
+import select
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+from toolkit.lab import namespaces
+from toolkit.lab.builder import build
+from toolkit.lab.control import KEEP
+from toolkit.lab.control_server import ControlServer
+from toolkit.lab.folder import LabFolder
+from toolkit.lab.programs import Programs
+from toolkit.lab.topology import Topology
+from toolkit.lab.world import World
+from toolkit.model.errors import ReboxError
+
+_BUILD_SECONDS = 120.0
+
+
+def tell(**words: Any) -> None:
+    """One line of JSON to whoever started the lab."""
+    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.flush()
+
+
+def leave() -> NoReturn:
+    """Ends process 1: the kernel ends every other process of the lab, and with the last one all namespaces go."""
+    os._exit(0)
+
+
+async def _supervise(world: World, machine_proc: int) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, leave)
+    keep: asyncio.Future[None] = loop.create_future()
+    os.set_blocking(sys.stdin.fileno(), False)
+    loop.add_reader(sys.stdin.fileno(), _listen_to_starter, keep)
+    async with asyncio.timeout(_BUILD_SECONDS):
+        machines = await build(world, Programs(machine_proc), lambda done, phase: tell(progress=done, phase=phase))
+    server = ControlServer(world.folder, machines, leave)
+    tell(ready=True)
+    await keep
+    # nobody reads the other ends any more
+    nothing = os.open("/dev/null", os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    await server.serve()
+
+
+def _listen_to_starter(keep: "asyncio.Future[None]") -> None:
+    words = os.read(sys.stdin.fileno(), 4096)
+    if KEEP.encode() not in words:
+        leave()
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+    keep.set_result(None)
+
+
+def _run(folder: LabFolder, order: dict[str, Any]) -> None:
+    user_namespace = namespaces.leave_the_machine()
+    if os.fork():
+        os._exit(0)
+    folder.hold()
+    if select.select([sys.stdin], [], [], 0)[0]:
+        leave()  # whoever started the lab has given up, and the folder may be another lab's by now
+    machine_proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # the machine's own number of this process: its /proc knows it until ours is mounted over it
+    number = int(os.readlink("self", dir_fd=machine_proc))
+    namespaces.own_the_mounts()
+    namespaces.mount_own_proc()
+    world = World(
+        folder,
+        Topology.model_validate(order["topology"]),
+        dict(os.environ),
+        user_namespace=user_namespace,
+        supervisor=number,
+    )
+    asyncio.run(_supervise(world, machine_proc))
+
+
+def main() -> NoReturn:
+    """Runs a lab until it is ended."""
+    folder = LabFolder(Path(sys.argv[1]))
+    os.umask(0o077)
+    try:
+        _run(folder, json.loads(sys.stdin.readline()))
+    except ReboxError as error:
+        tell(**error.as_json())
+    except BaseException as error:  # the last place that can say why the lab has failed
+        traceback.print_exc()
+        failure = ReboxError(
+            "the lab could not be built",
+            where=str(folder.path),
+            why=f"{type(error).__name__}: {error}",
+        )
+        tell(**failure.as_json())
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

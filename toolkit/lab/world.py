@@ -1,0 +1,225 @@
+"""What a topology becomes on disk: folders, name servers' files, certificates, and the command of each machine."""
+
+import shutil
+import sys
+import time
+from functools import cached_property
+from pathlib import Path
+
+from toolkit.lab import nameserver, operator
+from toolkit.lab.authority import Authority, Issued
+from toolkit.lab.description import DnsDescription, LabDescription, MachineDescription, SiteDescription
+from toolkit.lab.folder import LabFolder
+from toolkit.lab.network import INTERFACE
+from toolkit.lab.programs import Command
+from toolkit.lab.topology import Topology
+from toolkit.model.errors import InputError
+
+RESOLV_CONF = "resolv.conf"
+LOG = "program.log"
+_NAMED = ("/usr/sbin/named", "/usr/local/sbin/named", "/usr/bin/named")
+_PORTS = {"nameserver": 53, "resolver": 53, "update-server": 443, "appliance": 443}
+_ENVIRONMENT = ("PATH", "LANG", "PYTHONPATH")
+
+
+class World:
+    """The files of one lab, and what runs on them."""
+
+    def __init__(
+        self,
+        folder: LabFolder,
+        topology: Topology,
+        environment: dict[str, str],
+        *,
+        user_namespace: bool,
+        supervisor: int,
+    ) -> None:
+        """`environment` is the starter's; only what programs need of it reaches them."""
+        self.folder = folder
+        self.topology = topology
+        self._environment = {name: environment[name] for name in _ENVIRONMENT if name in environment}
+        self._environment["REBOX_LAB"] = str(folder.path)
+        self._user_namespace = user_namespace
+        self._supervisor = supervisor
+        self._started = time.monotonic()
+
+    def role(self, name: str) -> str:
+        """What a machine is."""
+        host = self.topology.hosts.get(name)
+        return host.role if host else "appliance"
+
+    def port(self, name: str) -> int | None:
+        """The TCP port by which one sees that a machine has come up, or None."""
+        return _PORTS.get(self.role(name))
+
+    def interfaces(self, name: str) -> tuple[str, ...]:
+        """A machine's own addresses with their prefixes."""
+        lengths = (self.topology.ipv4.prefixlen, self.topology.ipv6.prefixlen)
+        return tuple(
+            f"{address}/{length}" for address, length in zip(self.topology.addresses(name), lengths, strict=True)
+        )
+
+    @cached_property
+    def _authority(self) -> Authority:
+        return Authority(self.folder.name)
+
+    @cached_property
+    def _site_certificate(self) -> Issued:
+        return self._authority.issue((self.topology.site.name,))
+
+    @property
+    def _repository(self) -> Path:
+        return self.folder.path / "updates"
+
+    @property
+    def _update_server(self) -> str:
+        return f"{self.topology.single('update-server')}.{self.topology.dns.zone}"
+
+    def lay(self) -> None:
+        """Writes all that needs no running program."""
+        (self.folder.path / "hosts").mkdir()
+        for name in self.topology.machines:
+            self.folder.host(name).mkdir()
+            (self.folder.host(name) / RESOLV_CONF).write_text(self._resolv_conf(), encoding="ascii")
+        (self.folder.operator / operator.AUTHORITIES).write_bytes(self._authority.root_pem)
+        for name, host in self.topology.hosts.items():
+            if host.role == "nameserver":
+                self._lay_nameserver(name)
+            elif host.role == "resolver":
+                self._lay_resolver(name)
+        server = self.topology.single("update-server")
+        if server:
+            issued = self._authority.issue((self._update_server,))
+            (self.folder.host(server) / "certificate.pem").write_bytes(issued.chain_pem)
+            operator.write_private(self.folder.host(server) / "key.pem", issued.key_pem)
+
+    def _resolv_conf(self) -> str:
+        resolver = self.topology.single("resolver") or self.topology.single("nameserver")
+        if resolver is None:
+            return "# this lab has no name server\n"
+        ipv4, ipv6 = self.topology.addresses(resolver)
+        return f"search {self.topology.dns.zone}\nnameserver {ipv4}\nnameserver {ipv6}\noptions timeout:2 attempts:2\n"
+
+    def _lay_nameserver(self, name: str) -> None:
+        folder, zone = self.folder.host(name), self.topology.dns.zone
+        machines = self.topology.machines
+        names: dict[str, tuple[str, ...]] = {
+            f"{machine}.{zone}": self.topology.addresses(machine) for machine in machines
+        }
+        names[self.topology.site.name] = self.site_addresses
+        text = nameserver.zone_file(zone, self.topology.dns.ttl_seconds, f"{name}.{zone}", names)
+        (folder / f"{zone}.zone").write_text(text, encoding="ascii")
+        tsig = operator.secret(self.folder.operator, operator.TSIG_KEY)
+        place = nameserver.Place(str(folder), *self.topology.addresses(name))
+        operator.write_private(folder / "named.conf", nameserver.authoritative(place, zone, tsig).encode())
+
+    def _lay_resolver(self, name: str) -> None:
+        server = self.topology.single("nameserver")
+        place = nameserver.Place(str(self.folder.host(name)), *self.topology.addresses(name))
+        text = nameserver.caching(place, self.topology.addresses(str(server)))
+        (self.folder.host(name) / "named.conf").write_text(text, encoding="ascii")
+
+    @property
+    def site_addresses(self) -> tuple[str, ...]:
+        """What the site's name stands for at first: the shared addresses, or the old box's own."""
+        serving = next((name for name, box in self.topology.boxes.items() if box.site_version), None)
+        if self.topology.swing.method == "dns" and serving:
+            return self.topology.addresses(serving)
+        return self.topology.site_addresses
+
+    def make_repository(self) -> Command | None:
+        """Makes the update server's signed repository."""
+        server = self.topology.single("update-server")
+        if server is None:
+            return None
+        return self._python(
+            self.folder.host(server),
+            "toolkit.emulator.update_server",
+            "make",
+            "--folder", str(self._repository),
+            "--url", f"https://{self._update_server}",
+            "--hostname", self.topology.site.name,
+            "--seed", str(self.topology.site.seed),
+            log="make.log",
+        )  # fmt: skip
+
+    def command(self, name: str) -> Command | None:
+        """What runs on a machine while it has power, or None."""
+        folder = self.folder.host(name)
+        match self.role(name):
+            case "nameserver" | "resolver":
+                arguments = [str(_named(folder)), "-g", "-n", "1", "-c", str(folder / "named.conf")]
+                return Command(arguments, folder, folder / LOG, self._environment)
+            case "update-server":
+                return self._python(
+                    folder,
+                    "toolkit.emulator.update_server",
+                    "serve",
+                    "--folder", str(self._repository),
+                    "--address", self.topology.addresses(name)[0],
+                    "--certificate", str(folder / "certificate.pem"),
+                    "--key", str(folder / "key.pem"),
+                )  # fmt: skip
+            case _:
+                return None
+
+    def _python(self, folder: Path, module: str, *arguments: str, log: str = LOG) -> Command:
+        return Command((sys.executable, "-P", "-m", module, *arguments), folder, folder / log, self._environment)
+
+    def describe(self) -> None:
+        """Writes `lab.json`."""
+        text = self._description().model_dump_json(indent=2) + "\n"
+        new = self.folder.description.with_suffix(".new")
+        new.write_text(text, encoding="utf-8")
+        new.replace(self.folder.description)
+
+    def _description(self) -> LabDescription:
+        topology = self.topology
+        server, resolver = topology.single("nameserver"), topology.single("resolver")
+        return LabDescription(
+            name=self.folder.name,
+            supervisor=self._supervisor,
+            user_namespace=self._user_namespace,
+            seconds=round(time.monotonic() - self._started, 3),
+            topology=topology,
+            machines={name: self._describe(name) for name in topology.machines},
+            site=SiteDescription(
+                name=topology.site.name,
+                addresses=self.site_addresses,
+                certificate_sha256=self._site_certificate.sha256,
+            ) if topology.boxes else None,
+            dns=DnsDescription(
+                zone=topology.dns.zone,
+                server=topology.addresses(server)[0],
+                resolver=topology.addresses(resolver or server)[0],
+                tsig_name=nameserver.TSIG_NAME,
+                tsig_algorithm=nameserver.TSIG_ALGORITHM,
+            ) if server else None,
+            operator={path.name: path for path in sorted(self.folder.operator.iterdir())},
+        )  # fmt: skip
+
+    def _describe(self, name: str) -> MachineDescription:
+        box = self.topology.boxes.get(name)
+        return MachineDescription(
+            role=self.role(name),
+            addresses=self.interfaces(name),
+            mac=self.topology.network.mac(self.topology.machines[name].number),
+            interface=INTERFACE,
+            folder=self.folder.host(name),
+            serial_number=box.serial_number if box else None,
+        )
+
+
+def _named(folder: Path) -> Path:
+    """A copy of named: AppArmor confines the installed one, by its path, to the system's own folders."""
+    installed = next((path for path in map(Path, _NAMED) if path.exists()), None)
+    if installed is None:
+        raise InputError(
+            "the lab needs the name server BIND, which is not installed",
+            where="named",
+            next_move="Install it: apt-get install bind9",
+        )
+    copy = folder / "named"
+    if not copy.exists():
+        shutil.copy(installed, copy)
+    return copy
