@@ -12,7 +12,6 @@ from typing import get_args
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key, pkcs7, pkcs12
-from cryptography.utils import CryptographyDeprecationWarning
 
 from toolkit.certificates.bundle import Material, PrivateKey, public_bytes
 from toolkit.certificates.der import Kind, elements, kind_of
@@ -28,8 +27,16 @@ _PEM_CERTIFICATES = {"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"}
 _PEM_PKCS7 = {"PKCS7", "PKCS #7 SIGNED DATA", "CMS"}
 _PEM_KEYS = {"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY"}
 
-# what the library raises for malformed input, besides ValueError: asn1 errors are ValueErrors, the rest are these
-_LIBRARY_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, OverflowError)
+# what the library raises for malformed input
+_LIBRARY_ERRORS = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def parse(content: bytes, passphrase: str | None = None, *, where: str = "") -> Material:
@@ -100,6 +107,10 @@ class _Reading:
                 self.ignored.append(kind)
 
     def der(self, content: bytes) -> None:
+        if content[1:2] == b"\x80":
+            # BER of unknown length, as NSS and Java write it: it can only be one container
+            is_pkcs12 = content[2:5] == b"\x02\x01\x03"
+            return self._pkcs12(content) if is_pkcs12 else self._pkcs7(content)
         readers = {
             Kind.CERTIFICATE: self._certificate,
             Kind.PKCS7: self._pkcs7,
@@ -114,6 +125,7 @@ class _Reading:
             else:
                 self.ignored.append("DER that is no certificate, key, PKCS#7 or PKCS#12")
             self._limit(len(self.certificates) + len(self.keys) + len(self.ignored))
+        return None
 
     def damaged(self, why: str) -> CertificateError:
         return CertificateError(
@@ -265,7 +277,7 @@ def _touch(certificate: x509.Certificate, where: str) -> None:
             _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
             _ = (certificate.extensions, certificate.signature_algorithm_oid, certificate.signature)
             public_bytes(certificate)
-    except (*_LIBRARY_ERRORS, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except _LIBRARY_ERRORS as error:
         raise _unreadable(where, error) from None
 
 
@@ -296,5 +308,5 @@ def _without_repetition(keys: Sequence[PrivateKey]) -> Iterator[PrivateKey]:
 def _quiet() -> Iterator[None]:
     """What the library would grumble about on stderr is the findings' business."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        warnings.simplefilter("ignore", UserWarning)
         yield
