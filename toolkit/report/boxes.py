@@ -32,7 +32,12 @@ class FactTable:
 
 def fact_table(facts: Mapping[str, JsonValue]) -> FactTable:
     """Flattens what was seen of each box, with "old" and "new" first and the facts in the order they were recorded."""
-    columns = {name: dict(_flattened(value, "")) for name, value in facts.items() if isinstance(value, dict)}
+    columns = {
+        # a new box tells under "in_use" what the old one tells at the top: the same fact belongs into the same row
+        name: {path.removeprefix("in_use."): text for path, text in _flattened(value, "")}
+        for name, value in facts.items()
+        if isinstance(value, dict)
+    }
     boxes = sorted(columns, key=lambda name: ({"old": 0, "new": 1}.get(name, 2), name))
     names = dict.fromkeys(name for box in boxes for name in columns[box])
     rows = tuple(FactRow(name, tuple(columns[box].get(name, "") for box in boxes)) for name in names)

@@ -78,11 +78,16 @@ class Passage:
 
 def course(report: RunReport, plan: Plan) -> tuple[Passage, ...]:
     """Every step in the plan's order, with what went of it; steps that went but stand in no plan come last."""
-    went = {step.name: step for step in report.steps}
+    went = {step.name: step for step in report.steps if _began(step)}
     planned = {step.name for step in plan.steps}
     pairs: list[tuple[Step | None, StepReport | None]] = [(step, went.get(step.name)) for step in plan.steps]
-    pairs += [(None, step) for step in report.steps if step.name not in planned]
+    pairs += [(None, step) for step in went.values() if step.name not in planned]
     return tuple(Passage(number, step, gone) for number, (step, gone) in enumerate(pairs, start=1))
+
+
+def _began(step: StepReport) -> bool:
+    """False for what stands in the report only to say that nothing came of it: skipped, in no time, with no word."""
+    return step.verdict is not Verdict.SKIPPED or bool(step.seconds or step.summary or step.evidence)
 
 
 def seconds_taken(report: RunReport) -> float:

@@ -64,6 +64,16 @@ class Reading:
         return sentences.way_back_sentence(self.report, self.passages)
 
     @property
+    def can_resume(self) -> bool:
+        """`rebox resume` would go on."""
+        return sentences.can_resume(self.report, self.passages)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The plan's and the run's notes, each once."""
+        return tuple(dict.fromkeys((*self.plan.notes, *self.report.notes)))
+
+    @property
     def facts(self) -> FactTable:
         """Both boxes side by side."""
         return fact_table(self.report.facts)

@@ -49,20 +49,32 @@ class Attention:
 
 def headline(report: RunReport, passages: Sequence[Passage], watch: Watch) -> Headline:
     """The one line that everything else explains."""
-    if report.finished is None and not report.went_back and report.verdict is not Verdict.FAILED:
+    stopped = with_verdict(passages, Verdict.FAILED, Verdict.UNKNOWN)
+    if report.went_back and not stopped:
+        return Headline("taken-back", "Taken back", _after_going_back(report, watch))
+    if _goes_on(report, passages) and not stopped:
         ended = with_verdict(passages, Verdict.PASSED, Verdict.SKIPPED)
         return Headline("unfinished", "Not finished", f"{len(ended)} of {counted(len(passages), 'step')} done")
-    if report.went_back and report.verdict in {Verdict.PASSED, Verdict.SKIPPED}:
-        return Headline("taken-back", "Taken back", _after_going_back(report, watch))
     for verdict in (Verdict.FAILED, Verdict.UNKNOWN):
         if report.verdict is verdict:
-            ending = f"; {_after_going_back(report, watch)}" if report.went_back else ""
-            return Headline(verdict.value, verdict.value.capitalize(), _stopped_at(passages, verdict) + ending)
+            return _stopped(report, passages, watch, verdict)
     if report.verdict is Verdict.SKIPPED or not report.steps:
         return Headline("skipped", "Nothing proven", "no step was carried out")
     if watch.last_owner == "new":
         return Headline("passed", "Passed", f"{report.site} is served by the new box")
     return Headline("passed", "Passed", f"all {counted(len(passages), 'step')} hold")
+
+
+def _goes_on(report: RunReport, passages: Sequence[Passage]) -> bool:
+    """Something is still to come: the run has no end, or it ended before its last step without a failure."""
+    waiting = report.finished is None or any(passage.went is None for passage in passages)
+    return waiting and not report.went_back and report.verdict is not Verdict.FAILED
+
+
+def can_resume(report: RunReport, passages: Sequence[Passage]) -> bool:
+    """`rebox resume` would go on: the run did not pass, and nothing of it has been taken back."""
+    undone = report.went_back or any(passage.went and passage.went.taken_back for passage in passages)
+    return report.verdict is not Verdict.PASSED and not undone
 
 
 def _after_going_back(report: RunReport, watch: Watch) -> str:
@@ -71,12 +83,18 @@ def _after_going_back(report: RunReport, watch: Watch) -> str:
     return "the run was taken back"
 
 
-def _stopped_at(passages: Sequence[Passage], verdict: Verdict) -> str:
-    stopped = with_verdict(passages, verdict)
-    if not stopped:
-        return "every step that went holds, but the run as a whole does not"
-    first = f"step {stopped[0].number}, {stopped[0].name}"
-    return first if verdict is Verdict.FAILED else f"{first}, could not be verified"
+def _stopped(report: RunReport, passages: Sequence[Passage], watch: Watch, verdict: Verdict) -> Headline:
+    word = verdict.value.capitalize()
+    first = next(iter(with_verdict(passages, verdict)), None)
+    sentence = "the run as a whole, though no step says so by itself"
+    if any(passage.went and passage.went.taken_back for passage in passages):
+        sentence = "while it was being taken back"
+    if first:
+        word = f"{word} at step {first.number}"
+        sentence = first.name if verdict is Verdict.FAILED else f"{first.name} could not be verified"
+    if report.went_back:
+        sentence = _after_going_back(report, watch)
+    return Headline(verdict.value, word, sentence)
 
 
 def lead(report: RunReport, passages: Sequence[Passage], watch: Watch) -> tuple[str, ...]:
@@ -152,9 +170,9 @@ def certificate_words(report: RunReport) -> str:
     if before is None and after is None:
         return "was not recorded"
     if before is None:
-        return "before was not recorded"
+        return "beforehand was not recorded"
     if after is None:
-        return "after was not recorded"
+        return "afterwards was not recorded"
     return "is the same as before" if before.lower() == after.lower() else "is another one than before"
 
 

@@ -68,19 +68,19 @@ def _bar(passage: Passage, went: StepReport, scale: Scale, middle: float) -> lis
         drawn.append(element("rect", x=left, y=middle - _BAR / 2, width=width, height=_BAR, fill=pattern))
     if passage.interrupts_service:
         drawn.append(line(left, middle + _BAR / 2 + 2.5, left + width, middle + _BAR / 2 + 2.5, "interrupts"))
+    return [*drawn, _beside(left, width, middle + 4, went)]
+
+
+def _beside(left: float, width: float, y: float, went: StepReport) -> Markup:
+    """What came of the step, where there is room: after the bar, before it, else on it."""
     label = _label(went)
     kind = "label" if went.verdict in {Verdict.FAILED, Verdict.UNKNOWN} or went.taken_back else "axis"
-    return [*drawn, _beside(left, width, middle + 4, label, kind, went.verdict)]
-
-
-def _beside(left: float, width: float, y: float, label: str, kind: str, verdict: Verdict) -> Markup:
-    """The label where there is room: after the bar, before it, else on it."""
     room = text_width(label) + 8
     if left + width + room <= WIDTH:
         return text(left + width + 7, y, label, kind)
     if left - room >= _BARS_FROM:
         return text(left - 7, y, label, kind, "end")
-    return text(left + width - 7, y, label, f"inside inside-{verdict}", "end")
+    return text(left + width - 7, y, label, f"inside inside-{went.verdict}", "end")
 
 
 def _label(went: StepReport) -> str:
