@@ -1,6 +1,10 @@
 """The one place where implementations are picked: drivers, provisioner, procedure."""
 
+import json
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -10,7 +14,12 @@ from toolkit.appliances.emulated import EmulatedAppliance
 from toolkit.appliances.facts import read_facts
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.world import Role, World
+from toolkit.catalogue import GATES, STEPS
 from toolkit.cli.secrets import resolve
+from toolkit.engine.events import Observer, unobserved
+from toolkit.engine.operators import NobodyThere, Operator
+from toolkit.engine.runs import Engine
+from toolkit.lab.folder import state_folder
 from toolkit.lab.provisioner import LabMachine
 from toolkit.model.errors import InputError
 from toolkit.model.facts import Facts, NameFacts
@@ -19,6 +28,8 @@ from toolkit.model.plan import Plan
 from toolkit.procedures.hardware_migration import plan_hardware_migration
 from toolkit.provision.protocol import ExistingBox, Provisioner
 from toolkit.traffic.dns import zone_of
+
+_INVENTORY, _ORIGIN = "inventory.toml", "origin.json"
 
 WrapTransport = Callable[[httpx.BaseTransport], httpx.BaseTransport]
 
@@ -116,3 +127,82 @@ def make_plan(file: Path, *, wrap_transport: WrapTransport = lambda transport: t
     inventory = load_inventory(file)
     world = open_world(inventory, file.parent, read_only=True, wrap_transport=wrap_transport)
     return plan_hardware_migration(inventory, look(world))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run came from, kept in its folder: a resumed run reads the same inventory from there."""
+
+    inventory_text: str
+    folder: Path
+
+    def attachments(self) -> dict[str, bytes]:
+        """The files that `Engine.start` puts into the run's folder."""
+        return {
+            _INVENTORY: self.inventory_text.encode(),
+            _ORIGIN: json.dumps({"folder": str(self.folder)}, indent=2).encode(),
+        }
+
+    @classmethod
+    def of_file(cls, file: Path) -> "Origin":
+        """The origin of a run that is about to be started from an inventory."""
+        load_inventory(file)
+        return cls(file.read_text(encoding="utf-8"), file.resolve().parent)
+
+    @classmethod
+    def of_run(cls, run_directory: Path) -> "Origin":
+        """The origin of a run that is there."""
+        folder = Path(json.loads((run_directory / _ORIGIN).read_text(encoding="utf-8"))["folder"])
+        return cls((run_directory / _INVENTORY).read_text(encoding="utf-8"), folder)
+
+    def inventory(self) -> Inventory:
+        """The inventory as it was when the run was started."""
+        return read_inventory(self.inventory_text, str(self.folder / _INVENTORY))
+
+
+def build_engine(
+    origin: Origin,
+    runs_directory: Path,
+    *,
+    observer: Observer = unobserved,
+    operator: Operator | None = None,
+    checkpoint: Callable[[str], None] = lambda _: None,
+    confirmed_serial_number: str | None = None,
+    read_only: bool = False,
+    wrap_transport: WrapTransport = lambda transport: transport,
+) -> Engine:
+    """An engine whose steps and gates know the boxes of `origin`."""
+    world = open_world(
+        origin.inventory(),
+        origin.folder,
+        read_only=read_only,
+        confirmed_serial_number=confirmed_serial_number,
+        wrap_transport=wrap_transport,
+    )
+    return Engine(
+        runs_directory=runs_directory,
+        state_directory=state_folder(),
+        implementations=STEPS,
+        gates=GATES,
+        world=world,
+        clock=SystemClock(),
+        observer=observer,
+        operator=operator or NobodyThere(),
+        checkpoint=checkpoint,
+    )
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        """The time of day (UTC)."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+        time.sleep(seconds)

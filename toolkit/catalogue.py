@@ -1,0 +1,63 @@
+"""Every kind of step and every gate by the name that plans know it by."""
+
+from toolkit.backup.gates import backup_intact, records_complete, settings_compared
+from toolkit.backup.steps import BackUpSettings, CollectLateRecords, ExtractRecords, PutBackRecords, RestoreSettings
+from toolkit.certificates.steps import ExportCertificate, ImportCertificate
+from toolkit.model.execution import GateImplementation, StepImplementation
+from toolkit.provision.steps import ProvisionNew, TakeIntoUse
+from toolkit.reset.gates import serial_confirmed, soak_passed
+from toolkit.reset.steps import ResetOld, ShutDownOld
+from toolkit.traffic.dns_swing import LowerTtl, PutBackTtl, SwingDns
+from toolkit.traffic.gates import (
+    new_address_free,
+    new_proven,
+    new_serves_site,
+    no_active_sessions,
+    old_out_of_service,
+    old_owns_site,
+)
+from toolkit.traffic.looks import InspectOld, ProveNew, Soak
+from toolkit.traffic.shared_address import SwingSharedAddress
+from toolkit.traffic.watching import ProveSite, StartWatch
+from toolkit.upgrade.gates import eula_accepted, package_new_enough
+from toolkit.upgrade.steps import InstallSitePackage
+
+STEPS: dict[str, StepImplementation] = {
+    "inspect-old": InspectOld(),
+    "provision-new": ProvisionNew(),
+    "take-into-use": TakeIntoUse(),
+    "back-up-settings": BackUpSettings(),
+    "extract-records": ExtractRecords(),
+    "export-certificate": ExportCertificate(),
+    "install-site-package": InstallSitePackage(),
+    "import-certificate": ImportCertificate(),
+    "restore-settings": RestoreSettings(),
+    "put-back-records": PutBackRecords(),
+    "prove-new": ProveNew(),
+    "lower-ttl": LowerTtl(),
+    "start-watch": StartWatch(),
+    "swing-shared-address": SwingSharedAddress(),
+    "swing-dns": SwingDns(),
+    "prove-site": ProveSite(),
+    "put-back-ttl": PutBackTtl(),
+    "collect-late-records": CollectLateRecords(),
+    "soak": Soak(),
+    "reset-old": ResetOld(),
+    "shut-down-old": ShutDownOld(),
+}
+
+GATES: dict[str, GateImplementation] = {
+    "eula-accepted": eula_accepted,
+    "package-new-enough": package_new_enough,
+    "new-address-free": new_address_free,
+    "new-proven": new_proven,
+    "old-owns-site": old_owns_site,
+    "backup-intact": backup_intact,
+    "no-active-sessions": no_active_sessions,
+    "serial-confirmed": serial_confirmed,
+    "soak-passed": soak_passed,
+    "settings-compared": settings_compared,
+    "new-serves-site": new_serves_site,
+    "old-out-of-service": old_out_of_service,
+    "records-complete": records_complete,
+}
