@@ -1,0 +1,225 @@
+"""Killed at every moment, the run goes on and no effect happens twice; killed on the way back, back goes on."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+import toolkit.engine.durable  # noqa: F401  # imported before forking: each child would spend a second on it
+from tests.engine.ledger import PLAN, REVERSIBLE, KillAt, Ledger, Place, Write, in_child, step
+from toolkit.engine import RunState, StepStarted, build_report
+from toolkit.engine.journal import JOURNAL_FILE, read_journal
+from toolkit.engine.states import RunEvent
+from toolkit.evidence.log import read_evidence
+from toolkit.model.errors import InputError, RefusedError
+from toolkit.model.plan import Plan
+from toolkit.model.verdict import Verdict
+
+FORWARD = ("journaled", "looked", "acting", "half", "acted", "verified", "recorded")
+SHORT = PLAN.model_copy(update={"steps": (PLAN.steps[0], PLAN.steps[2], PLAN.steps[3])})
+
+
+def killed_engine(place: Place, kill: KillAt) -> tuple[Ledger, dict[str, object]]:
+    """Fields of an engine that is killed at the checkpoints and also inside the steps' own work."""
+    world = Ledger(place.world, on_half=lambda line: kill(f"{line.removeprefix('undo-')}:{half(line)}"))
+    return world, {"world": world, "checkpoint": kill}
+
+
+def half(line: str) -> str:
+    return "half-undone" if line.startswith("undo-") else "half"
+
+
+def test_killed_at_every_point_the_run_goes_on_and_no_effect_is_doubled(place: Place) -> None:
+    run_id = place.engine().start(SHORT)
+    kill = KillAt(place.folder / "kills.txt")
+    _, fields = killed_engine(place, kill)
+
+    kills = 0
+    while in_child(lambda: place.engine(**fields).resume(run_id)) == -9:
+        kills += 1
+        assert kills <= 60, kill.seen()
+        assert place.engine().runs()[0].state is RunState.INTERRUPTED
+    points = [f"{step.name}:{point}" for step in SHORT.steps for point in FORWARD]
+    assert kill.seen() == points
+    assert place.lines() == ["prepare", "swing", "reset"]
+
+    report = build_report(place.engine().directory(run_id))
+    assert report.verdict is Verdict.PASSED
+    assert [s.resumed for s in report.steps] == [6, 6, 6]  # a kill after the result is kept is no repetition
+    evidence = [record.id for record in read_evidence(place.engine().directory(run_id))]
+    assert len(set(evidence)) == len(evidence)
+
+
+def test_a_completed_step_is_passed_by_and_its_result_is_there_for_the_next(place: Place) -> None:
+    run_id = place.engine().start(REVERSIBLE)
+    kill = KillAt(place.folder / "kills.txt", only="prepare:recorded")
+    assert in_child(lambda: place.engine(checkpoint=kill).run(run_id)) == -9
+
+    seen: list[object] = []
+
+    class Reading(Write):
+        def look(self, context):  # type: ignore[no-untyped-def]  # only listens
+            seen.append((context.step.name, dict(context.results)))
+            return super().look(context)
+
+    engine = place.engine(implementations={"write": Reading()})
+    assert engine.resume(run_id).state is RunState.PASSED
+    assert seen == [("copy", {"prepare": {"line": "prepare"}}), ("swing", {**_results("prepare", "copy")})]
+    passed_by = [event.step.name for event in place.events if isinstance(event, StepStarted) and event.done_before]
+    assert passed_by == ["prepare"]
+
+
+def _results(*names: str) -> dict[str, object]:
+    return {name: {"line": name} for name in names}
+
+
+@pytest.mark.parametrize("point", ["prepare:looked", "prepare:half", "copy:acting", "copy:acted", "swing:recorded"])
+def test_back_from_wherever_it_was_killed(place: Place, point: str) -> None:
+    Ledger(place.world).add("was-there-before")
+    run_id = place.engine().start(REVERSIBLE)
+    _, fields = killed_engine(place, KillAt(place.folder / "kills.txt", only=point))
+    assert in_child(lambda: place.engine(**fields).run(run_id)) == -9
+
+    engine = place.engine()
+    estimate = engine.back_estimate(run_id)
+    outcome = engine.back(run_id)
+    assert (outcome.state, outcome.exit_status) == (RunState.WENT_BACK, 0)
+    assert place.lines() == ["was-there-before"]
+    assert not list(place.world.glob("half-[!w]*"))
+    assert estimate.available_now
+    assert estimate.seconds_estimated == 2.0 * len(estimate.steps)
+    undone = [entry.step for entry in read_journal(outcome.run_directory) if entry.event == "undone"]
+    assert tuple(undone) == estimate.steps
+
+
+def test_killed_at_every_point_of_the_way_back_it_goes_on(place: Place) -> None:
+    engine = place.engine()
+    run_id = engine.start(REVERSIBLE)
+    engine.run(run_id)
+    kill = KillAt(place.folder / "kills.txt")
+    _, fields = killed_engine(place, kill)
+
+    kills = 0
+    while in_child(lambda: place.engine(**fields).back(run_id)) == -9:
+        kills += 1
+        assert kills <= 20, kill.seen()
+        assert engine.runs()[0].state is RunState.GOING_BACK
+        with pytest.raises(RefusedError, match="it is going-back"):
+            engine.resume(run_id)
+    points = ("undoing", "half-undone", "undone")
+    assert kill.seen() == [f"{name}:{point}" for name in ("swing", "copy", "prepare") for point in points]
+    assert place.lines() == []
+    assert engine.runs()[0].state is RunState.WENT_BACK
+    assert build_report(engine.directory(run_id)).went_back
+
+
+def test_an_undo_that_does_not_hold_stops_there_and_is_tried_again(place: Place) -> None:
+    engine = place.engine()
+    run_id = engine.start(REVERSIBLE)
+    engine.run(run_id)
+    place.set("undo-copy", Verdict.UNKNOWN)
+    outcome = engine.back(run_id)
+    assert (outcome.state, outcome.step, outcome.exit_status) == (RunState.BACK_FAILED, "copy", 4)
+    assert engine.back_estimate(run_id).steps == ("copy", "prepare")
+
+    place.set("undo-copy", Verdict.PASSED)
+    assert engine.back(run_id).state is RunState.WENT_BACK
+    assert place.lines() == []
+
+
+def test_no_gate_stands_in_the_way_back(place: Place) -> None:
+    engine = place.engine()
+    run_id = engine.start(PLAN)
+    place.set("gate-soaked", Verdict.UNKNOWN)
+    assert engine.run(run_id).state is RunState.BLOCKED
+    for code in ("room", "proven", "soaked"):
+        place.set(f"gate-{code}", Verdict.FAILED)
+    assert engine.back(run_id).state is RunState.WENT_BACK
+
+
+@pytest.mark.parametrize("point", ["reset:acting", "reset:half", "reset:recorded"])
+def test_there_is_no_way_back_once_the_irreversible_step_has_begun(place: Place, point: str) -> None:
+    run_id = place.engine().start(PLAN)
+    _, fields = killed_engine(place, KillAt(place.folder / "kills.txt", only=point))
+    assert in_child(lambda: place.engine(**fields).run(run_id)) == -9
+
+    engine = place.engine()
+    assert not engine.back_estimate(run_id).available_now
+    with pytest.raises(RefusedError, match="irreversible step reset has begun"):
+        engine.back(run_id)
+    assert place.lines()[:3] == ["prepare", "copy", "swing"]
+    assert engine.resume(run_id).state is RunState.PASSED
+
+
+def test_before_the_irreversible_step_touches_anything_the_way_back_is_open(place: Place) -> None:
+    run_id = place.engine().start(PLAN)
+    kill = KillAt(place.folder / "kills.txt", only="reset:looked")
+    assert in_child(lambda: place.engine(checkpoint=kill).run(run_id)) == -9
+    engine = place.engine()
+    assert engine.back_estimate(run_id).steps == ("swing", "copy", "prepare")
+    assert engine.back(run_id).state is RunState.WENT_BACK
+
+
+def test_a_step_whose_effect_was_there_before_is_not_taken_back(place: Place) -> None:
+    Ledger(place.world).add("copy")
+    engine = place.engine()
+    run_id = engine.start(REVERSIBLE)
+    engine.run(run_id)
+    assert place.lines() == ["copy", "prepare", "swing"]
+    assert engine.back(run_id).state is RunState.WENT_BACK
+    assert place.lines() == ["copy"]
+
+
+def test_gates_of_a_begun_step_block_again_only_before_what_is_irreversible(place: Place) -> None:
+    run_id = place.engine().start(PLAN)
+    _, fields = killed_engine(place, KillAt(place.folder / "kills.txt", only="swing:half"))
+    assert in_child(lambda: place.engine(**fields).run(run_id)) == -9
+    place.set("gate-proven", Verdict.FAILED)  # what a half-done swing looks like to its own gate
+    kill = KillAt(place.folder / "kills.txt", only="reset:acting")
+    assert in_child(lambda: place.engine(checkpoint=kill).resume(run_id)) == -9
+    assert place.lines() == ["prepare", "copy", "swing"]
+
+    place.set("gate-soaked", Verdict.UNKNOWN)
+    outcome = place.engine().resume(run_id)
+    assert (outcome.state, outcome.step, outcome.exit_status) == (RunState.BLOCKED, "reset", 4)
+    assert place.lines() == ["prepare", "copy", "swing"]
+
+
+def test_a_run_is_carried_over_to_an_upgraded_toolkit(place: Place) -> None:
+    run_id = place.engine().start(REVERSIBLE)
+    kill = KillAt(place.folder / "kills.txt", only="copy:acted")
+    assert in_child(lambda: place.engine(checkpoint=kill, toolkit_version="1.0").run(run_id)) == -9
+
+    engine = place.engine(toolkit_version="2.0")
+    outcome = engine.resume(run_id)
+    assert outcome.state is RunState.PASSED
+    assert place.lines() == ["prepare", "copy", "swing"]
+    with closing(sqlite3.connect(outcome.run_directory / "engine.sqlite")) as database:
+        versions = [row[0] for row in database.execute("select application_version from workflow_status order by 1")]
+    assert [version.partition("+")[0] for version in versions] == ["1.0", "2.0"]
+    begins = [entry for entry in read_journal(outcome.run_directory) if entry.event is RunEvent.RUN]
+    assert [entry.data["toolkit_version"] for entry in begins] == ["1.0", "2.0"]
+
+
+def test_a_run_with_a_step_that_the_new_toolkit_does_not_know_is_refused_and_kept(place: Place) -> None:
+    plan = Plan.model_validate({**REVERSIBLE.model_dump(), "steps": (step("prepare"), step("later", kind="retired"))})
+    old = {"write": Write(), "retired": Write()}
+    run_id = place.engine(implementations=old).start(plan)
+    place.set("verify-prepare", Verdict.UNKNOWN)
+    place.engine(implementations=old).run(run_id)
+    with pytest.raises(InputError, match="kind 'retired'"):
+        place.engine().resume(run_id)
+    assert place.engine().runs()[0].state is RunState.BLOCKED
+
+
+def test_a_torn_journal_is_repaired_and_said(place: Place) -> None:
+    run_id = place.engine().start(REVERSIBLE)
+    kill = KillAt(place.folder / "kills.txt", only="copy:acted")
+    assert in_child(lambda: place.engine(checkpoint=kill).run(run_id)) == -9
+    with (place.engine().directory(run_id) / JOURNAL_FILE).open("a") as file:
+        file.write('{"number":99,"ti')
+
+    assert place.engine().runs()[0].state is RunState.INTERRUPTED
+    assert place.engine().resume(run_id).state is RunState.PASSED
+    assert [event for event in place.events if type(event).__name__ == "RecordRepaired"]
+    assert place.lines() == ["prepare", "copy", "swing"]
