@@ -152,7 +152,8 @@ class Engine:
 
     def runs(self) -> list[RunSummary]:
         """Every run there is, oldest first; writes nothing."""
-        return [self._summary(path) for path in list_run_directories(self.runs_directory)]
+        found = [self._summary(path) for path in list_run_directories(self.runs_directory)]
+        return sorted(found, key=lambda summary: summary.created)
 
     def directory(self, run_id: str) -> Path:
         """The folder of a run, by its id, its beginning, or `latest`; raises InputError."""
