@@ -35,7 +35,10 @@ def read_settings(text: str, file_name: str, model: type[Model]) -> Model:
 
 
 def _as_input_error(error: ValidationError, text: str, file_name: str, model: type[BaseModel]) -> InputError:
-    first, *more = error.errors(include_url=False, include_input=False)
+    # a misspelt field is also a missing one: the misspelling is the useful thing to say
+    first, *more = sorted(
+        error.errors(include_url=False, include_input=False), key=lambda entry: entry["type"] != "extra_forbidden"
+    )
     location = tuple(part for part in first["loc"] if part != "function-wrap")
     line = line_of(text, location)
     field = ".".join(str(part) for part in location) or "the file"

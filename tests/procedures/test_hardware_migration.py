@@ -1,0 +1,98 @@
+"""Plans are compared with golden files; what cannot work is refused before anything is touched."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from toolkit.catalogue import GATES, STEPS
+from toolkit.model.errors import RefusedError
+from toolkit.model.facts import Facts
+from toolkit.model.inventory import Inventory, read_inventory
+from toolkit.model.plan import Plan
+from toolkit.procedures.hardware_migration import plan_hardware_migration
+
+FIXTURES = Path("fixtures")
+KINDS = ("shared-ip", "dns")
+
+
+def inventory_of(kind: str) -> Inventory:
+    file = FIXTURES / "inventories" / f"{kind}.toml"
+    return read_inventory(file.read_text(encoding="utf-8"), str(file))
+
+
+def facts_of(kind: str) -> Facts:
+    return Facts.model_validate_json((FIXTURES / "plans" / f"{kind}.facts.json").read_text(encoding="utf-8"))
+
+
+def plan_of(kind: str) -> Plan:
+    return plan_hardware_migration(inventory_of(kind), facts_of(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_plan_is_the_golden_one(kind: str) -> None:
+    """Write the golden files anew with GOLDEN=write, then read the difference."""
+    file = FIXTURES / "plans" / f"{kind}.plan.json"
+    made = plan_of(kind).model_dump(mode="json")
+    if os.environ.get("GOLDEN") == "write":
+        file.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert made == json.loads(file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_step_says_why_and_can_be_done(kind: str) -> None:
+    plan = plan_of(kind)
+    names = [step.name for step in plan.steps]
+    assert len(set(names)) == len(names)
+    for step in plan.steps:
+        assert step.why
+        assert step.requirements or not step.changes
+        assert step.kind in STEPS
+        assert {gate.code for gate in step.gates} <= set(GATES)
+        assert step.way_back or step.irreversible or not step.changes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_irreversible_comes_before_its_gates_and_the_soak(kind: str) -> None:
+    plan = plan_of(kind)
+    names = [step.name for step in plan.steps]
+    irreversible = [step for step in plan.steps if step.irreversible]
+    assert names.index("soak") < names.index(irreversible[0].name)
+    assert {"serial-confirmed", "soak-passed", "settings-compared", "records-complete"} <= {
+        gate.code for gate in irreversible[0].gates
+    }
+    assert all(step.irreversible for step in plan.steps[names.index(irreversible[0].name) :])
+
+
+def test_backups_come_before_everything_that_moves_traffic() -> None:
+    names = [step.name for step in plan_of("shared-ip").steps]
+    assert names.index("back-up-settings") < names.index("extract-records") < names.index("swing-traffic")
+
+
+def test_the_ttl_is_lowered_before_the_swing_and_put_back_after_it() -> None:
+    names = [step.name for step in plan_of("dns").steps]
+    assert names.index("lower-ttl") < names.index("swing-traffic") < names.index("put-back-ttl")
+
+
+def test_another_box_at_the_old_address_is_refused() -> None:
+    facts = facts_of("shared-ip")
+    status = facts.old.status.model_copy(update={"serial_number": "OTHER"})
+    facts = facts.model_copy(update={"old": facts.old.model_copy(update={"status": status})})
+    with pytest.raises(RefusedError, match="another box answers as the old one"):
+        plan_hardware_migration(inventory_of("shared-ip"), facts)
+
+
+def test_the_old_box_at_the_new_address_is_refused() -> None:
+    facts = facts_of("shared-ip")
+    new = facts.new.model_copy(update={"answers": True, "serial_number": "RB-OLD-0001"})
+    with pytest.raises(RefusedError, match="the old box itself answers as the new one"):
+        plan_hardware_migration(inventory_of("shared-ip"), facts.model_copy(update={"new": new}))
+
+
+def test_a_box_without_a_site_is_no_old_box() -> None:
+    facts = facts_of("shared-ip")
+    status = facts.old.status.model_copy(update={"site_version": None})
+    facts = facts.model_copy(update={"old": facts.old.model_copy(update={"status": status})})
+    with pytest.raises(RefusedError, match="serves no site"):
+        plan_hardware_migration(inventory_of("shared-ip"), facts)
