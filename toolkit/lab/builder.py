@@ -39,7 +39,7 @@ async def _plug_in(world: World, programs: Programs) -> dict[str, Machine]:
             namespaces[name].network,
             world.topology.network.mac(machine.number),
             # a box brings its own addresses up
-            () if name in world.topology.boxes else world.interfaces(name),
+            () if name in world.topology.boxes else world.topology.interfaces(machine.number),
         )
         for name, machine in world.topology.machines.items()
     )
@@ -73,7 +73,7 @@ class _Builder:
         if role in {"update-server", "appliance"}:
             await repository
         if role == "appliance":
-            await self._make(self._world.manufacture(name), name)
+            await self._make(self._world.make_box(name), f"box {name}")
         if self._world.topology.machines[name].power == "on":
             await self._machines[name].power_on()
             await self._until_it_answers(name)

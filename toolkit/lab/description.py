@@ -12,6 +12,12 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Plate(_Frozen):
+    """What the operator knows of a box before first contact: it is printed on it, or shown on its console."""
+
+    tls_sha256: str
+
+
 class MachineDescription(_Frozen):
     """One machine."""
 

@@ -74,9 +74,46 @@ class LabFolder:
         """What the operator is given: inventory, secrets, authorities."""
         return self.path / "operator"
 
+    @property
+    def topology(self) -> Path:
+        """The topology the lab is built from."""
+        return self.path / "topology.json"
+
+    @property
+    def authorities(self) -> Path:
+        """PEM: the root that users of the lab trust."""
+        return self.operator / "ca.pem"
+
+    @property
+    def site_certificate(self) -> Path:
+        """PEM: the site's certificate and its chain."""
+        return self.path / "site" / "certificate.pem"
+
+    @property
+    def site_key(self) -> Path:
+        """PEM: the key of the site's certificate."""
+        return self.path / "site" / "key.pem"
+
+    @property
+    def updates(self) -> Path:
+        """The update server's repository."""
+        return self.path / "updates"
+
     def host(self, name: str) -> Path:
         """The folder of one machine: its disk, its logs, its configuration."""
         return self.path / "hosts" / name
+
+    def disk(self, box: str) -> Path:
+        """A box's disk."""
+        return self.host(box) / "disk"
+
+    def plate(self, box: str) -> Path:
+        """What can be read off a box without switching it on."""
+        return self.host(box) / "plate.json"
+
+    def console(self, box: str) -> Path:
+        """What a box prints on its console."""
+        return self.host(box) / "console.log"
 
     def hold(self) -> None:
         """Makes this process the lab's supervisor for as long as it lives; raises RefusedError when there is one."""

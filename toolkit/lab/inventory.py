@@ -49,7 +49,7 @@ def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str, recipien
         "site": {
             "name": lab.site.name,
             "addresses": lab.site.addresses,
-            "ca_file": str(folder.operator / operator.AUTHORITIES),
+            "ca_file": str(folder.authorities),
         },
         "old": {
             "kind": "physical",

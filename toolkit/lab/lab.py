@@ -168,7 +168,7 @@ class Lab:
 
 
 def take_down(folder: LabFolder) -> None:
-    """Ends the lab in that folder (whole, half-built or crashed) and takes the folder away; harmless when there is none.
+    """Ends the lab in a folder, whole, half-built or crashed, and takes the folder away; harmless when there is none.
 
     Raises RefusedError when the folder is no lab's, or somebody else's.
     """

@@ -10,7 +10,6 @@ from toolkit.lab.nameserver import new_tsig_secret
 
 CLIENT_ID = "rebox"
 TSIG_KEY = "tsig.key"
-AUTHORITIES = "ca.pem"
 OLD_API_SECRET = "old-api.secret"  # noqa: S105  a file's name
 NEW_API_SECRET = "new-api.secret"  # noqa: S105  a file's name
 NEW_ADMIN_PASSWORD = "new-admin.password"  # noqa: S105  a file's name

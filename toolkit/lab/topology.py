@@ -83,12 +83,12 @@ class Host(Machine):
 class Box(Machine):
     """An appliance: in service with a site, or as it leaves the factory."""
 
-    serial_number: str = Field(min_length=1, max_length=40)
-    model: str = Field(default="B200", min_length=1, max_length=40)
+    serial_number: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$", max_length=40)
     base_version: VersionText = "3.3.2"
     site_version: VersionText | None = Field(
         default=None, description="None: as it leaves the factory, without a site."
     )
+    clock_offset_seconds: float = Field(default=0.0, description="How wrong its clock is (requirement A3).")
 
 
 def _standard_hosts() -> dict[MachineName, Host]:
@@ -140,9 +140,23 @@ class Topology(_Table):
         """A machine's IPv4 and IPv6 address; raises KeyError."""
         return self.network.addresses(self.machines[name].number)
 
+    def interfaces(self, number: int) -> tuple[str, str]:
+        """A number's IPv4 and IPv6 address, each with its prefix length."""
+        ipv4, ipv6 = self.network.addresses(number)
+        return f"{ipv4}/{self.ipv4.prefixlen}", f"{ipv6}/{self.ipv6.prefixlen}"
+
     @property
-    def site_addresses(self) -> tuple[str, str]:
-        """The site's own addresses, which the boxes share."""
+    def resolver_addresses(self) -> tuple[str, ...]:
+        """Whom the machines ask for names; empty when nobody can be asked."""
+        resolver = self.single("resolver") or self.single("nameserver")
+        return self.addresses(resolver) if resolver else ()
+
+    @property
+    def site_addresses(self) -> tuple[str, ...]:
+        """What the site's name stands for at first: the shared addresses, or those of the box in service."""
+        serving = next((name for name, box in self.boxes.items() if box.site_version), None)
+        if self.swing.method == "dns" and serving:
+            return self.addresses(serving)
         return self.network.addresses(self.site.number)
 
     @model_validator(mode="after")

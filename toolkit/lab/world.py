@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toolkit.lab import nameserver, operator
 from toolkit.lab.authority import Authority, Issued
-from toolkit.lab.description import DnsDescription, LabDescription, MachineDescription, SiteDescription
+from toolkit.lab.description import DnsDescription, LabDescription, MachineDescription, Plate, SiteDescription
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.network import INTERFACE
 from toolkit.lab.programs import Command
@@ -52,13 +52,6 @@ class World:
         """The TCP port by which one sees that a machine has come up, or None."""
         return _PORTS.get(self.role(name))
 
-    def interfaces(self, name: str) -> tuple[str, ...]:
-        """A machine's own addresses with their prefixes."""
-        lengths = (self.topology.ipv4.prefixlen, self.topology.ipv6.prefixlen)
-        return tuple(
-            f"{address}/{length}" for address, length in zip(self.topology.addresses(name), lengths, strict=True)
-        )
-
     @cached_property
     def _authority(self) -> Authority:
         return Authority(self.folder.name)
@@ -66,10 +59,6 @@ class World:
     @cached_property
     def _site_certificate(self) -> Issued:
         return self._authority.issue((self.topology.site.name,))
-
-    @property
-    def _repository(self) -> Path:
-        return self.folder.path / "updates"
 
     @property
     def _update_server(self) -> str:
@@ -81,24 +70,23 @@ class World:
         for name in self.topology.machines:
             self.folder.host(name).mkdir()
             (self.folder.host(name) / RESOLV_CONF).write_text(self._resolv_conf(), encoding="ascii")
-        (self.folder.operator / operator.AUTHORITIES).write_bytes(self._authority.root_pem)
+        self.folder.authorities.write_bytes(self._authority.root_pem)
+        self.folder.topology.write_text(self.topology.model_dump_json(), encoding="utf-8")
         for name, host in self.topology.hosts.items():
             if host.role == "nameserver":
                 self._lay_nameserver(name)
             elif host.role == "resolver":
                 self._lay_resolver(name)
-        server = self.topology.single("update-server")
-        if server:
-            issued = self._authority.issue((self._update_server,))
-            (self.folder.host(server) / "certificate.pem").write_bytes(issued.chain_pem)
-            operator.write_private(self.folder.host(server) / "key.pem", issued.key_pem)
+            elif host.role == "update-server":
+                folder = self.folder.host(name)
+                _keep(self._authority.issue((self._update_server,)), folder / "certificate.pem", folder / "key.pem")
+        if self.topology.boxes:
+            self.folder.site_key.parent.mkdir()
+            _keep(self._site_certificate, self.folder.site_certificate, self.folder.site_key)
 
     def _resolv_conf(self) -> str:
-        resolver = self.topology.single("resolver") or self.topology.single("nameserver")
-        if resolver is None:
-            return "# this lab has no name server\n"
-        ipv4, ipv6 = self.topology.addresses(resolver)
-        return f"search {self.topology.dns.zone}\nnameserver {ipv4}\nnameserver {ipv6}\noptions timeout:2 attempts:2\n"
+        lines = [f"nameserver {address}\n" for address in self.topology.resolver_addresses]
+        return "".join((f"search {self.topology.dns.zone}\n", *lines, "options timeout:2 attempts:2\n"))
 
     def _lay_nameserver(self, name: str) -> None:
         folder, zone = self.folder.host(name), self.topology.dns.zone
@@ -106,7 +94,7 @@ class World:
         names: dict[str, tuple[str, ...]] = {
             f"{machine}.{zone}": self.topology.addresses(machine) for machine in machines
         }
-        names[self.topology.site.name] = self.site_addresses
+        names[self.topology.site.name] = self.topology.site_addresses
         text = nameserver.zone_file(zone, self.topology.dns.ttl_seconds, f"{name}.{zone}", names)
         (folder / f"{zone}.zone").write_text(text, encoding="ascii")
         tsig = operator.secret(self.folder.operator, operator.TSIG_KEY)
@@ -119,14 +107,6 @@ class World:
         text = nameserver.caching(place, self.topology.addresses(str(server)))
         (self.folder.host(name) / "named.conf").write_text(text, encoding="ascii")
 
-    @property
-    def site_addresses(self) -> tuple[str, ...]:
-        """What the site's name stands for at first: the shared addresses, or the old box's own."""
-        serving = next((name for name, box in self.topology.boxes.items() if box.site_version), None)
-        if self.topology.swing.method == "dns" and serving:
-            return self.topology.addresses(serving)
-        return self.topology.site_addresses
-
     def make_repository(self) -> Command | None:
         """Makes the update server's signed repository."""
         server = self.topology.single("update-server")
@@ -136,12 +116,18 @@ class World:
             self.folder.host(server),
             "toolkit.emulator.update_server",
             "make",
-            "--folder", str(self._repository),
+            "--folder", str(self.folder.updates),
             "--url", f"https://{self._update_server}",
             "--hostname", self.topology.site.name,
             "--seed", str(self.topology.site.seed),
             log="make.log",
         )  # fmt: skip
+
+    def make_box(self, name: str) -> Command:
+        """Makes a box; the update repository, whose root of trust it is given, comes first."""
+        return self._python(
+            self.folder.host(name), "toolkit.lab.manufacturer", str(self.folder.path), name, log="make.log"
+        )
 
     def command(self, name: str) -> Command | None:
         """What runs on a machine while it has power, or None."""
@@ -155,10 +141,18 @@ class World:
                     folder,
                     "toolkit.emulator.update_server",
                     "serve",
-                    "--folder", str(self._repository),
+                    "--folder", str(self.folder.updates),
                     "--address", self.topology.addresses(name)[0],
                     "--certificate", str(folder / "certificate.pem"),
                     "--key", str(folder / "key.pem"),
+                )  # fmt: skip
+            case "appliance":
+                return self._python(
+                    folder,
+                    "toolkit.emulator.appliance",
+                    "run",
+                    "--disk", str(self.folder.disk(name)),
+                    "--console", str(self.folder.console(name)),
                 )  # fmt: skip
             case _:
                 return None
@@ -185,7 +179,7 @@ class World:
             machines={name: self._describe(name) for name in topology.machines},
             site=SiteDescription(
                 name=topology.site.name,
-                addresses=self.site_addresses,
+                addresses=topology.site_addresses,
                 certificate_sha256=self._site_certificate.sha256,
             ) if topology.boxes else None,
             dns=DnsDescription(
@@ -202,12 +196,19 @@ class World:
         box = self.topology.boxes.get(name)
         return MachineDescription(
             role=self.role(name),
-            addresses=self.interfaces(name),
+            addresses=self.topology.interfaces(self.topology.machines[name].number),
             mac=self.topology.network.mac(self.topology.machines[name].number),
             interface=INTERFACE,
             folder=self.folder.host(name),
             serial_number=box.serial_number if box else None,
+            tls_sha256=Plate.model_validate_json(self.folder.plate(name).read_bytes()).tls_sha256 if box else None,
+            console=self.folder.console(name) if box else None,
         )
+
+
+def _keep(issued: Issued, certificate: Path, key: Path) -> None:
+    certificate.write_bytes(issued.chain_pem)
+    operator.write_private(key, issued.key_pem)
 
 
 def _named(folder: Path) -> Path:

@@ -1,0 +1,90 @@
+"""Makes one box of a lab: `python -m toolkit.lab.manufacturer LAB-FOLDER BOX`; a process of its own, beside the others.
+
+Everything it needs lies in the lab's folder, so no secret is on its command line. It leaves the box's disk, and beside
+it `plate.json`: what can be read off the box without switching it on.
+"""
+
+import sys
+from pathlib import Path
+
+from pydantic import SecretBytes, SecretStr
+
+from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.disk import Disk
+from toolkit.emulator.appliance.factory import Factory, SharedAddress, manufacture
+from toolkit.emulator.update_server.repository import Repository
+from toolkit.lab import operator
+from toolkit.lab.description import Plate
+from toolkit.lab.folder import LabFolder
+from toolkit.lab.network import INTERFACE
+from toolkit.lab.topology import Topology
+from toolkit.model.errors import ReboxError
+
+
+def factory_order(folder: LabFolder, topology: Topology, name: str) -> Factory:
+    """What is ordered for the box called `name`: in service with the lab's site, or without a site."""
+    box = topology.boxes[name]
+    repository = Repository(folder.updates)
+    order = Factory(
+        serial_number=box.serial_number,
+        interface=INTERFACE,
+        mac=topology.network.mac(box.number),
+        addresses=topology.interfaces(box.number),
+        dns_servers=topology.resolver_addresses,
+        base_version=box.base_version,
+        clock_offset_seconds=box.clock_offset_seconds,
+        update_server=repository.url,
+        tuf_root=repository.root_file.read_bytes(),
+        ca=folder.authorities.read_bytes(),
+    )
+    if box.site_version is None:
+        return order
+    shared = topology.interfaces(topology.site.number) if topology.swing.method == "shared-ip" else ()
+    return order.model_copy(
+        update={
+            "profile": "in-use",
+            "site": topology.site.name,
+            "site_version": box.site_version,
+            "size_mb": topology.site.size_mb,
+            "seed": topology.site.seed,
+            "shared_addresses": tuple(SharedAddress(address=address, enabled=True) for address in shared),
+            "certificate": folder.site_certificate.read_bytes(),
+            "key": SecretBytes(folder.site_key.read_bytes()),
+            "admin_password": SecretStr(operator.secret(folder.operator, operator.OLD_ADMIN_PASSWORD)),
+            "api_accounts": {operator.CLIENT_ID: SecretStr(operator.secret(folder.operator, operator.OLD_API_SECRET))},
+        }
+    )
+
+
+def make_box(folder: LabFolder, name: str) -> None:
+    """Lays the box's disk and its plate; raises InputError, StorageError."""
+    topology = Topology.model_validate_json(folder.topology.read_bytes())
+    disk = Disk(folder.disk(name))
+    manufacture(disk.root, factory_order(folder, topology, name))
+    database = Database(disk.database)
+    database.open()
+    try:
+        served = database.row(
+            "SELECT sha256 FROM addresses JOIN certificates ON certificates.id = certificate_id WHERE address = ?",
+            (topology.addresses(name)[0],),
+        )
+    finally:
+        database.close()
+    if served is None:
+        raise ReboxError(f"{name} would serve no certificate", where=str(disk.root))
+    folder.plate(name).write_text(Plate(tls_sha256=served["sha256"]).model_dump_json(), encoding="ascii")
+
+
+def main() -> int:
+    """Makes the box named on the command line; returns the exit status."""
+    folder, name = sys.argv[1:]
+    try:
+        make_box(LabFolder(Path(folder)), name)
+    except ReboxError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
