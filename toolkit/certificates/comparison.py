@@ -38,26 +38,20 @@ def same_identity(expected: Bundle, seen: Bundle) -> Comparison:
     return Comparison(sha256(expected.leaf), sha256(seen.leaf), tuple(differences))
 
 
-def compare_served(bundle: Bundle, served_chain: Sequence[bytes], *, complete: bool = True) -> Comparison:
+def compare_served(bundle: Bundle, served_chain: Sequence[bytes]) -> Comparison:
     """Compares what a server sent, DER by DER, with the bundle it was given.
 
-    A root sent along is no difference. With `complete` False only the leaf was seen and only it is compared. Raises
-    CertificateError when a served certificate cannot be read.
+    A root sent along is no difference. Raises CertificateError when a served certificate cannot be read.
     """
     seen = [load_certificate(encoding, where="the served chain") for encoding in served_chain]
     if not seen:
         return Comparison(sha256(bundle.leaf), None, (_difference(bundle.leaf, "no certificate was served"),))
-    roots = {der(root) for root in bundle.roots}
-    sent = [
-        seen[0],
-        *(certificate for certificate in seen[1:] if der(certificate) not in roots and not _root(certificate)),
-    ]
-    expected = bundle.chain if complete else bundle.chain[:1]
-    return Comparison(sha256(bundle.leaf), sha256(seen[0]), tuple(_chain_differences(expected, sent)))
+    sent = [seen[0], *(certificate for certificate in seen[1:] if not _root(certificate))]
+    return Comparison(sha256(bundle.leaf), sha256(seen[0]), tuple(_chain_differences(bundle.chain, sent)))
 
 
 def _root(certificate: x509.Certificate) -> bool:
-    return certificate.issuer == certificate.subject
+    return certificate.issuer.public_bytes() == certificate.subject.public_bytes()
 
 
 def _chain_differences(expected: Sequence[x509.Certificate], seen: Sequence[x509.Certificate]) -> list[Finding]:

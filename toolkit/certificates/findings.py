@@ -92,13 +92,14 @@ def examine(
     *,
     at: datetime,
     name: str | None = None,
-    key_wanted: bool = False,
+    key_wanted: bool | None = False,
     expires_soon_days: int = EXPIRES_SOON_DAYS,
 ) -> tuple[Finding, ...]:
     """All findings that the bundle itself gives rise to; whether its root is trusted is `trust.judge`'s question.
 
     `at` is the time to judge by (aware); `name` the host name or address it is to serve, unchecked when None;
-    `key_wanted` makes a missing key an error. Raises InputError for a name that is none.
+    `key_wanted` says whether a missing key is an error, only said (False), or as it should be (None). Raises
+    InputError for a name that is none.
     """
     found: list[Finding] = []
     for certificate in (*bundle.chain, *bundle.roots):
@@ -211,12 +212,12 @@ def _common_name_only(leaf: x509.Certificate) -> Finding:
     )
 
 
-def _key(bundle: Bundle, wanted: bool) -> Iterator[Finding]:
+def _key(bundle: Bundle, wanted: bool | None) -> Iterator[Finding]:
     subject = label(bundle.leaf.subject)
-    if bundle.key is None:
+    if bundle.key is None and wanted is not None:
         severity = Severity.ERROR if wanted else Severity.INFO
         yield Finding(Code.KEY_MISSING, severity, subject, "its private key is not there", "Give its key by --key.")
-    elif not bundle.key_matches:
+    elif bundle.key_matches is False:
         message = "the private key belongs to another certificate"
         yield Finding(Code.KEY_MISMATCH, Severity.ERROR, subject, message, "Give the key it was requested with.")
     if len(bundle.found.keys) > 1:

@@ -2,16 +2,15 @@
 
 import re
 import socket
-import ssl
 from dataclasses import dataclass
-from typing import Any
+from ssl import PEM_cert_to_DER_cert
 
-from toolkit.model.errors import InputError, UnreachableError
+from toolkit.model.errors import CertificateError, InputError, UnreachableError
+from toolkit.probes.tls import observe
 
 HTTPS_PORT = 443
 TIMEOUT_SECONDS = 10.0
 
-_ENCODING_DER = 2  # _ssl.ENCODING_DER
 _BRACKETED = re.compile(r"\[(?P<host>[^\[\]]+)\](?::(?P<port>\d+))?")
 _PLAIN = re.compile(r"(?P<host>[^:\[\]/\\\s]+)(?::(?P<port>\d+))?")
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?")
@@ -31,16 +30,13 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Served:
-    """What a server sent: the chain, DER by DER, leaf first, as sent.
-
-    `complete` is False when this Python shows only the leaf.
-    """
+    """What a server sent: the chain, DER by DER, leaf first, as sent; `address` is the one that answered."""
 
     endpoint: Endpoint
     server_name: str | None
+    address: str
     chain: tuple[bytes, ...]
-    complete: bool
-    protocol: str
+    tls_version: str
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -59,47 +55,40 @@ def parse_endpoint(text: str) -> Endpoint:
 
 
 def fetch(endpoint: Endpoint, *, server_name: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> Served:
-    """Connects once and returns the chain sent for `server_name` (SNI; none is sent when it is None).
+    """Connects and returns the chain sent for `server_name` (SNI; none is sent when it is None), leaf first.
 
-    Nothing is verified and old protocols are allowed: this only looks. Raises UnreachableError when nobody answers
-    or what answers is no TLS server.
+    A host name's addresses are tried in turn. Nothing is verified: this only looks. Raises UnreachableError when
+    nobody answers or what answers is no TLS server, CertificateError when what it sends cannot be read.
     """
-    where = str(endpoint)
+    problem = "the name has no address"
+    for address in _addresses(endpoint):
+        seen = observe(address, endpoint.port, server_name=server_name, verify=False, timeout_s=timeout_seconds)
+        if not seen.handshake:
+            problem = f"{seen.problem} ({address})"
+            continue
+        if seen.problem:
+            raise CertificateError(
+                "what it serves cannot be read",
+                where=str(endpoint),
+                why=seen.problem,
+                next_move="Import it anew there.",
+            )
+        chain = tuple(PEM_cert_to_DER_cert(certificate.pem) for certificate in seen.chain)
+        return Served(endpoint, server_name, address, chain, seen.version or "")
+    raise UnreachableError(
+        "no TLS connection comes about",
+        where=str(endpoint),
+        why=problem,
+        next_move="Check the address, the port and the way there; some servers need a name: give --name.",
+    )
+
+
+def _addresses(endpoint: Endpoint) -> list[str]:
     try:
-        with (
-            socket.create_connection((endpoint.host, endpoint.port), timeout_seconds) as plain,
-            _context().wrap_socket(plain, server_hostname=server_name) as secured,
-        ):
-            chain, complete = _sent(secured)
-            return Served(endpoint, server_name, chain, complete, secured.version() or "")
-    except ssl.SSLError as error:
-        raise UnreachableError(
-            "no TLS connection comes about",
-            where=where,
-            why=error.reason or str(error),
-            next_move="Check that the port speaks TLS; some servers need a name: give --name.",
-        ) from None
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        why = getattr(error, "strerror", None) or str(error)
         raise UnreachableError(
-            "nobody answers", where=where, why=why, next_move="Check the address, the port and the way there."
+            "the name cannot be resolved", where=str(endpoint), why=why, next_move="Check the name and the resolver."
         ) from None
-
-
-def _context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    return context
-
-
-def _sent(secured: ssl.SSLSocket) -> tuple[tuple[bytes, ...], bool]:
-    """The chain, and whether it is whole: public from Python 3.13, behind a private name from 3.10."""
-    holder: Any = secured if hasattr(secured, "get_unverified_chain") else getattr(secured, "_sslobj", None)
-    if hasattr(holder, "get_unverified_chain"):
-        sent = holder.get_unverified_chain() or ()
-        return tuple(one if isinstance(one, bytes) else one.public_bytes(_ENCODING_DER) for one in sent), True
-    leaf = secured.getpeercert(binary_form=True)
-    return ((leaf,) if leaf else ()), False
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
