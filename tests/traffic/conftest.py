@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.traffic.dns import Zone
+from toolkit.model.errors import UnreachableError
+from toolkit.traffic.dns import Zone, look_up
 
 NAME = "support.example.net"
 
@@ -66,8 +67,10 @@ def _wait(port: int) -> None:
     deadline = time.monotonic() + 20
     while True:
         try:
+            # connected first: a datagram to a port nobody has opened yet would wait for its time-out
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
+            look_up("127.0.0.1", NAME, port=port)
+        except (OSError, UnreachableError):
             assert time.monotonic() < deadline, "named does not answer"
             time.sleep(0.02)
         else:
