@@ -62,6 +62,7 @@ class _Builder:
         """Makes what must be made and starts what is to run, each as soon as what it needs is there."""
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._make(self._world.make_identity(), "operator's age identity"))
                 repository = group.create_task(self._make(self._world.make_repository(), "update repository"))
                 for name in self._machines:
                     group.create_task(self._bring_up(name, repository))

@@ -61,4 +61,6 @@ class LabDescription(_Frozen):
     machines: dict[str, MachineDescription]
     site: SiteDescription | None = None
     dns: DnsDescription | None = None
-    operator: dict[str, Path] = Field(description="What the operator is given, by name: secrets and authorities.")
+    operator: dict[str, Path] = Field(
+        default_factory=dict, description="What the operator is given: secrets, authorities, the inventory."
+    )

@@ -14,17 +14,14 @@ Value = str | float | bool | tuple[str, ...]
 Table = Mapping[str, Value]
 
 
-def write_inventory(folder: LabFolder, lab: LabDescription, recipient: str) -> None:
-    """Writes `operator/inventory.toml` when the lab has a box to replace and a box to replace it with.
-
-    `recipient` is the public half of the operator's age identity.
-    """
+def write_inventory(folder: LabFolder, lab: LabDescription) -> None:
+    """Writes `operator/inventory.toml` when the lab has a box to replace and a box to replace it with."""
     boxes = lab.topology.boxes
     old = next((name for name, box in boxes.items() if box.site_version), None)
     new = next((name for name, box in boxes.items() if not box.site_version), None)
     if old is None or new is None:
         return
-    text = _toml(_tables(folder, lab, old, new, recipient))
+    text = _toml(_tables(folder, lab, old, new))
     path = folder.operator / FILE_NAME
     read_inventory(text, str(path))
     path.write_text(text, encoding="utf-8")
@@ -38,7 +35,7 @@ def _toml(tables: Mapping[str, Table]) -> str:
     )
 
 
-def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str, recipient: str) -> dict[str, Table]:
+def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[str, Table]:
     topology = lab.topology
 
     def secret(name: str) -> str:
@@ -67,7 +64,7 @@ def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str, recipien
         "package": {"version": topology.swing.package, "eula_accepted": True, "eula_signed_by": "the lab's operator"},
         "certificate": {"passphrase": secret(operator.CERTIFICATE_PASSPHRASE)},
         "backup": {
-            "recipients": (recipient,),
+            "recipients": (operator.secret(folder.operator, operator.BACKUP_RECIPIENT),),
             "identity_file": str(folder.operator / operator.BACKUP_IDENTITY),
             "identity_passphrase": secret(operator.IDENTITY_PASSPHRASE),
             "passphrase": secret(operator.BACKUP_PASSPHRASE),

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +16,6 @@ from toolkit.lab import operator
 from toolkit.lab.control import KEEP, LabControl, LabStatus, error_from
 from toolkit.lab.description import LabDescription
 from toolkit.lab.folder import LabFolder
-from toolkit.lab.inventory import write_inventory
 from toolkit.lab.topology import Topology
 from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError
 
@@ -226,7 +224,6 @@ def _describe(folder: LabFolder) -> LabDescription:
 def _build(folder: LabFolder, topology: Topology, progress: Progress) -> None:
     operator.make_secrets(folder.operator)
     with (
-        ThreadPoolExecutor(max_workers=1) as beside,
         folder.supervisor_log.open("ab") as log,
         # leaving early closes its input, and that ends a lab that is not to be kept
         subprocess.Popen(
@@ -240,10 +237,7 @@ def _build(folder: LabFolder, topology: Topology, progress: Progress) -> None:
         assert supervisor.stdin  # noqa: S101  as asked for above
         assert supervisor.stdout  # noqa: S101  as asked for above
         _say(supervisor.stdin, json.dumps({"topology": topology.model_dump(mode="json")}))
-        identity = beside.submit(operator.make_identity, folder.operator) if topology.boxes else None
         _listen(supervisor.stdout, progress)
-        if identity:
-            write_inventory(folder, _describe(folder), identity.result())
         _say(supervisor.stdin, KEEP)
 
 

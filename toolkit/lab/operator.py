@@ -1,7 +1,11 @@
-"""What the operator of a lab is given: secrets in files of mode 0600, and the identity that opens backups."""
+"""What the operator of a lab is given: secrets in files of mode 0600, and the identity that opens backups.
+
+`python -m toolkit.lab.operator FOLDER` makes the identity: in a process of its own, for it keeps a processor busy.
+"""
 
 import os
 import secrets
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +20,7 @@ NEW_ADMIN_PASSWORD = "new-admin.password"  # noqa: S105  a file's name
 OLD_ADMIN_PASSWORD = "old-admin.password"  # noqa: S105  a file's name
 BACKUP_PASSPHRASE = "backup.passphrase"  # noqa: S105  a file's name
 IDENTITY_PASSPHRASE = "identity.passphrase"  # noqa: S105  a file's name
+BACKUP_RECIPIENT = "backup.recipient"
 BACKUP_IDENTITY = "backup.identity"
 CERTIFICATE_PASSPHRASE = "certificate.passphrase"  # noqa: S105  a file's name
 
@@ -50,6 +55,11 @@ def secret(folder: Path, name: str) -> str:
     return (folder / name).read_text(encoding="ascii").strip()
 
 
-def make_identity(folder: Path) -> str:
-    """Makes the age identity that opens the operator's backups, and returns its recipient; takes about a second."""
-    return keys.make_identity(folder / BACKUP_IDENTITY, secret(folder, IDENTITY_PASSPHRASE), datetime.now(UTC))
+def make_identity(folder: Path) -> None:
+    """Makes the age identity that opens the operator's backups, and its recipient; takes seconds (scrypt)."""
+    recipient = keys.make_identity(folder / BACKUP_IDENTITY, secret(folder, IDENTITY_PASSPHRASE), datetime.now(UTC))
+    (folder / BACKUP_RECIPIENT).write_text(recipient + "\n", encoding="ascii")
+
+
+if __name__ == "__main__":
+    make_identity(Path(sys.argv[1]))

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from toolkit.lab.namespaces import network_of
@@ -39,30 +38,40 @@ class Vantage:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _ask(self, address: str, port: int, *, tls: bool) -> None:
-        async with self._connection(address, port) as connection:
-            if not tls:
-                return
-            # who it is does not matter here: only whether it has come up
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            reader, writer = await asyncio.open_connection(sock=connection, ssl=context, server_hostname=address)
-            writer.write(f"GET /check_health HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
-            status = await reader.readline()
-            writer.close()
-            if not status.startswith(b"HTTP/"):
-                raise ConnectionResetError("no HTTP answer")
+        connection = await self._connect(address, port)
+        context = _anybody() if tls else None
+        reader, writer = await asyncio.open_connection(
+            sock=connection, ssl=context, server_hostname=address if tls else None
+        )
+        try:
+            if tls:
+                writer.write(f"GET /check_health HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+                status = await reader.readline()
+                if not status.startswith(b"HTTP/"):
+                    raise ConnectionResetError("no HTTP answer")
+        finally:
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
-    @contextlib.asynccontextmanager
-    async def _connection(self, address: str, port: int) -> AsyncIterator[socket.socket]:
+    async def _connect(self, address: str, port: int) -> socket.socket:
         with network_of(self._network):
             connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        connection.setblocking(False)
         try:
-            connection.setblocking(False)
             await asyncio.get_running_loop().sock_connect(connection, (address, port))
-            yield connection
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        return connection
+
+
+def _anybody() -> ssl.SSLContext:
+    """Who answers does not matter here: only whether it has come up."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _last_words(log: Path) -> str:

@@ -10,6 +10,7 @@ from toolkit.lab import nameserver, operator
 from toolkit.lab.authority import Authority, Issued
 from toolkit.lab.description import DnsDescription, LabDescription, MachineDescription, Plate, SiteDescription
 from toolkit.lab.folder import LabFolder
+from toolkit.lab.inventory import write_inventory
 from toolkit.lab.network import INTERFACE
 from toolkit.lab.programs import Command
 from toolkit.lab.topology import Topology
@@ -123,6 +124,14 @@ class World:
             log="make.log",
         )  # fmt: skip
 
+    def make_identity(self) -> Command | None:
+        """Makes the operator's age identity; only who replaces boxes needs one."""
+        if not self.topology.boxes:
+            return None
+        return self._python(
+            self.folder.operator, "toolkit.lab.operator", str(self.folder.operator), log="../identity.log"
+        )
+
     def make_box(self, name: str) -> Command:
         """Makes a box; the update repository, whose root of trust it is given, comes first."""
         return self._python(
@@ -161,8 +170,11 @@ class World:
         return Command((sys.executable, "-P", "-m", module, *arguments), folder, folder / log, self._environment)
 
     def describe(self) -> None:
-        """Writes `lab.json`."""
-        text = self._description().model_dump_json(indent=2) + "\n"
+        """Writes what was built: `lab.json`, and the operator's inventory."""
+        description = self._description()
+        write_inventory(self.folder, description)
+        given = {path.name: path for path in sorted(self.folder.operator.iterdir())}
+        text = description.model_copy(update={"operator": given}).model_dump_json(indent=2) + "\n"
         new = self.folder.description.with_suffix(".new")
         new.write_text(text, encoding="utf-8")
         new.replace(self.folder.description)
@@ -189,7 +201,6 @@ class World:
                 tsig_name=nameserver.TSIG_NAME,
                 tsig_algorithm=nameserver.TSIG_ALGORITHM,
             ) if server else None,
-            operator={path.name: path for path in sorted(self.folder.operator.iterdir())},
         )  # fmt: skip
 
     def _describe(self, name: str) -> MachineDescription:
