@@ -1,0 +1,76 @@
+"""How every page answers: security headers on each, refusals and wrong forms as pages, redirects as exceptions."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse
+
+from toolkit.emulator.appliance.accounts import WebInterface
+from toolkit.emulator.appliance.pages.rendering import render
+from toolkit.emulator.appliance.refusal import Refusal, invalid
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class ElsewhereError(Exception):
+    """The answer is another page: log in first, change the password first."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
+def see_other(url: str) -> RedirectResponse:
+    """Go and look there: the answer to every form that did its work."""
+    return RedirectResponse(url, 303)
+
+
+def interface_of(request: Request) -> WebInterface:
+    """Which of the two web interfaces an address belongs to."""
+    return "login" if request.url.path.startswith("/login") else "appliance"
+
+
+class PageRoute(APIRoute):
+    """A route whose answers are pages."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wraps FastAPI's own handler."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except ElsewhereError as elsewhere:
+                response = see_other(elsewhere.url)
+            except Refusal as refusal:
+                response = await run_in_threadpool(_refused, request, refusal)
+            except RequestValidationError as error:
+                response = await run_in_threadpool(_refused, request, invalid(_sentence(error)))
+            response.headers.update(_HEADERS)
+            response.headers.setdefault("Cache-Control", "no-store")
+            return response
+
+        return answer
+
+
+def _refused(request: Request, refusal: Refusal) -> Response:
+    return render(request, "refused.html", interface_of(request), refusal=refusal)
+
+
+def _sentence(error: RequestValidationError) -> str:
+    fields = sorted({str(problem["loc"][-1]).replace("_", " ") for problem in error.errors()})
+    return f"The form was not filled in rightly: {', '.join(fields)}."
