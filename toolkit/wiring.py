@@ -206,3 +206,11 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Waits."""
         time.sleep(seconds)
+
+
+def write_run_report(run_directory: Path) -> RunReport:
+    """Writes `report.html`, `report.json` and `runbook.md` of a run, finished or not."""
+    report = compose(run_directory, read_watch(run_directory / WATCH_FOLDER))
+    history = read_history(run_directory)
+    write_report(report, read_evidence(run_directory), history.plan, run_directory)
+    return report

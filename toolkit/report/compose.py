@@ -1,0 +1,101 @@
+"""Puts a run's report together from what the engine journaled and what the steps left as results."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+from toolkit.engine.history import RunHistory, build_report, read_history
+from toolkit.model.execution import Result
+from toolkit.model.run_report import CertificateReport, Compared, OldAppliance, Outage, OwnerChange, RunReport
+from toolkit.model.verdict import Verdict
+from toolkit.probes.watch import WatchResult
+
+OldState = Literal["serving", "out-of-service", "reset", "reset-and-off", "unknown"]
+
+
+def compose(run_directory: Path, watch: WatchResult | None) -> RunReport:
+    """The whole report of a run, finished or not; `watch` is what the continuous watch saw so far."""
+    history = read_history(run_directory)
+    results = {name: step.result for name, step in history.steps.items() if step.result is not None}
+    report = build_report(run_directory)
+    return report.model_copy(
+        update={
+            "outage": {} if watch is None else watch.outage(),
+            "owners": () if watch is None else _owners(watch, results),
+            "watch_started": None if watch is None else watch.started,
+            "certificate": _certificate(results),
+            "settings": _compared(results, ("restore-settings",)),
+            "data": _compared(results, ("collect-late-records", "put-back-records")),
+            "old_appliance": OldAppliance(serial_number=report.old_appliance.serial_number, state=old_state(history)),
+            "facts": _facts(results),
+        }
+    )
+
+
+def old_state(history: RunHistory) -> OldState:
+    """What became of the old box, as far as a verified step shows it."""
+
+    def passed(name: str) -> bool:
+        step = history.steps.get(name)
+        return step is not None and step.ended and step.verdict is Verdict.PASSED and not step.undone
+
+    def begun(name: str) -> bool:
+        step = history.steps.get(name)
+        return step is not None and step.begun and not step.undone
+
+    if passed("shut-down-old"):
+        return "reset-and-off"
+    if passed("reset-old"):
+        return "reset"
+    if begun("reset-old"):
+        return "unknown"
+    if passed("swing-traffic"):
+        return "out-of-service"
+    if begun("swing-traffic"):
+        return "unknown"
+    return "serving" if passed("inspect-old") else "unknown"
+
+
+def _owners(watch: WatchResult, results: Mapping[str, Result]) -> tuple[OwnerChange, ...]:
+    """The watch's MACs with the boxes' names beside them."""
+    names: dict[str, str] = {}
+    for result in results.values():
+        for role in ("old", "new"):
+            macs = result.get(f"{role}_macs")
+            if isinstance(macs, list):
+                names |= {str(mac): role for mac in macs}
+    return tuple(change.model_copy(update={"box": names.get(change.mac)}) for change in watch.owner_changes())
+
+
+def _certificate(results: Mapping[str, Result]) -> CertificateReport:
+    exported = results.get("export-certificate", {})
+    return CertificateReport.model_validate(
+        {
+            "served_before_sha256": results.get("inspect-old", {}).get("served_before_sha256"),
+            "served_after_sha256": results.get("prove-site", {}).get("served_after_sha256"),
+            "served_by": results.get("prove-site", {}).get("served_by"),
+            "issued_to": exported.get("issued_to"),
+            "not_after": exported.get("not_after"),
+            "findings": exported.get("findings", []),
+        }
+    )
+
+
+def _compared(results: Mapping[str, Result], steps: Iterable[str]) -> tuple[Compared, ...]:
+    """The comparison of the first of `steps` that has made one: a later one has seen more."""
+    for step in steps:
+        lines = results.get(step, {}).get("compared")
+        if isinstance(lines, list):
+            return tuple(Compared.model_validate(line) for line in lines)
+    return ()
+
+
+def _facts(results: Mapping[str, Result]) -> dict[str, JsonValue]:
+    sources = {"old": "inspect-old", "new": "prove-new"}
+    return {
+        role: {"status": result["status"], "network": result["network"]}
+        for role, step in sources.items()
+        if (result := results.get(step)) is not None
+    }
