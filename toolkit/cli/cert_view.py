@@ -37,20 +37,13 @@ def show_entries(title: str, entries: Sequence[CertificateEntry], *, as_json: bo
 
 def show_bundle(source: str, bundle: Bundle) -> None:
     """The chain as a table, and what the key is."""
-    columns = ("role", "issued to", "issued by", "names", "valid until", "key", "SHA-256")
-    rows = [
-        (
-            entry["role"],
-            escape(str(entry["issued_to"])),
-            escape(str(entry["issued_by"])),
-            escape(listing(entry["names"], "")),
-            str(entry["not_after"])[:16].replace("T", " "),
-            entry["key"],
-            str(entry["sha256"]),
-        )
-        for entry in describe(bundle)
-    ]
+    entries = describe(bundle)
+    columns = ("role", "issued to", "issued by", "valid until", "key")
+    fields = ("role", "issued_to", "issued_by", "not_after", "key")
+    rows = [[escape(_short(field, entry[field])) for field in fields] for entry in entries]
     result_table(escape(source), columns, rows)
+    console.print(f"Names: {escape(listing(entries[0]['names'], 'none'))}.")
+    console.print(f"SHA-256 of the leaf: {entries[0]['sha256']}", soft_wrap=True)
     if bundle.key is not None:
         belongs = "belongs to the leaf" if bundle.key_matches else "[red]belongs to another certificate[/red]"
         console.print(f"Private key: {describe_key(bundle.key)}, {belongs}.")
@@ -75,7 +68,7 @@ def show_verification(source: str, verification: Verification) -> None:
     result_table(escape(source), ("check", "verdict", ""), rows)
     if verification.findings:
         show_findings(verification.findings)
-    console.print(f"{mark(verification.verdict)}  SHA-256 {verification.sha256}")
+    console.print(f"{mark(verification.verdict)}  SHA-256 {verification.sha256}", soft_wrap=True)
 
 
 def report_written(target: Path, bundle: Bundle, handling: KeyHandling, form: Format, *, as_json: bool) -> None:
@@ -85,7 +78,8 @@ def report_written(target: Path, bundle: Bundle, handling: KeyHandling, form: Fo
         return emit_json(document | {"certificates": describe(bundle)})
     return console.print(
         f"Written to {escape(str(target))}: {escape(label(bundle.leaf.subject))}, {len(bundle.intermediates)} "
-        f"intermediates, key {handling.value}.\nSHA-256 {sha256(bundle.leaf)}"
+        f"intermediates, key {handling.value}.\nSHA-256 {sha256(bundle.leaf)}",
+        soft_wrap=True,
     )
 
 
@@ -112,6 +106,10 @@ def verification_document(verification: Verification) -> dict[str, object]:
         {"check": check.name, "verdict": check.verdict.value, "summary": check.summary} for check in verification.checks
     ]
     return {"verdict": verification.verdict.value, "sha256": verification.sha256, "checks": checks}
+
+
+def _short(field: str, value: object) -> str:
+    return str(value)[:10] if field == "not_after" else str(value)
 
 
 def mark(verdict: Verdict) -> str:
