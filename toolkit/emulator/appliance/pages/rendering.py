@@ -124,7 +124,7 @@ def render(
         "heading": HEADING[interface],
         "menu": MENU[interface],
         "here": _section(request.url.path),
-        "section": _section,
+        "section_of": _section,
         "box_status": box.status(),
         "session": session,
         "refusal": refusal,
