@@ -1,11 +1,19 @@
 """What a box says about itself: the records its services return, its API answers and its pages show."""
 
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 
 from toolkit.emulator.appliance.states import BoxState, JobState
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
+
+
+Moment = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+"""A time, written as RFC 3339 in UTC with "+00:00"."""
 
 
 class Fact(BaseModel):
@@ -35,7 +43,7 @@ class Status(Fact):
     base_version: str
     site_version: str | None
     site_hostname: str | None
-    time: datetime
+    time: Moment
     boot_id: str = Field(description="Another one after each power-on.")
     uptime_seconds: float
     state: BoxState
@@ -82,8 +90,8 @@ class Certificate(Fact):
     name: str
     issued_to: str
     issued_by: str
-    not_before: datetime
-    not_after: datetime
+    not_before: Moment
+    not_after: Moment
     sha256: str
     has_key: bool
     chain_length: int
@@ -135,19 +143,24 @@ class Recording(Fact):
     sha256: str
 
 
-class Session(Fact):
-    """One session record; `seq` is this box's own order."""
+class SessionRecord(Fact):
+    """One session as it can be put back on another box, where `recording` counts for nothing: it comes by itself."""
 
-    seq: int
-    lsid: str
-    start_time: datetime
-    end_time: datetime
+    lsid: str = Field(pattern="^[0-9a-f]{32}$")
+    start_time: Moment
+    end_time: Moment
     duration_seconds: int
     representative: str
     customer: str
     team: str
     events: tuple[dict[str, JsonValue], ...]
-    recording: Recording | None
+    recording: Recording | None = None
+
+
+class Session(SessionRecord):
+    """One session on this box; `seq` is the box's own order."""
+
+    seq: int
 
 
 class SessionPage(Fact):
@@ -176,7 +189,7 @@ class AuditEntry(Fact):
     """One call that changed something, and who made it."""
 
     seq: int
-    time: datetime
+    time: Moment
     actor: str
     action: str
     detail: dict[str, JsonValue]
@@ -188,7 +201,7 @@ class ResetStatus(Fact):
     serial_number: str
     state: Literal["none", "resetting", "complete"]
     progress: float
-    finished: datetime | None
+    finished: Moment | None
 
 
 class ResetStarted(Fact):

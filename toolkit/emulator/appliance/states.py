@@ -4,7 +4,7 @@ A box is in exactly one state. It leaves the factory in `first-boot`: it knows n
 nothing before that password is changed. In use it is `running`. Two jobs take it out of service: an update
 (`installing`), which ends where it began, and a factory reset (`resetting`), which cannot be called back. A reset box
 says `reset-complete` until it is switched off; switched on again it is a first-boot box. A crash (kill -9, power cut)
-is no event: the box wakes in the state it was in, and goes on with what it was doing.
+is no event: a box that was resetting goes on with it, one that was installing wakes running, as it was before.
 """
 
 from enum import StrEnum

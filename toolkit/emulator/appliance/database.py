@@ -1,0 +1,115 @@
+"""The box's state in SQLite: the schema, and two connections so that readers never wait for a writer."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE certificates (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, sha256 TEXT NOT NULL UNIQUE, chain_pem BLOB NOT NULL,
+    key_pem BLOB NOT NULL, factory INTEGER NOT NULL);
+CREATE TABLE addresses (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL UNIQUE, prefix INTEGER NOT NULL,
+    interface TEXT NOT NULL, shared INTEGER NOT NULL, enabled INTEGER NOT NULL,
+    certificate_id INTEGER NOT NULL REFERENCES certificates (id));
+CREATE TABLE admins (username TEXT PRIMARY KEY, password TEXT NOT NULL, must_change INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE api_accounts (client_id TEXT PRIMARY KEY, secret TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tokens (hash TEXT PRIMARY KEY, client_id TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE web_sessions (
+    hash TEXT PRIMARY KEY, interface TEXT NOT NULL, username TEXT NOT NULL, csrf TEXT NOT NULL, used REAL NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE users (
+    id TEXT PRIMARY KEY, username TEXT NOT NULL UNIQUE, record TEXT NOT NULL, password TEXT NOT NULL,
+    must_change INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE records (kind TEXT NOT NULL, id TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+CREATE TABLE sessions (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, lsid TEXT NOT NULL UNIQUE, record TEXT NOT NULL, recording_size INTEGER,
+    recording_sha256 TEXT);
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+    detail TEXT NOT NULL);
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, phase TEXT NOT NULL, progress REAL NOT NULL,
+    bytes_done INTEGER NOT NULL, bytes_total INTEGER NOT NULL, error TEXT) WITHOUT ROWID;
+"""
+
+
+class Database:
+    """One file. A change that has been committed survives a kill at any moment; one that has not never happened."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._write_lock = threading.RLock()
+        self._read_lock = threading.Lock()
+
+    def open(self) -> None:
+        """Opens it; again after `close`, at the same path."""
+        self._writer = self._connect()
+        self._reader = self._connect()
+
+    def lay(self) -> None:
+        """Lays the schema into the empty file just opened."""
+        self._writer.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Waits for the change under way, then lets go of the file."""
+        with self._write_lock, self._read_lock:
+            self._writer.close()
+            self._reader.close()
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """What the last commit left; never half a change."""
+        with self._read_lock:
+            return self._reader.execute(query, values).fetchall()
+
+    def row(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """The first row, or None."""
+        rows = self.rows(query, values)
+        return rows[0] if rows else None
+
+    def fact(self, name: str, default: Any = None) -> Any:
+        """A single value by name."""
+        row = self.row("SELECT value FROM facts WHERE name = ?", (name,))
+        return default if row is None else json.loads(row["value"])
+
+    def put_facts(self, **facts: Any) -> None:
+        """Writes single values, all or none."""
+        with self.change() as connection:
+            connection.executemany(
+                "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                [(name, json.dumps(value)) for name, value in facts.items()],
+            )
+
+    @contextmanager
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed at the end of the block, or rolled back whole. Changes wait for each other.
+
+        Blocks of the same thread nest; the outermost commits.
+        """
+        with self._write_lock:
+            if self._writer.in_transaction:
+                yield self._writer
+                return
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    def _connect(self) -> sqlite3.Connection:
+        # each connection is guarded by a lock of its own, so that any thread may use it
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        # a kill loses nothing at NORMAL; only the host's own power cut could, and the host is no part of the box
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection

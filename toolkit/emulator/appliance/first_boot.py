@@ -1,0 +1,42 @@
+"""First-boot defaults: what a box knows when it leaves the factory, and again after a reset."""
+
+import sqlite3
+from collections.abc import Iterable
+from ipaddress import ip_interface
+
+from toolkit.emulator.appliance.accounts import FACTORY_PASSWORD, FACTORY_USERNAME
+from toolkit.emulator.appliance.certificate_files import Bundle
+from toolkit.emulator.appliance.certificates import lay_certificate
+from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.identity import Identity
+from toolkit.emulator.appliance.passwords import hash_password
+
+
+def lay_first_boot(
+    database: Database, identity: Identity, certificate: Bundle, base_version: str, addresses: Iterable[str]
+) -> None:
+    """Lays the state into an empty database just opened; `addresses` with prefix, e.g. "10.77.0.11/24"."""
+    database.lay()
+    with database.change() as connection:
+        database.put_facts(
+            base_version=base_version,
+            hostname=f"box-{identity.serial_number}".lower(),
+            gateway=identity.gateway,
+            dns_servers=identity.dns_servers,
+            ntp_servers=(),
+        )
+        lay_certificate(connection, certificate, factory=True)
+        lay_addresses(connection, identity.interface, addresses)
+        connection.execute("INSERT INTO admins VALUES (?, ?, 1)", (FACTORY_USERNAME, hash_password(FACTORY_PASSWORD)))
+
+
+def lay_addresses(connection: sqlite3.Connection, interface: str, addresses: Iterable[str]) -> None:
+    """These own addresses and no others, each enabled, each serving the factory's certificate."""
+    connection.execute("DELETE FROM addresses")
+    for text in addresses:
+        address = ip_interface(text)
+        connection.execute(
+            "INSERT INTO addresses (address, prefix, interface, shared, enabled, certificate_id)"
+            " VALUES (?, ?, ?, 0, 1, (SELECT id FROM certificates WHERE factory))",
+            (str(address.ip), address.network.prefixlen, interface),
+        )

@@ -1,0 +1,152 @@
+"""Switches a box on: one process, one event loop, a listener per address, until it is switched off."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import cast
+
+import uvicorn
+
+from toolkit.emulator.appliance.api.application import application
+from toolkit.emulator.appliance.box import Box
+from toolkit.emulator.appliance.disk import Disk
+from toolkit.emulator.appliance.identity import Identity
+from toolkit.emulator.appliance.listeners import Connection, Listeners, Loopback
+from toolkit.emulator.appliance.refusal import Refusal
+from toolkit.emulator.appliance.wire import KernelWire, PaperWire, Wire
+from toolkit.model.errors import StorageError, UnreachableError
+
+HTTPS_PORT = 443
+_KEEP_ALIVE_SECONDS = 75  # longer than a careful operator takes between preparing a swing and doing it
+
+
+class ConsoleFile:
+    """The screen at the box, as a file that is blank at power-on."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = path.open("w", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise StorageError(
+                "the console cannot be written",
+                where=str(path),
+                why=error.strerror or str(error),
+                next_move="Choose a file in a folder that can be written.",
+            ) from error
+
+    def say(self, line: str) -> None:
+        """Writes one line at once."""
+        self._file.write(line + "\n")
+
+
+class ApplianceServer(uvicorn.Server):
+    """uvicorn's server, with listeners that come, go and change their certificates while it runs."""
+
+    def __init__(self, config: uvicorn.Config, box: Box, listeners: Listeners, console: ConsoleFile) -> None:
+        super().__init__(config)
+        self._box = box
+        self._listeners = listeners
+        self._console = console
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Powers the box on."""
+        await self.lifespan.startup()
+        connections = cast("set[Connection]", self.server_state.connections)
+        self._listeners.attach(self._protocol, connections)
+        self._box.power_on()
+        await self._listeners.settle()
+        self._console.say("ready")
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Lets the current answers out, then ends every connection."""
+        self.servers = self._listeners.servers
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """SIGTERM and SIGINT are the power button: a shut-down in good order, which ends with status 0."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._power_button)
+        yield
+
+    def _power_button(self) -> None:
+        try:
+            self._box.power.shut_down("power button")
+        except Refusal:
+            self.should_exit = True  # held down long enough, it works in any state
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # which of its classes, uvicorn's types leave open
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+
+class PoweredBox:
+    """A box and what it runs in. `again` is True when it is to be started anew."""
+
+    def __init__(self, disk: Disk, console: ConsoleFile, loopback: Loopback | None) -> None:
+        self.again = False
+        self._listeners = Listeners(HTTPS_PORT, loopback)
+        self._wire = _wire(Identity.read(disk), self._listeners, paper=loopback is not None)
+        self._box = Box(disk, self._wire, self._listeners, console, self._switch_off)
+        config = uvicorn.Config(
+            application(self._box),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = ApplianceServer(config, self._box, self._listeners, console)
+
+    def run(self) -> None:
+        """Until it is switched off."""
+        asyncio.run(self._server.serve())
+        self._wire.close()
+        self._box.power_off()
+
+    def _switch_off(self, again: bool) -> None:
+        self.again = again
+        self._server.should_exit = True
+
+
+def run(disk_folder: Path, console_file: Path, loopback: Loopback | None) -> None:
+    """Powers the box on this disk on; returns when it is off. A reboot becomes the same process anew."""
+    disk = Disk(disk_folder)
+    console = ConsoleFile(console_file)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    with disk.powered_on():
+        # uploads lie on the box's disk as well, where a reset destroys them
+        tempfile.tempdir = str(disk.scratch)
+        try:
+            powered = PoweredBox(disk, console, loopback)
+            powered.run()
+        except OSError as error:
+            raise UnreachableError(
+                "the box cannot be powered on",
+                where=str(disk_folder),
+                why=str(error),
+                next_move="Its interface must exist in this network namespace, with the right to change it; "
+                "or use --bind 127.0.0.1:0, which changes no network.",
+            ) from error
+        console.say("rebooting" if powered.again else "off")
+    if powered.again:
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 (the same command again, no shell)
+
+
+def _wire(identity: Identity, listeners: Listeners, *, paper: bool) -> Wire:
+    if paper:
+        return PaperWire(identity.interface, identity.mac)
+    return KernelWire(identity.interface, identity.mac, listeners.later)
