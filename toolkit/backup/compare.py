@@ -17,7 +17,7 @@ VOLATILE = frozenset(
 
 NOT_SHOWN = "(not shown)"
 _SECRET = re.compile(
-    r"pass(word|phrase|wd|code)?s?(_|$)|secret|token|credential|private|(^|_)(key|hash|salt|pin|psk)s?(_|$)",
+    r"pass(word|phrase|wd|code)|secret|token|credential|private|(key|hash|salt|psk)s?$|(^|_)(pass|key|hash|salt|pin)s?(_|$)",
     re.IGNORECASE,
 )
 _ABSENT = object()
