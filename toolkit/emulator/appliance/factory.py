@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError
 
@@ -86,7 +86,14 @@ class Factory(_Frozen):
     api_accounts: dict[str, SecretStr] = Field(default_factory=dict, description="Client id to secret.")
 
 
-def manufacture(disk_folder: Path, factory: Factory) -> Identity:
+class Made(NamedTuple):
+    """What can be read off a box before it is switched on; `served` has the certificate's SHA-256 by address."""
+
+    identity: Identity
+    served: dict[str, str]
+
+
+def manufacture(disk_folder: Path, factory: Factory) -> Made:
     """Lays a box's disk in a new or empty folder; raises InputError, StorageError."""
     _check(factory)
     disk = Disk(disk_folder)
@@ -106,10 +113,10 @@ def manufacture(disk_folder: Path, factory: Factory) -> Identity:
         update_server=factory.update_server,
     )
     with told_as_storage_error(disk_folder):
-        _lay(disk, factory, identity)
+        served = _lay(disk, factory, identity)
     # last: a disk without its plate was never finished
     identity.write(disk)
-    return identity
+    return Made(identity, served)
 
 
 def _check(factory: Factory) -> None:
@@ -133,7 +140,7 @@ def _wrong(what: str, why: str, next_move: str) -> InputError:
     return InputError(what, where="the box to be made", why=why, next_move=next_move)
 
 
-def _lay(disk: Disk, factory: Factory, identity: Identity) -> None:
+def _lay(disk: Disk, factory: Factory, identity: Identity) -> dict[str, str]:
     clock = Clock(disk)
     if factory.clock_offset_seconds:
         clock.set(datetime.now(UTC) + timedelta(seconds=factory.clock_offset_seconds))
@@ -148,6 +155,12 @@ def _lay(disk: Disk, factory: Factory, identity: Identity) -> None:
         lay_first_boot(database, identity, certificate, factory.base_version, factory.addresses)
         if factory.profile == "in-use":
             _take_into_use(database, disk, factory)
+        return {
+            row["address"]: row["sha256"]
+            for row in database.rows(
+                "SELECT address, sha256 FROM addresses JOIN certificates ON certificates.id = certificate_id"
+            )
+        }
     finally:
         database.close()
 
