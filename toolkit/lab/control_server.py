@@ -88,7 +88,7 @@ class ControlServer:
     async def _do(self, line: bytes) -> tuple[dict[str, Any], list[int]]:
         try:
             request = json.loads(line)
-            what, name = str(request["do"]), request.get("machine")
+            what, name = str(request["do"]), str(request.get("machine"))
         except (ValueError, TypeError, KeyError, AttributeError):
             raise InputError("the lab was asked something that is not a request") from None
         if what == "status":

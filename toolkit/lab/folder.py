@@ -171,12 +171,7 @@ class LabFolder:
         except PermissionError as error:
             raise _foreign(self, error) from None
         except OSError as error:
-            raise StorageError(
-                "the lab's folder cannot be made",
-                where=str(self.path),
-                why=error.strerror or str(error),
-                next_move="Free some space, or name another folder with --folder.",
-            ) from None
+            raise storage_error(error, self.path) from None
 
     def _is(self, descriptor: int) -> bool:
         # whoever held the lock before may have taken the folder away
@@ -206,6 +201,16 @@ class LabFolder:
         """Takes the whole folder away."""
         self.clear()
         self.path.rmdir()
+
+
+def storage_error(error: OSError, path: Path) -> StorageError:
+    """What to tell when a file of the lab cannot be written; `path` is the folder it lies in."""
+    return StorageError(
+        "the lab's files cannot be written",
+        where=str(error.filename or path),
+        why=error.strerror or str(error),
+        next_move="Free some space, or name another folder with --folder.",
+    )
 
 
 def _foreign(folder: LabFolder, error: OSError) -> RefusedError:

@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 from toolkit.lab import operator
 from toolkit.lab.control import KEEP, LabControl, LabStatus, error_from
 from toolkit.lab.description import LabDescription
-from toolkit.lab.folder import LabFolder
+from toolkit.lab.folder import LabFolder, storage_error
 from toolkit.lab.topology import Topology
 from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError
 
@@ -64,6 +64,9 @@ class Lab:
                 folder.lock.touch(mode=0o600)
                 _build(folder, topology, progress)
                 return cls(folder, _describe(folder), was_up=False)
+            except OSError as error:
+                _take_down(folder)
+                raise storage_error(error, folder.path) from None
             except BaseException:
                 _take_down(folder)
                 raise
@@ -207,7 +210,9 @@ def _end(folder: LabFolder, supervisor: int) -> None:
         ) from None
     finally:
         os.close(handle)
-    raise ReboxError(f"lab {folder.name} cannot be ended", where=f"process {supervisor}")
+    # a container without a proper process 1 may keep zombies of ours, and the kernel then keeps the number
+    if folder.supervisor() is not None:
+        raise ReboxError(f"lab {folder.name} cannot be ended", where=f"process {supervisor}")
 
 
 def _describe(folder: LabFolder) -> LabDescription:

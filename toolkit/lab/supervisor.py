@@ -5,6 +5,7 @@ lines on its standard output. Until it is told "keep", the end of its input (who
 """
 
 import asyncio
+import errno
 import json
 import os
 import select
@@ -18,7 +19,7 @@ from toolkit.lab import namespaces
 from toolkit.lab.builder import build
 from toolkit.lab.control import KEEP
 from toolkit.lab.control_server import ControlServer
-from toolkit.lab.folder import LabFolder
+from toolkit.lab.folder import LabFolder, storage_error
 from toolkit.lab.programs import Programs
 from toolkit.lab.topology import Topology
 from toolkit.lab.world import World
@@ -86,22 +87,23 @@ def _run(folder: LabFolder, order: dict[str, Any]) -> None:
     asyncio.run(_supervise(world, machine_proc))
 
 
+def _in_words(error: BaseException, folder: LabFolder) -> ReboxError:
+    if isinstance(error, ReboxError):
+        return error
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return storage_error(error, folder.path)
+    traceback.print_exc()
+    return ReboxError("the lab could not be built", where=str(folder.path), why=f"{type(error).__name__}: {error}")
+
+
 def main() -> NoReturn:
     """Runs a lab until it is ended."""
     folder = LabFolder(Path(sys.argv[1]))
     os.umask(0o077)
     try:
         _run(folder, json.loads(sys.stdin.readline()))
-    except ReboxError as error:
-        tell(**error.as_json())
     except BaseException as error:  # the last place that can say why the lab has failed
-        traceback.print_exc()
-        failure = ReboxError(
-            "the lab could not be built",
-            where=str(folder.path),
-            why=f"{type(error).__name__}: {error}",
-        )
-        tell(**failure.as_json())
+        tell(**_in_words(error, folder).as_json())
     os._exit(1)
 
 

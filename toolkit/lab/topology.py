@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from toolkit.lab.addresses import Network
+from toolkit.model.inventory import HostName, VersionText
 from toolkit.model.settings_text import read_settings
-from toolkit.model.version import Version
 
 Role = Literal["operator", "client", "update-server", "nameserver", "resolver", "plain"]
 
@@ -28,13 +28,8 @@ def _lab_name(text: str) -> str:
     return text
 
 
-def _version(text: str) -> str:
-    return str(Version.parse(text))
-
-
 MachineName = Annotated[str, AfterValidator(_machine_name)]
 LabName = Annotated[str, AfterValidator(_lab_name)]
-VersionText = Annotated[str, AfterValidator(_version)]
 
 
 class _Table(BaseModel):
@@ -44,7 +39,7 @@ class _Table(BaseModel):
 class Site(_Table):
     """What the boxes serve."""
 
-    name: str = Field(default="support.example.net", description="The name users type; it lies in the zone.")
+    name: HostName = Field(default="support.example.net", description="The name users type; it lies in the zone.")
     number: int = Field(default=20, ge=1, description="The shared addresses' number in both networks.")
     size_mb: int = Field(
         default=1, ge=0, le=100_000, description="How much the old box's recordings take, in 10^6 bytes."
@@ -55,7 +50,7 @@ class Site(_Table):
 class Dns(_Table):
     """The name service."""
 
-    zone: str = "example.net"
+    zone: HostName = "example.net"
     ttl_seconds: int = Field(default=300, ge=0, le=86400, description="TTL of every record of the zone.")
 
 
