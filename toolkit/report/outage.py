@@ -131,7 +131,7 @@ def _reigns(owners: list[OwnerChange], length_ms: float) -> Iterable[Reign]:
     starts = [min(max(bounded(owner.at_ms), 0.0), length_ms) for owner in owners]
     if starts and starts[0] > 0:
         yield Reign(Stretch(0.0, starts[0]), "nobody", "")
-    for owner, start, end in zip(owners, starts, [*starts[1:], length_ms], strict=True):
+    for owner, start, end in zip(owners, starts, [*starts, length_ms][1:], strict=True):
         yield Reign(Stretch(start, end), _owner(owner), owner.mac)
 
 

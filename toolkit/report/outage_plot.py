@@ -8,7 +8,7 @@ from toolkit.report.outage import Lane, Reign, Stretch, Watch
 from toolkit.report.quantities import clock_text, counted, later, milliseconds
 from toolkit.report.scale import Scale, tick_label, tick_step, ticks
 from toolkit.report.svg import WIDTH, box, drawing, element, hatch, line, shortened, text, text_width
-from toolkit.report.windows import Window, windows
+from toolkit.report.windows import CloseUps, Window, close_ups
 
 _LEFT = 112.0
 _RIGHT = WIDTH - 10.0
@@ -19,23 +19,24 @@ _OWNER = 40.0
 _AXIS = 30.0
 _OVERVIEW = 90.0
 _MOST_GAPS = 400
+_LETTERS = "abcdefgh"
 
 OWNER_WORDS = {"old": "old box", "new": "new box", "stranger": "a stranger", "nobody": "nobody seen"}
 
 
 def draw_outage(watch: Watch, watch_started: datetime | None) -> Markup:
     """An overview of the whole watch, then a close-up, to scale, of every stretch where something happened."""
-    close_ups = windows(watch)
-    drawn = [_overview(watch, close_ups)]
+    chosen = close_ups(watch)
+    drawn = [_overview(watch, chosen)]
     top = _OVERVIEW
-    for letter, window in zip("abcdefgh", close_ups, strict=False):
+    for letter, window in zip(_LETTERS, chosen.windows, strict=False):
         drawn.append(_close_up(watch, window, letter, watch_started, top))
         top += _HEAD + _LANE * len(watch.lanes) + _OWNER + _AXIS
     return drawing(
         "outage",
         "When nobody answered, and who owned the address",
         f"A watch of {milliseconds(watch.length_ms)} by {counted(len(watch.lanes), 'method')} with "
-        f"{counted(len(close_ups), 'close-up')}. The tables below hold every value drawn here.",
+        f"{counted(len(chosen.windows), 'close-up')}. The tables below hold every value drawn here.",
         top,
         element(
             "defs",
@@ -47,7 +48,7 @@ def draw_outage(watch: Watch, watch_started: datetime | None) -> Markup:
     )
 
 
-def _overview(watch: Watch, close_ups: tuple[Window, ...]) -> Markup:
+def _overview(watch: Watch, chosen: CloseUps) -> Markup:
     scale = Scale(0.0, watch.length_ms or 1.0, _LEFT, _RIGHT)
     drawn = [text(0, 21, "whole watch", "label"), *_reigns(watch, scale, 8.0, 18.0)]
     for lane in watch.lanes:
@@ -57,8 +58,10 @@ def _overview(watch: Watch, close_ups: tuple[Window, ...]) -> Markup:
                 drawn.append(
                     box(left, 28, width, 7, "gap-solid", title=f"{lane.method}: {milliseconds(gap.length_ms)}")
                 )
+    if chosen.left_out:
+        drawn.append(text(0, 50, f"{chosen.left_out} more in table", "axis"))
     free_from = 0.0
-    for letter, window in zip("abcdefgh", close_ups, strict=False):
+    for letter, window in zip(_LETTERS, chosen.windows, strict=False):
         left, width = scale.span(window.start_ms, window.end_ms, 2.0)
         x = max(left + width / 2, free_from)
         drawn += [box(left, 4, width, 34, "window"), text(x, 50, letter, "label", "middle")]
@@ -87,7 +90,7 @@ def _close_up(watch: Watch, window: Window, letter: str, watch_started: datetime
     bottom = lanes_top + _LANE * len(watch.lanes) + _OWNER
     drawn += _axis(scale, window, lanes_top, bottom)
     for index, lane in enumerate(watch.lanes):
-        drawn += _lane(lane, scale, lanes_top + _LANE * index)
+        drawn += _lane(lane, window, scale, lanes_top + _LANE * index)
     owner_top = lanes_top + _LANE * len(watch.lanes) + 8
     drawn += [text(0, owner_top + 15, "address held by", "label"), *_reigns(watch, scale, owner_top, _BAND)]
     return element("g", *drawn)
@@ -105,7 +108,7 @@ def _axis(scale: Scale, window: Window, top: float, bottom: float) -> list[Marku
     return drawn
 
 
-def _lane(lane: Lane, scale: Scale, top: float) -> list[Markup]:
+def _lane(lane: Lane, window: Window, scale: Scale, top: float) -> list[Markup]:
     drawn = [
         text(0, top + 14, shortened(lane.method, _LEFT - 8), "label"),
         text(0, top + 29, f"floor {milliseconds(lane.floor_ms)}" if lane.measured else "not measured", "axis"),
@@ -120,7 +123,7 @@ def _lane(lane: Lane, scale: Scale, top: float) -> list[Markup]:
         )
         if text_width("not watched") < width:
             drawn.append(text(left + width / 2, top + 16, "not watched", "axis", "middle"))
-    return [*drawn, *_gaps(lane, scale, top), _floor(lane, scale, top)]
+    return [*drawn, *_gaps(lane, scale, top), _floor(lane, window, scale, top)]
 
 
 def _gaps(lane: Lane, scale: Scale, top: float) -> list[Markup]:
@@ -152,10 +155,10 @@ def _free(start: float, end: float, taken: list[tuple[float, float]], scale: Sca
     return scale.left <= start and end <= scale.right and not any(start < t[1] and t[0] < end for t in taken)
 
 
-def _floor(lane: Lane, scale: Scale, top: float) -> Markup:
-    """The floor to scale, beneath the first gap, as a measure to hold against it."""
+def _floor(lane: Lane, window: Window, scale: Scale, top: float) -> Markup:
+    """The floor to scale, beneath the first gap or where the axis counts from, as a measure to hold against it."""
     gaps = _inside(lane.gaps, scale)
-    start = gaps[0].start_ms if gaps else scale.start
+    start = gaps[0].start_ms if gaps else window.zero_ms
     left, width = scale.span(start, start + lane.floor_ms, 1.0)
     y = top + 29
     return element(

@@ -1,11 +1,15 @@
 """Makes any text safe to show: no characters that are invisible, reorder the line, or have no place in a document."""
 
+import re
 import shlex
 import unicodedata
 from typing import Any
 
 _KEPT = {"\n", "\t"}
 _MARKDOWN = str.maketrans({character: "\\" + character for character in "\\`*_[]|~$"} | {"&": "&amp;", "<": "&lt;"})
+
+_STARTS_A_BLOCK = re.compile(r"^(\d{0,9})([.)]|(?<!\d)[-#+>=])")
+"""A heading, a list or a quotation, which a text becomes only where it stands first on its line."""
 
 
 def printable(text: str) -> str:
@@ -28,7 +32,7 @@ def one_line(text: str) -> str:
 
 def markdown_text(value: Any) -> str:
     """A value as plain Markdown text: on one line, and nothing in it is markup."""
-    return one_line(str(value)).translate(_MARKDOWN)
+    return _STARTS_A_BLOCK.sub(r"\1\\\2", one_line(str(value)).translate(_MARKDOWN))
 
 
 def shell_word(text: str) -> str:

@@ -23,11 +23,20 @@ class Window:
         return self.end_ms - self.start_ms
 
 
-def windows(watch: Watch) -> tuple[Window, ...]:
-    """At most `MOST` close-ups in order of time, those with the longest gaps first chosen."""
+@dataclass(frozen=True)
+class CloseUps:
+    """The windows drawn, in order of time, and how many more there would be."""
+
+    windows: tuple[Window, ...]
+    left_out: int
+
+
+def close_ups(watch: Watch) -> CloseUps:
+    """At most `MOST` close-ups, those of the longest gaps."""
     clusters = _clusters(sorted(_events(watch), key=lambda event: event.start_ms))
     chosen = sorted(clusters, key=lambda cluster: cluster.length_ms, reverse=True)[:MOST]
-    return tuple(_around(cluster, watch) for cluster in sorted(chosen, key=lambda cluster: cluster.start_ms))
+    in_order = sorted(chosen, key=lambda cluster: cluster.start_ms)
+    return CloseUps(tuple(_around(cluster, watch) for cluster in in_order), len(clusters) - len(chosen))
 
 
 def _events(watch: Watch) -> Iterable[Stretch]:

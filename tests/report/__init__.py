@@ -1,0 +1,1 @@
+"""The report, read as people and programs read it."""
