@@ -39,7 +39,8 @@ class BatchSender:
         self._names = ctypes.create_string_buffer(_NAME_BYTES * slots)
         self._vectors = ctypes.create_string_buffer(
             b"".join(
-                _IOVEC.pack(ctypes.addressof(self._packets) + slot * packet_bytes, packet_bytes) for slot in range(slots)
+                _IOVEC.pack(ctypes.addressof(self._packets) + slot * packet_bytes, packet_bytes)
+                for slot in range(slots)
             )
         )
         self._headers = ctypes.create_string_buffer(
@@ -59,7 +60,7 @@ class BatchSender:
         )
 
     def send(self, packets: list[bytes], names: list[bytes]) -> tuple[int, int]:
-        """How many of the packets (at most `slots`) were taken, and the error number that stopped the rest (0: none)."""
+        """How many of the packets (at most `slots`) were taken, and the error number that stopped the rest, or 0."""
         body = b"".join(packets)
         ctypes.memmove(self._packets, body, len(body))
         ctypes.memmove(self._names, b"".join(names), _NAME_BYTES * len(names))
@@ -89,7 +90,8 @@ class BatchReceiver:
         self._names = ctypes.create_string_buffer(_NAME_BYTES * slots)
         self._vectors = ctypes.create_string_buffer(
             b"".join(
-                _IOVEC.pack(ctypes.addressof(self._packets) + slot * packet_bytes, packet_bytes) for slot in range(slots)
+                _IOVEC.pack(ctypes.addressof(self._packets) + slot * packet_bytes, packet_bytes)
+                for slot in range(slots)
             )
         )
         self._blank = b"".join(

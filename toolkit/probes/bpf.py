@@ -46,9 +46,7 @@ def assemble(lines: Sequence[Line], keep_bytes: int) -> bytes:
 def attach(receiver: socket.socket, code: bytes) -> None:
     """Puts the program before a socket; replaces the one that was there. Raises OSError."""
     kept = ctypes.create_string_buffer(code, len(code))
-    receiver.setsockopt(
-        socket.SOL_SOCKET, _SO_ATTACH_FILTER, _PROGRAM.pack(len(code) // 8, ctypes.addressof(kept))
-    )
+    receiver.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _PROGRAM.pack(len(code) // 8, ctypes.addressof(kept)))
 
 
 def tcp_to_port(port: int, version: int) -> bytes:

@@ -184,9 +184,9 @@ class _PortSweep:
             if number is None or len(packet) < start + _HEADER.size:
                 continue
             port, ours, _, acknowledged, _, flags, _, _, _ = _HEADER.unpack_from(packet, start)
-            if ours == self._port and flags & _ACK and acknowledged == self._sequence + port + 1:
-                if flags & (_RST | _SYN):
-                    yield number, port, not flags & _RST
+            asked = ours == self._port and flags & _ACK and acknowledged == self._sequence + port + 1
+            if asked and flags & (_RST | _SYN):
+                yield number, port, not flags & _RST
 
 
 def syn_segments(own_port: int, sequence: int, source: bytes, target: bytes) -> Callable[[int], bytes]:
@@ -208,9 +208,7 @@ def syn_segments(own_port: int, sequence: int, source: bytes, target: bytes) -> 
             return _HEADER.pack(own_port, port, number, 0, *offset_and_flags, window, 0, 0)
         total = words + port + (number >> 16) + (number & 0xFFFF)
         total = (total & 0xFFFF) + (total >> 16)
-        return _HEADER.pack(
-            own_port, port, number, 0, *offset_and_flags, window, ~(total + (total >> 16)) & 0xFFFF, 0
-        )
+        return _HEADER.pack(own_port, port, number, 0, *offset_and_flags, window, ~(total + (total >> 16)) & 0xFFFF, 0)
 
     return segment
 

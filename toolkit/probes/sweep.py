@@ -44,7 +44,9 @@ def hosts_of(texts: Sequence[str]) -> list[str]:
         try:
             network = ipaddress.ip_network(text, strict=False)
         except ValueError as error:
-            raise InputError(f"{text!r} is no network", why=str(error), next_move="Write it like 192.0.2.0/24.") from error
+            raise InputError(
+                f"{text!r} is no network", why=str(error), next_move="Write it like 192.0.2.0/24."
+            ) from error
         if network.num_addresses > HOSTS_MAX:
             raise InputError(f"{text} has more than {HOSTS_MAX} hosts", next_move="Sweep smaller networks one by one.")
         for host in network.hosts():
@@ -156,9 +158,9 @@ class _Sweep:
             if len(packet) < start + 8:
                 continue
             kind, code, _, identifier, number = _ECHO.unpack_from(packet, start)
-            if kind in _REPLIES and code == 0 and (identifier == self._identifier or not self.raw):
-                if number in self.waiting and self._packed[number] == sender:
-                    self.waiting.discard(number)
+            ours = kind in _REPLIES and code == 0 and (identifier == self._identifier or not self.raw)
+            if ours and number in self.waiting and self._packed[number] == sender:
+                self.waiting.discard(number)
 
 
 _ECHO = struct.Struct("!BBHHH")

@@ -148,7 +148,7 @@ def observing_context(version: TlsVersion | None = None) -> ssl.SSLContext:
 
 def _served_chain(connection: ssl.SSLSocket) -> list[bytes]:
     # public only from Python 3.13 on; there since 3.10
-    inner = connection._sslobj  # type: ignore[attr-defined]  # noqa: SLF001
+    inner = connection._sslobj  # type: ignore[attr-defined]
     return [ssl.PEM_cert_to_DER_cert(entry.public_bytes()) for entry in inner.get_unverified_chain() or ()]
 
 

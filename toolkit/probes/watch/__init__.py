@@ -1,0 +1,6 @@
+"""The continuous watch: who answers an address, and for how long nobody does, through the kernel's own path."""
+
+from toolkit.probes.watch.handle import Watch
+from toolkit.probes.watch.request import MethodResult, WatchRequest, WatchResult
+
+__all__ = ["MethodResult", "Watch", "WatchRequest", "WatchResult"]

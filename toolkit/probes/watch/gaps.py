@@ -1,0 +1,73 @@
+"""Losses and gaps from samples: pure, and the one place that defines them (see `MethodResult`)."""
+
+import itertools
+import statistics
+from collections.abc import Mapping, Sequence
+
+from toolkit.model.run_report import Gap
+from toolkit.probes.watch.request import MethodResult
+
+LATE_MS = 50.0
+"""Later than the median round trip by this much, an answer came too late to end a gap."""
+
+
+def judge(
+    sends: Sequence[int],
+    answers: Mapping[int, int],
+    *,
+    interval_ms: float,
+    timeout_ms: float,
+    end_us: int | None = None,
+    cpu_percent: float | None = None,
+) -> MethodResult:
+    """What a method saw; times in microseconds since the watch's start, sends in order, answers by position.
+
+    `end_us` is until when answers were listened for (default: the last sample): a probe without an answer that was
+    sent less than the timeout before it is pending.
+    """
+    timeout_us = timeout_ms * 1000.0
+    end = max([*sends[-1:], *answers.values()], default=0) if end_us is None else end_us
+    trips = {
+        number: answers[number] - sent
+        for number, sent in enumerate(sends)
+        if number in answers and answers[number] - sent <= timeout_us
+    }
+    median = statistics.median(trips.values()) if trips else None
+    limit = (median or 0.0) + LATE_MS * 1000.0
+    in_time = [number for number, trip in trips.items() if trip <= limit]
+    judged = len(sends)
+    while judged and judged - 1 not in trips and end - sends[judged - 1] < timeout_us:
+        judged -= 1
+    pending = sum(1 for number in range(len(sends)) if number not in trips and end - sends[number] < timeout_us)
+    gaps = _gaps(sends[:judged], in_time, interval_ms)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(sends)]
+    span = (sends[-1] - sends[0]) / 1000.0 if len(sends) > 1 else 0.0
+    return MethodResult(
+        interval_ms=interval_ms,
+        sent=len(sends),
+        answered=len(trips),
+        lost=len(sends) - len(trips) - pending,
+        late=len(trips) - len(in_time),
+        pending=pending,
+        gap_ms_max=max((gap.end_ms - gap.start_ms for gap in gaps), default=0.0),
+        gaps=tuple(gaps),
+        own_gap_ms_max=max(pauses, default=0) / 1000.0,
+        rtt_ms_median=None if median is None else median / 1000.0,
+        rate_percent=100.0 * (len(sends) - 1) * interval_ms / span if span else 0.0,
+        cpu_percent=cpu_percent,
+    )
+
+
+def _gaps(sends: Sequence[int], in_time: Sequence[int], interval_ms: float) -> list[Gap]:
+    """The gap's start is one interval after the last good send, so that its length is what `MethodResult` says."""
+    if not sends:
+        return []
+    gaps: list[Gap] = []
+    before = -1
+    for number in [*in_time, len(sends)]:
+        if number - before > 1:
+            start = sends[0] / 1000.0 if before < 0 else sends[before] / 1000.0 + interval_ms
+            end = (sends[number] if number < len(sends) else sends[-1]) / 1000.0
+            gaps.append(Gap(start_ms=min(start, end), end_ms=end))
+        before = number
+    return gaps

@@ -1,0 +1,94 @@
+"""What all workers of a watch share: their start, their pace, and their end."""
+
+import contextlib
+import ctypes
+import gc
+import os
+import signal
+import time
+from types import FrameType
+
+from toolkit.probes.watch.channel import Channel
+from toolkit.probes.watch.request import WatchRequest
+from toolkit.probes.watch.samples import ANSWER, SAMPLE
+from toolkit.probes.watch.target import Target
+
+FLUSH_S = 0.2
+_PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK = 1, 29
+_FIFO_PRIORITY = 5
+
+
+class Worker:
+    """One forked process with one job; `stopping` becomes true when it is asked to end, or its supervisor is gone.
+
+    `data` takes what is measured all the time, `lines` what happens now and then.
+    """
+
+    def __init__(self, request: WatchRequest, target: Target, data: Channel, lines: Channel, start_ns: int) -> None:
+        self.request = request
+        self.target = target
+        self.data = data
+        self.lines = lines
+        self.start_ns = start_ns
+        self.stopping = False
+        self._flushed = time.monotonic()
+
+    def settle(self, *, prompt: bool) -> None:
+        """Called once in the new process. `prompt` asks for real-time scheduling, where that is allowed.
+
+        A prompt worker always sleeps between two probes and never spins, so the kernel's real-time throttle has
+        nothing to take away.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        library = ctypes.CDLL(None)
+        library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if prompt:
+            library.prctl(_PR_SET_TIMERSLACK, 1)
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_FIFO_PRIORITY))
+        # a collection in the middle of things would be a pause of our own; what is made here dies by reference count
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def now_us(self) -> int:
+        """Microseconds since the watch's start."""
+        return (time.monotonic_ns() - self.start_ns) // 1000
+
+    def sent(self, sequence: int, at_us: int) -> None:
+        """Writes down a send."""
+        self.data.add(SAMPLE.pack(sequence, at_us))
+
+    def answered(self, sequence: int, at_us: int) -> None:
+        """Writes down an answer."""
+        self.data.add(SAMPLE.pack(sequence | ANSWER, at_us))
+
+    def flush_when_due(self) -> None:
+        """Hands over what was measured, several times a second: a kill loses no more than that."""
+        now = time.monotonic()
+        if now - self._flushed >= FLUSH_S:
+            self._flushed = now
+            self.data.flush()
+
+
+class Pace:
+    """Ticks on a fixed grid. A tick that was missed is left out, never made up for in a burst."""
+
+    def __init__(self, interval_ms: float) -> None:
+        self._interval_ns = int(interval_ms * 1e6)
+        self._next_ns = time.monotonic_ns()
+
+    def left_s(self) -> float:
+        """How long until the next tick; negative when it is due."""
+        return (self._next_ns - time.monotonic_ns()) / 1e9
+
+    def advance(self) -> None:
+        """On to the first tick that still lies ahead."""
+        self._next_ns += self._interval_ns
+        behind = time.monotonic_ns() - self._next_ns
+        if behind > 0:
+            self._next_ns += (behind // self._interval_ns + 1) * self._interval_ns
