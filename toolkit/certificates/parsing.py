@@ -238,7 +238,7 @@ class _Reading:
             "it is encrypted",
             where=self.where,
             why="no passphrase was given",
-            next_move='Say where the passphrase is: "prompt", "env:NAME" or "file:PATH".',
+            next_move="Give its passphrase: --passphrase prompt, env:NAME or file:PATH.",
         )
 
     def _wrong(self, alternative: str) -> PassphraseError:
@@ -255,9 +255,9 @@ def load_certificate(encoding: bytes, *, where: str = "") -> x509.Certificate:
     try:
         with _quiet():
             certificate = x509.load_der_x509_certificate(encoding)
+            _read_whole(certificate)
     except _LIBRARY_ERRORS as error:
         raise _unreadable(where, error) from None
-    _touch(certificate, where)
     return certificate
 
 
@@ -269,16 +269,20 @@ def load_chain(encodings: Sequence[bytes], *, where: str = "") -> Material:
 
 
 def _touch(certificate: x509.Certificate, where: str) -> None:
-    """Reads what the library reads lazily, so that a malformed field is an error here and not in a rule."""
     try:
         with _quiet():
-            # spelled out: each of these can raise
-            _ = (certificate.subject, certificate.issuer, certificate.serial_number, certificate.version)
-            _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-            _ = (certificate.extensions, certificate.signature_algorithm_oid, certificate.signature)
-            public_bytes(certificate)
+            _read_whole(certificate)
     except _LIBRARY_ERRORS as error:
         raise _unreadable(where, error) from None
+
+
+def _read_whole(certificate: x509.Certificate) -> None:
+    """Reads what the library reads lazily, so that a malformed field is an error here and not in a rule."""
+    # spelled out: each of these can raise
+    _ = (certificate.subject, certificate.issuer, certificate.serial_number, certificate.version)
+    _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    _ = (certificate.extensions, certificate.signature_algorithm_oid, certificate.signature)
+    certificate.public_key()
 
 
 def _unreadable(where: str, error: Exception) -> CertificateError:

@@ -5,8 +5,7 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
-from cryptography.x509.oid import SignatureAlgorithmOID
+from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
 from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from toolkit.certificates.bundle import Bundle, der, is_authority, label
@@ -109,13 +108,17 @@ _LEAF_POLICY = ExtensionPolicy.permit_all()
 _KNOWN_CRITICAL = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
 
 
-_EDDSA = {SignatureAlgorithmOID.ED25519, SignatureAlgorithmOID.ED448}
+_EDDSA = {
+    SignatureAlgorithmOID.ED25519,
+    SignatureAlgorithmOID.ED448,
+    PublicKeyAlgorithmOID.ED25519,
+    PublicKeyAlgorithmOID.ED448,
+}
 
 
 def _uses_eddsa(certificates: Iterable[x509.Certificate]) -> bool:
     return any(
-        certificate.signature_algorithm_oid in _EDDSA
-        or isinstance(certificate.public_key(), ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
+        certificate.signature_algorithm_oid in _EDDSA or certificate.public_key_algorithm_oid in _EDDSA
         for certificate in certificates
     )
 
@@ -149,4 +152,7 @@ def _check_last(path: Sequence[x509.Certificate], at: datetime) -> None:
 def _reason(error: Exception) -> str:
     text = str(error).partition(" (encountered processing")[0]
     text = text.removeprefix("validation failed: ").removeprefix("candidates exhausted: ")
+    if "no interior errors" in text:
+        # the library's words for a search that found no candidate at all
+        return "none of them issued the last certificate of its chain"
     return text.partition("\n")[0][:200] or type(error).__name__
