@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from toolkit.appliances.protocol import ImportResult, Progress
 from toolkit.backup.age import Identity
 from toolkit.backup.manifest import SealedFile
-from toolkit.backup.records import RecordsArchive, RecordsBox, sessions_of
+from toolkit.backup.records import RecordsArchive, RecordsBox, read_listing, sessions_of
 from toolkit.backup.sealed import unsealed
-from toolkit.backup.segments import SESSIONS, IndexEntry, digest, member_name, members, read_index
+from toolkit.backup.segments import SESSIONS, IndexEntry, digest, member_name, members
 from toolkit.backup.verification import check_stored
 from toolkit.model.run_report import Compared
 from toolkit.model.verdict import Verdict, combine
@@ -87,7 +87,7 @@ def put_back_records(
     """
     work = _PutBack(archive, identities, box, progress)
     if work.takes_sessions:
-        for records, listing in _segments(archive):
+        for records, listing in archive.pairs():
             work.segment(records, listing)
     progress(0.95, "comparing both sides")
     comparison = work.comparison()
@@ -119,7 +119,9 @@ class _PutBack:
     def segment(self, records: SealedFile, listing: SealedFile) -> None:
         """Puts back what the box lacks of one segment."""
         before = self._bytes_done
-        entries = {member_name(entry.lsid): entry for entry in self._entries(listing)}
+        entries = {
+            member_name(entry.lsid): entry for entry in read_listing(self._archive.folder, listing, self._identities)
+        }
         sessions = {entry.lsid for entry in entries.values() if entry.lsid not in self._held}
         recordings = {name: entry for name, entry in entries.items() if self._lacks_recording(entry)}
         self._already["sessions"] += len(entries) - len(sessions)
@@ -163,11 +165,6 @@ class _PutBack:
     def _lacks_recording(self, entry: IndexEntry) -> bool:
         return self._takes_recordings and entry.recording is not None and not _has_recording(self._held, entry)
 
-    def _entries(self, listing: SealedFile) -> Iterator[IndexEntry]:
-        path = self._archive.folder / listing.name
-        with unsealed(path, self._identities, listing) as stream:
-            yield from read_index(stream, str(path))
-
     def _pieces(self, lsid: str, content: IO[bytes]) -> Iterator[bytes]:
         while piece := content.read(_PIECE):
             yield piece
@@ -180,7 +177,7 @@ class _PutBack:
     def comparison(self) -> RecordsComparison:
         """Both sides, the box's listed anew."""
         now = _held(self._box)
-        entries = [entry for _, listing in _segments(self._archive) for entry in self._entries(listing)]
+        entries = list(self._archive.entries(self._identities))
         there = [entry for entry in entries if entry.lsid in now]
         recorded = [entry for entry in entries if entry.recording is not None]
         lost = [entry for entry in recorded if not _has_recording(now, entry)]
@@ -221,16 +218,6 @@ class _PutBack:
             yield f"the box takes no recordings {stay}"
         for reason, count in self._reasons.most_common():
             yield f"{count} {reason}"
-
-
-def _segments(archive: RecordsArchive) -> Iterator[tuple[SealedFile, SealedFile]]:
-    """Each segment's records and index."""
-    files = archive.manifest.files
-    yield from zip(
-        (file for file in files if file.holds == "records"),
-        (file for file in files if file.holds == "index"),
-        strict=True,
-    )
 
 
 def _held(box: RecordsBox) -> dict[str, _Held]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from toolkit.appliances.protocol import Identified, Progress, Recorded
+from toolkit.backup.age import Identity
 from toolkit.backup.manifest import (
     Manifest,
     SealedFile,
@@ -23,8 +24,8 @@ from toolkit.backup.manifest import (
     source_of,
     write_manifest,
 )
-from toolkit.backup.sealed import SUFFIX, seal
-from toolkit.backup.segments import Limits, Session, cut, index, lay_out, read_session, summary
+from toolkit.backup.sealed import SUFFIX, seal, unsealed
+from toolkit.backup.segments import IndexEntry, Limits, Session, cut, index, lay_out, read_index, read_session, summary
 from toolkit.backup.storage import own_folder
 from toolkit.backup.verification import check_stored, check_there
 from toolkit.model.box import BoxStatus, RecordCounts
@@ -72,6 +73,20 @@ class RecordsArchive:
         """Recordings that stay behind because someone named them."""
         return sum(segment.left_out for segment in self.segments)
 
+    def pairs(self) -> Iterator[tuple[SealedFile, SealedFile]]:
+        """Each segment's records and index, in order."""
+        files = self.manifest.files
+        yield from zip(
+            (file for file in files if file.holds == "records"),
+            (file for file in files if file.holds == "index"),
+            strict=True,
+        )
+
+    def entries(self, identities: Sequence[Identity]) -> Iterator[IndexEntry]:
+        """All lines of all indexes; raises BackupError and its kin."""
+        for _, listing in self.pairs():
+            yield from read_listing(self.folder, listing, identities)
+
     def missing(self, held: RecordCounts) -> RecordCounts:
         """What of `held`, as the box counts it, is not in the archive; all zero when nothing is missing."""
         mine = self.counts
@@ -84,6 +99,13 @@ class RecordsArchive:
 def open_archive(folder: Path) -> RecordsArchive:
     """The archive in `folder`; raises BackupError when there is none or its manifest is damaged."""
     return RecordsArchive(folder, read_manifest(folder, "records"))
+
+
+def read_listing(folder: Path, listing: SealedFile, identities: Sequence[Identity]) -> Iterator[IndexEntry]:
+    """The lines of one segment's index; raises BackupError and its kin."""
+    path = folder / listing.name
+    with unsealed(path, identities, listing) as stream:
+        yield from read_index(stream, str(path))
 
 
 def extract_records(

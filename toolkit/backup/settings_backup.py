@@ -25,6 +25,7 @@ from toolkit.backup.storage import NewFile, own_folder, scratch_folder, storage_
 from toolkit.backup.verification import check_stored, verify
 from toolkit.model.box import RecordCounts
 from toolkit.model.errors import ApplianceError, VerificationError
+from toolkit.model.run_report import Compared
 from toolkit.model.verdict import Verdict
 
 KINDS = ("users", "teams", "jump-clients", "options")
@@ -53,6 +54,10 @@ class RestoredSettings(BaseModel):
     def verdict(self) -> Verdict:
         """PASSED when every record is there and the same; UNKNOWN when there was nothing to compare."""
         return verdict_of(self.differences)
+
+    def compared(self) -> tuple[Compared, ...]:
+        """The lines of the run's report."""
+        return tuple(kind.compared() for kind in self.differences)
 
 
 def verdict_of(differences: Sequence[RecordDifferences]) -> Verdict:

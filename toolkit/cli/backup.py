@@ -1,0 +1,234 @@
+"""`rebox backup`: create, verify, restore and show backups, and make the key they are encrypted to."""
+
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.markup import escape
+
+from toolkit.backup.age import Identity
+from toolkit.backup.keys import make_identity, read_identities
+from toolkit.backup.manifest import read_manifest
+from toolkit.backup.put_back import RecordsComparison, put_back_records
+from toolkit.backup.records import RecordsArchive, extract_records, open_archive
+from toolkit.backup.settings_backup import RestoredSettings, create_settings_backup, restore_settings
+from toolkit.backup.verification import backup_folders, verify
+from toolkit.cli.backup_view import show_compared, show_manifest, show_missing, show_sessions, show_verification
+from toolkit.cli.output import JsonOption, console, emit_json, end, progress_bar
+from toolkit.cli.secrets import resolve
+from toolkit.model.errors import RefusedError
+from toolkit.model.verdict import Verdict, combine
+
+if TYPE_CHECKING:
+    from toolkit.appliances.protocol import Appliance
+    from toolkit.model.inventory import Inventory
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Backups: keygen, create, verify, restore, show (U9, H2, H6)."
+)
+
+
+_ASK = "prompt"
+
+
+class Role(StrEnum):
+    """Which box of an inventory."""
+
+    OLD = "old"
+    NEW = "new"
+
+
+InventoryArgument = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The inventory that names the box.")]
+FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="What `rebox backup create` wrote.")]
+SettingsOption = Annotated[bool, typer.Option("--settings/--no-settings", help="The settings backup.")]
+RecordsOption = Annotated[
+    bool | None, typer.Option("--records/--no-records", help="Session records and recordings [as the inventory says].")
+]
+IdentityOption = Annotated[
+    Path | None, typer.Option("--identity", metavar="FILE", help="The identity file that opens the backup.")
+]
+PassphraseOption = Annotated[
+    str, typer.Option("--passphrase", metavar="REF", help="What opens the identity file: prompt, env:NAME, file:PATH.")
+]
+
+
+@app.command()
+def keygen(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the identity goes; never overwritten.")],
+    passphrase: Annotated[
+        str,
+        typer.Option("--passphrase", metavar="REF", help="What locks it: prompt, env:NAME, file:PATH, keyring:S/N."),
+    ] = _ASK,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an identity file, locked with a passphrase, and print its public key for the inventory."""
+    recipient = make_identity(file, resolve(passphrase, "the new identity file"), datetime.now(UTC))
+    if as_json:
+        emit_json({"identity_file": str(file), "recipient": recipient})
+        return
+    console.print(f"[green]Made[/green]  {escape(str(file))}: mode 0600, locked. Keep it and its passphrase apart.")
+    console.print(f'Its public key is {recipient}: put it into "recipients" under "backup" in the inventory.')
+
+
+@app.command()
+def create(
+    inventory: InventoryArgument,
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where it goes: FOLDER/settings, FOLDER/records.")],
+    role: Annotated[Role, typer.Option("--role", help="Which box.")] = Role.OLD,
+    *,
+    settings: SettingsOption = True,
+    records: RecordsOption = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without-recording", metavar="LSID", help="Leave out a recording the box cannot give."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Back up a box, encrypted to the inventory's recipients; run again, it goes on where it was interrupted."""
+    box, wanted = _open(inventory, role)
+    recipients = wanted.backup.recipients
+    document: dict[str, Any] = {}
+    verdicts = []
+    if settings:
+        passphrase = resolve(wanted.backup.passphrase, "the box's settings backup", base=inventory.parent)
+        with progress_bar("settings") as progress:
+            manifest = create_settings_backup(box, to / "settings", recipients, passphrase, datetime.now(UTC), progress)
+        document["settings"] = manifest.model_dump(mode="json")
+        verdicts.append(Verdict.PASSED)
+        if not as_json:
+            show_manifest(to / "settings", manifest)
+    if wanted.backup.records if records is None else records:
+        with progress_bar("records") as progress:
+            archive = extract_records(box, to / "records", recipients, 0, progress, without=frozenset(without or ()))
+        missing = archive.missing(archive.manifest.source.records)
+        document["records"] = archive.manifest.model_dump(mode="json") | {"missing": missing.model_dump(mode="json")}
+        verdicts.append(Verdict.FAILED if missing.sessions or missing.recordings else Verdict.PASSED)
+        if not as_json:
+            show_manifest(to / "records", archive.manifest)
+            show_missing(missing)
+    _finish(document, combine(verdicts), as_json=as_json)
+
+
+@app.command("verify")
+def verify_command(
+    folder: FolderArgument,
+    identity: IdentityOption = None,
+    passphrase: PassphraseOption = _ASK,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Read a backup back from the disk; with an identity also open all of it."""
+    identities = _identities(identity, passphrase)
+    found = []
+    for path in backup_folders(folder):
+        with progress_bar(f"verifying {path.name}") as progress:
+            found.append(verify(path, identities, progress))
+    verdict = combine(verification.verdict for verification in found)
+    if not as_json:
+        for verification in found:
+            show_verification(verification)
+    _finish({"backups": [one.model_dump(mode="json") for one in found]}, verdict, as_json=as_json)
+
+
+@app.command()
+def restore(
+    inventory: InventoryArgument,
+    folder: FolderArgument,
+    role: Annotated[Role, typer.Option("--role", help="Which box.")] = Role.NEW,
+    *,
+    settings: SettingsOption = True,
+    records: Annotated[bool, typer.Option("--records/--no-records", help="Session records and recordings.")] = True,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the box's settings are replaced.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Restore a backup to a box, compare record by record, and count both sides."""
+    box, wanted = _open(inventory, role)
+    base = inventory.parent
+    chosen = {"settings": settings, "records": records}
+    # settings first: they carry the people and teams that the records speak of
+    found = {read_manifest(path).kind: path for path in backup_folders(folder)}
+    folders = [(kind, found[kind]) for kind in ("settings", "records") if kind in found and chosen[kind]]
+    identity_file = base / Path(wanted.backup.identity_file).expanduser()
+    identities = _identities(identity_file, wanted.backup.identity_passphrase, base) or ()
+    status = box.status()
+    _confirm(f"{role.value} box {status.serial_number} ({status.hostname})", yes=yes)
+    document: dict[str, Any] = {}
+    verdicts = []
+    result: RestoredSettings | RecordsComparison
+    passphrase = (
+        resolve(wanted.backup.passphrase, "the box's settings backup", base=base) if "settings" in found else ""
+    )
+    for kind, path in folders:
+        with progress_bar(kind) as progress:
+            if kind == "settings":
+                result = restore_settings(box, path, identities, passphrase, progress)
+            else:
+                result = put_back_records(open_archive(path), identities, box, progress)
+        document[kind] = result.model_dump(mode="json") | {"verdict": result.verdict.value}
+        verdicts.append(result.verdict)
+        if not as_json:
+            show_compared(result.compared(), result.verdict)
+    _finish(document, combine(verdicts), as_json=as_json)
+
+
+@app.command()
+def show(
+    folder: FolderArgument,
+    identity: IdentityOption = None,
+    passphrase: PassphraseOption = _ASK,
+    *,
+    sessions: Annotated[bool, typer.Option("--sessions", help="List the archived sessions; needs --identity.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a backup holds, from which box, when and for whom; reads only manifests, and indexes on request."""
+    identities = _identities(identity, passphrase) if sessions else ()
+    document: list[dict[str, Any]] = []
+    for path in backup_folders(folder):
+        manifest = read_manifest(path)
+        shown: dict[str, Any] = {"folder": str(path), **manifest.model_dump(mode="json")}
+        entries = tuple(RecordsArchive(path, manifest).entries(identities or ())) if sessions else ()
+        if sessions:
+            shown["sessions"] = [entry.model_dump(mode="json") for entry in entries]
+        document.append(shown)
+        if not as_json:
+            show_manifest(path, manifest)
+            show_sessions(entries)
+    if as_json:
+        emit_json({"backups": document})
+
+
+def _open(inventory: Path, role: Role) -> "tuple[Appliance, Inventory]":
+    from toolkit.wiring import load_inventory, open_box  # noqa: PLC0415  (drivers are slow to import)
+
+    return open_box(inventory, role.value), load_inventory(inventory)
+
+
+def _identities(file: Path | None, passphrase: str, base: Path | None = None) -> tuple[Identity, ...] | None:
+    if file is None:
+        return None
+    return read_identities(file, lambda: resolve(passphrase, f"the identity file {file}", base=base))
+
+
+def _confirm(box: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise RefusedError(
+            f"the settings of the {box} would be replaced",
+            why="nobody is there to confirm it",
+            next_move="Give --yes when that is what you want.",
+        )
+    if not typer.confirm(f"Replace the settings of the {box}?", err=True):
+        raise RefusedError("nothing was done", why="it was not confirmed")
+
+
+def _finish(document: dict[str, Any], verdict: Verdict, *, as_json: bool) -> NoReturn:
+    if as_json:
+        emit_json({**document, "verdict": verdict.value})
+    elif verdict is Verdict.UNKNOWN:
+        console.print("[yellow]Unknown[/yellow]  nothing was there to be checked")
+    end(verdict)
