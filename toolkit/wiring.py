@@ -17,16 +17,21 @@ from toolkit.appliances.world import Role, World
 from toolkit.catalogue import GATES, STEPS
 from toolkit.cli.secrets import resolve
 from toolkit.engine.events import Observer, unobserved
+from toolkit.engine.history import read_history
 from toolkit.engine.operators import NobodyThere, Operator
 from toolkit.engine.runs import Engine
+from toolkit.evidence.log import read_evidence
 from toolkit.lab.folder import state_folder
 from toolkit.lab.provisioner import LabMachine
 from toolkit.model.errors import InputError
 from toolkit.model.facts import Facts, NameFacts
 from toolkit.model.inventory import DnsSwing, Inventory, LabProvision, read_inventory
 from toolkit.model.plan import Plan
+from toolkit.model.run_report import RunReport
 from toolkit.procedures.hardware_migration import plan_hardware_migration
 from toolkit.provision.protocol import ExistingBox, Provisioner
+from toolkit.report import write_report
+from toolkit.report.compose import compose
 from toolkit.traffic.dns import zone_of
 
 _INVENTORY, _ORIGIN = "inventory.toml", "origin.json"
@@ -210,7 +215,7 @@ class SystemClock:
 
 def write_run_report(run_directory: Path) -> RunReport:
     """Writes `report.html`, `report.json` and `runbook.md` of a run, finished or not."""
-    report = compose(run_directory, read_watch(run_directory / WATCH_FOLDER))
+    report = compose(run_directory)
     history = read_history(run_directory)
     write_report(report, read_evidence(run_directory), history.plan, run_directory)
     return report

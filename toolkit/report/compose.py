@@ -8,23 +8,25 @@ from pydantic import JsonValue
 
 from toolkit.engine.history import RunHistory, build_report, read_history
 from toolkit.model.execution import Result
-from toolkit.model.run_report import CertificateReport, Compared, OldAppliance, Outage, OwnerChange, RunReport
+from toolkit.model.run_report import CertificateReport, Compared, OldAppliance, OwnerChange, RunReport
 from toolkit.model.verdict import Verdict
 from toolkit.probes.watch import WatchResult
+from toolkit.traffic.watching import outages, read_watches
 
 OldState = Literal["serving", "out-of-service", "reset", "reset-and-off", "unknown"]
 
 
-def compose(run_directory: Path, watch: WatchResult | None) -> RunReport:
-    """The whole report of a run, finished or not; `watch` is what the continuous watch saw so far."""
+def compose(run_directory: Path) -> RunReport:
+    """The whole report of a run, finished or not."""
+    watches = read_watches(run_directory)
     history = read_history(run_directory)
     results = {name: step.result for name, step in history.steps.items() if step.result is not None}
     report = build_report(run_directory)
     return report.model_copy(
         update={
-            "outage": {} if watch is None else watch.outage(),
-            "owners": () if watch is None else _owners(watch, results),
-            "watch_started": None if watch is None else watch.started,
+            "outage": outages(watches),
+            "owners": _owners(watches[0], results) if watches else (),
+            "watch_started": watches[0].started if watches else None,
             "certificate": _certificate(results),
             "settings": _compared(results, ("restore-settings",)),
             "data": _compared(results, ("collect-late-records", "put-back-records")),
@@ -66,7 +68,7 @@ def _owners(watch: WatchResult, results: Mapping[str, Result]) -> tuple[OwnerCha
             macs = result.get(f"{role}_macs")
             if isinstance(macs, list):
                 names |= {str(mac): role for mac in macs}
-    return tuple(change.model_copy(update={"box": names.get(change.mac)}) for change in watch.owner_changes())
+    return watch.owner_changes(names)
 
 
 def _certificate(results: Mapping[str, Result]) -> CertificateReport:

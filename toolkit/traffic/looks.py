@@ -110,24 +110,6 @@ def prove_new(context: StepContext) -> Outcome:
     return together(certificate, answer, content)
 
 
-class ProveSite(ReadOnlyStep):
-    """Users reach the new box: every way of looking must name it (requirement F6)."""
-
-    def act(self, context: StepContext) -> Result:
-        """Looks; the result says what is served now."""
-        views = view_site(context.world)
-        served = sorted({seen.certificate_sha256 for seen in views if seen.certificate_sha256})
-        owners = sorted({served_by(context, seen) or "nobody" for seen in views})
-        return {
-            "served_after_sha256": served[0] if len(served) == 1 else None,
-            "served_by": owners[0] if len(owners) == 1 else " and ".join(owners),
-        }
-
-    def verify(self, context: StepContext, result: Result) -> Outcome:
-        """Owner by MAC, certificate, health."""
-        return prove_site(context, "new")
-
-
 class Soak(ReadOnlyStep):
     """The new box serves for a while; every look must show it. A pause in looking starts the soak again."""
 
