@@ -16,14 +16,24 @@ Progress = Callable[[float, str], None]
 
 
 async def build(world: World, programs: Programs, progress: Progress) -> dict[str, Machine]:
-    """The machines of the world, switched on as the topology says; what serves on them answers."""
+    """The machines of the world, switched on as the topology says; what serves on them answers.
+
+    Raises the first ReboxError that anything met.
+    """
     progress(0.05, "laying out files")
     world.lay()
-    progress(0.1, "plugging in the machines")
-    machines = await _plug_in(world, programs)
-    progress(0.2, "starting")
-    builder = _Builder(world, programs, machines, progress)
-    await builder.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_make(programs, world.make_identity(), "the operator's age identity"))
+            made = group.create_task(_make(programs, world.make_content(), "boxes and updates"))
+            progress(0.1, "plugging in the machines")
+            machines = await _plug_in(world, programs)
+            progress(0.2, "starting")
+            start = _Start(world, machines, progress)
+            for name in machines:
+                group.create_task(start.bring_up(name, made))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
     world.describe()
     return machines
 
@@ -49,32 +59,18 @@ async def _plug_in(world: World, programs: Programs) -> dict[str, Machine]:
     }
 
 
-class _Builder:
-    def __init__(self, world: World, programs: Programs, machines: dict[str, Machine], progress: Progress) -> None:
+class _Start:
+    def __init__(self, world: World, machines: dict[str, Machine], progress: Progress) -> None:
         self._world = world
-        self._programs = programs
         self._machines = machines
         self._progress = progress
         self._vantage = Vantage(next(iter(machines.values())).namespaces.network)
         self._done = 0
 
-    async def start(self) -> None:
-        """Makes what must be made and starts what is to run, each as soon as what it needs is there."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._make(self._world.make_identity(), "operator's age identity"))
-                repository = group.create_task(self._make(self._world.make_repository(), "update repository"))
-                for name in self._machines:
-                    group.create_task(self._bring_up(name, repository))
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-
-    async def _bring_up(self, name: str, repository: "asyncio.Task[None]") -> None:
-        role = self._world.role(name)
-        if role in {"update-server", "appliance"}:
-            await repository
-        if role == "appliance":
-            await self._make(self._world.make_box(name), f"box {name}")
+    async def bring_up(self, name: str, made: "asyncio.Task[None]") -> None:
+        """Switches a machine on and waits until it answers; `made` comes before what runs on made content."""
+        if self._world.role(name) in {"update-server", "appliance"}:
+            await made
         if self._world.topology.machines[name].power == "on":
             await self._machines[name].power_on()
             await self._until_it_answers(name)
@@ -89,13 +85,14 @@ class _Builder:
             log = self._world.folder.host(name) / LOG
             await self._vantage.wait(name, address, port, machine.program, log, tls=port == 443)
 
-    async def _make(self, command: Command | None, what: str) -> None:
-        if command is None:
-            return
-        program = self._programs.start(command, None)
-        status = await program.ended
-        if status != 0:
-            raise ReboxError(f"{what} could not be made", why=_words(command.log) or f"status {status}")
+
+async def _make(programs: Programs, command: Command | None, what: str) -> None:
+    if command is None:
+        return
+    program = programs.start(command, None)
+    status = await program.ended
+    if status != 0:
+        raise ReboxError(f"{what} could not be made", why=_words(command.log) or f"status {status}")
 
 
 def _words(log: Path | None) -> str:

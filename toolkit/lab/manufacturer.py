@@ -1,7 +1,7 @@
-"""Makes one box of a lab: `python -m toolkit.lab.manufacturer LAB-FOLDER BOX`; a process of its own, beside the others.
+"""Makes a lab's updates and boxes: `python -m toolkit.lab.manufacturer LAB-FOLDER UPDATE-SERVER-URL`.
 
-Everything it needs lies in the lab's folder, so no secret is on its command line. It leaves the box's disk, and beside
-it `plate.json`: what can be read off the box without switching it on.
+Everything it needs lies in the lab's folder, so no secret is on its command line. It leaves each box's disk, and
+beside it `plate.json`: what can be read off the box without switching it on.
 """
 
 import sys
@@ -12,7 +12,7 @@ from pydantic import SecretBytes, SecretStr
 from toolkit.emulator.appliance.database import Database
 from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.factory import Factory, SharedAddress, manufacture
-from toolkit.emulator.update_server.repository import Repository
+from toolkit.emulator.update_server.repository import Offer, Repository, make_repository
 from toolkit.lab import operator
 from toolkit.lab.description import Plate
 from toolkit.lab.folder import LabFolder
@@ -56,9 +56,8 @@ def factory_order(folder: LabFolder, topology: Topology, name: str) -> Factory:
     )
 
 
-def make_box(folder: LabFolder, name: str) -> None:
-    """Lays the box's disk and its plate; raises InputError, StorageError."""
-    topology = Topology.model_validate_json(folder.topology.read_bytes())
+def make_box(folder: LabFolder, topology: Topology, name: str) -> None:
+    """Lays a box's disk and its plate; raises InputError, StorageError."""
     disk = Disk(folder.disk(name))
     manufacture(disk.root, factory_order(folder, topology, name))
     database = Database(disk.database)
@@ -76,10 +75,14 @@ def make_box(folder: LabFolder, name: str) -> None:
 
 
 def main() -> int:
-    """Makes the box named on the command line; returns the exit status."""
-    folder, name = sys.argv[1:]
+    """Makes everything for the lab named on the command line; returns the exit status."""
+    place, url = sys.argv[1:]
+    folder = LabFolder(Path(place))
+    topology = Topology.model_validate_json(folder.topology.read_bytes())
     try:
-        make_box(LabFolder(Path(folder)), name)
+        make_repository(folder.updates, url, offer=Offer(topology.site.name), seed=topology.site.seed)
+        for name in topology.boxes:
+            make_box(folder, topology, name)
     except ReboxError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_status

@@ -108,34 +108,22 @@ class World:
         text = nameserver.caching(place, self.topology.addresses(str(server)))
         (self.folder.host(name) / "named.conf").write_text(text, encoding="ascii")
 
-    def make_repository(self) -> Command | None:
-        """Makes the update server's signed repository."""
-        server = self.topology.single("update-server")
-        if server is None:
-            return None
-        return self._python(
-            self.folder.host(server),
-            "toolkit.emulator.update_server",
-            "make",
-            "--folder", str(self.folder.updates),
-            "--url", f"https://{self._update_server}",
-            "--hostname", self.topology.site.name,
-            "--seed", str(self.topology.site.seed),
-            log="make.log",
-        )  # fmt: skip
-
     def make_identity(self) -> Command | None:
         """Makes the operator's age identity; only who replaces boxes needs one."""
         if not self.topology.boxes:
             return None
-        return self._python(
-            self.folder.operator, "toolkit.lab.operator", str(self.folder.operator), log="../identity.log"
-        )
+        return self._python(self.folder.path, "toolkit.lab.operator", str(self.folder.operator), log="identity.log")
 
-    def make_box(self, name: str) -> Command:
-        """Makes a box; the update repository, whose root of trust it is given, comes first."""
+    def make_content(self) -> Command | None:
+        """Makes the update server's repository, and the boxes, which are given its root of trust."""
+        if self.topology.single("update-server") is None:
+            return None
         return self._python(
-            self.folder.host(name), "toolkit.lab.manufacturer", str(self.folder.path), name, log="make.log"
+            self.folder.path,
+            "toolkit.lab.manufacturer",
+            str(self.folder.path),
+            f"https://{self._update_server}",
+            log="manufacturer.log",
         )
 
     def command(self, name: str) -> Command | None:
