@@ -40,8 +40,17 @@ def visitor(shared_box: BoxProcess) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def operator(box: BoxProcess) -> Iterator[Visitor]:
-    """Somebody logged in on both interfaces of a box of their own."""
+def operator(shared_box: BoxProcess) -> Iterator[Visitor]:
+    """Somebody logged in on both interfaces of the shared box."""
+    with Visitor(shared_box) as visitor:
+        visitor.log_in("appliance")
+        visitor.log_in("login")
+        yield visitor
+
+
+@pytest.fixture
+def owner(box: BoxProcess) -> Iterator[Visitor]:
+    """Somebody logged in on both interfaces of a box of their own, who may break it."""
     with Visitor(box) as visitor:
         visitor.log_in("appliance")
         visitor.log_in("login")

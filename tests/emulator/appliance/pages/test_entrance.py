@@ -7,15 +7,17 @@ import pytest
 from fastapi.routing import APIRoute
 
 from tests.emulator.appliance.pages.visitor import ADDRESS, PASSWORD, BoxProcess, Visitor, heading
-from toolkit.emulator.appliance.pages import router
+from toolkit.emulator.appliance.pages import PARTS
 
 OPEN_PATHS = {"/", "/assets/pages.css", "/assets/icon.svg", "/appliance/reset"}
-ROUTES = [cast("APIRoute", route) for route in router.routes]
+ROUTES = [(prefix, cast("APIRoute", route)) for prefix, part in PARTS for route in part.routes]
 FILLERS = {"deed": "reboot", "address_id": "1", "certificate_id": "1", "update_id": "Base-3.3.3", "job_id": "1"}
 
 
 def paths(method: str) -> list[str]:
-    return sorted(route.path.format(**FILLERS) for route in ROUTES if method in route.methods)
+    return sorted(
+        f"{prefix}{route.path}".format(**FILLERS) for prefix, route in ROUTES if method in (route.methods or ())
+    )
 
 
 PAGES = [path for path in paths("GET") if path not in OPEN_PATHS and not path.endswith("/log-in")]
@@ -88,7 +90,7 @@ def test_a_session_ends_after_half_an_hour_of_idleness(visitor: Visitor, shared_
     visitor.log_in("appliance")
 
     def idle(seconds: float) -> str:
-        with sqlite3.connect(next(shared_box.disk.rglob("*.sqlite*")), timeout=10) as database:
+        with sqlite3.connect(shared_box.disk / "state.sqlite3", timeout=10) as database:
             database.execute("UPDATE web_sessions SET used = used - ?", (seconds,))
         database.close()
         return heading(visitor.look("/appliance"))

@@ -17,9 +17,15 @@ from toolkit.emulator.appliance.pages.page_route import PageRoute
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 """To be included in the application whose `state.box` is the box."""
 
-for _prefix in ("/appliance", "/login"):
-    router.include_router(entrance.router, prefix=_prefix)
-for _part in (status_basics, networking, certificates, support_updates, users, software, portal):
-    router.include_router(_part.router)
+PARTS: tuple[tuple[str, APIRouter], ...] = (
+    ("/appliance", entrance.router),
+    ("/login", entrance.router),
+    *(("", part.router) for part in (status_basics, networking, certificates, support_updates)),
+    *(("", part.router) for part in (users, software, portal)),
+)
+"""All pages: a prefix, and the routes under it."""
 
-__all__ = ["router"]
+for _prefix, _part in PARTS:
+    router.include_router(_part, prefix=_prefix)
+
+__all__ = ["PARTS", "router"]

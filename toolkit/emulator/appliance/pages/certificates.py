@@ -12,7 +12,6 @@ from toolkit.emulator.appliance.refusal import Refusal, invalid
 router = APIRouter(prefix="/appliance/security/certificates", route_class=PageRoute)
 
 _PAGE = "/appliance/security/certificates"
-_FILE_BYTES_MAX = 1 << 20
 
 
 @router.get("")
@@ -31,17 +30,10 @@ def import_certificate(
 ) -> Response:
     """Takes a PEM or PKCS#12 file."""
     try:
-        certificate, is_new = visit.box.certificates.import_file(visit.by, _content(file), passphrase or None)
+        certificate, is_new = visit.box.certificates.import_file(visit.by, file.file.read(), passphrase or None)
     except Refusal as refusal:
         return _list_page(visit, refusal)
     return see_other(f"{_PAGE}/{certificate.id}?done={'imported' if is_new else 'known'}")
-
-
-def _content(file: UploadFile) -> bytes:
-    content = file.file.read(_FILE_BYTES_MAX + 1)
-    if len(content) > _FILE_BYTES_MAX:
-        raise Refusal(413, "too_large", "No certificate file is larger than 1 MB.")
-    return content
 
 
 @router.get("/{certificate_id}")

@@ -34,11 +34,14 @@ def save_settings(
     ntp_servers: Annotated[str, Form()] = "",
 ) -> Response:
     """Saves what is not an address; servers stand one to a line."""
+    gateway = gateway.strip()
+    if gateway == visit.box.network.settings().gateway:
+        gateway = ""  # a route that stays is not laid again
     try:
         visit.box.network.change(
             visit.by,
             hostname=hostname.strip(),
-            gateway=gateway.strip() or None,
+            gateway=gateway or None,
             dns_servers=dns_servers.split(),
             ntp_servers=ntp_servers.split(),
         )

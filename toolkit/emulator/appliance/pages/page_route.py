@@ -1,4 +1,4 @@
-"""How every page answers: security headers on each, refusals and wrong forms as pages, redirects as exceptions."""
+"""How every page answers: security headers, a closed sign while the box is busy, refusals and redirects as pages."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -7,11 +7,13 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from toolkit.emulator.appliance.accounts import WebInterface
 from toolkit.emulator.appliance.pages.rendering import render
 from toolkit.emulator.appliance.refusal import Refusal, invalid
+from toolkit.emulator.appliance.states import BoxState
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -53,6 +55,7 @@ class PageRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
+                _refuse_if_closed(request)
                 response = await handle(request)
             except ElsewhereError as elsewhere:
                 response = see_other(elsewhere.url)
@@ -60,11 +63,37 @@ class PageRoute(APIRoute):
                 response = await run_in_threadpool(_refused, request, refusal)
             except RequestValidationError as error:
                 response = await run_in_threadpool(_refused, request, invalid(_sentence(error)))
+            except HTTPException as error:
+                response = await run_in_threadpool(_refused, request, _refusal_behind(error))
             response.headers.update(_HEADERS)
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
         return answer
+
+
+_OPEN_ALWAYS = ("/assets/", "/appliance/reset")
+_OPEN_WHILE_INSTALLING = "/appliance/support/updates/jobs/"
+
+
+def _refuse_if_closed(request: Request) -> None:
+    """503 while the box is out of service; 404 for a support site that is not installed."""
+    path, box = request.url.path, request.app.state.box
+    if path.startswith(_OPEN_ALWAYS):
+        return
+    if not (path.startswith(_OPEN_WHILE_INSTALLING) and box.condition.state is BoxState.INSTALLING):
+        box.refuse_if_busy()
+    if interface_of(request) == "login" and box.versions.site is None:
+        raise Refusal(
+            404, "no_site_package", "This appliance has no site package yet. Install one in Support > Updates first."
+        )
+
+
+def _refusal_behind(error: HTTPException) -> Refusal:
+    """FastAPI hides what was raised while a form was read; the cause says more than it does."""
+    if isinstance(error.__cause__, Refusal):
+        return error.__cause__
+    return Refusal(error.status_code, "bad_request", f"{error.detail}.")
 
 
 def _refused(request: Request, refusal: Refusal) -> Response:

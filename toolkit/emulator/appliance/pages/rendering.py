@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from toolkit.emulator.appliance.accounts import WebInterface
 from toolkit.emulator.appliance.facts import WebSession
 from toolkit.emulator.appliance.refusal import Refusal
+from toolkit.emulator.appliance.states import BoxState
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MENU: dict[WebInterface, tuple[tuple[str, str, str], ...]] = {
     "appliance": (
@@ -94,7 +97,10 @@ def _section(path: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    # imported here: a box that nobody looks at starts sooner without it
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
     # autoescaping is on for every template; none is anything but HTML
     environment = Environment(
         loader=PackageLoader("toolkit.emulator.appliance.pages"),
@@ -119,13 +125,16 @@ def render(
 ) -> HTMLResponse:
     """The page; a refusal is shown at its top and gives the answer its status."""
     box = request.app.state.box
+    # while a reset destroys the state, the plate on the back is all that can be read
+    box_status = None if box.condition.state is BoxState.RESETTING else box.status()
     context: Mapping[str, Any] = {
         "interface": interface,
         "heading": HEADING[interface],
         "menu": MENU[interface],
         "here": _section(request.url.path),
         "section_of": _section,
-        "box_status": box.status(),
+        "box_status": box_status,
+        "box_name": box_status.hostname if box_status else box.identity.serial_number,
         "session": session,
         "refusal": refusal,
         "done": DONE.get(request.query_params.get("done", "")),

@@ -7,7 +7,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from toolkit.emulator.appliance.pages.page_route import PageRoute, see_other
-from toolkit.emulator.appliance.pages.visit import SiteChange, SiteVisit, Visit
+from toolkit.emulator.appliance.pages.visit import SiteChange, SiteVisit, Visit, find_visit
 from toolkit.emulator.appliance.refusal import Refusal, invalid
 
 router = APIRouter(prefix="/login/management", route_class=PageRoute)
@@ -50,4 +50,6 @@ def restore(
         visit.box.backups.restore(visit.by, file.file, passphrase or None)
     except Refusal as refusal:
         return _page(visit, refusal)
-    return see_other(f"{_PAGE}?done=restored")
+    # the accounts are those of the backup now: whoever was logged in may be nobody there
+    stays = find_visit(visit.request, "login") is not None
+    return see_other(f"{_PAGE if stays else '/login/log-in'}?done=restored")
