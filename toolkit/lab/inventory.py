@@ -92,6 +92,7 @@ def _swing(lab: LabDescription, new: str, tsig_secret: str) -> Table:
         "method": "dns",
         "server": lab.dns.server,
         "zone": lab.dns.zone,
+        "ttl_seconds": lab.topology.swing.ttl_seconds,
         "resolvers": (lab.dns.resolver,),
         "new_addresses": lab.topology.addresses(new),
         "tsig_name": lab.dns.tsig_name,

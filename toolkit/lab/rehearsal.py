@@ -6,7 +6,7 @@ from typing import Literal
 from toolkit.lab.topology import Dns, Site, Swing, Topology, read_topology
 
 _SITE_MB = 100
-_TTL_SECONDS = 5
+_TTL_SECONDS = 8
 """Short, so that a rehearsal by DNS does not wait minutes for a cache."""
 
 

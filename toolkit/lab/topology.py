@@ -59,6 +59,7 @@ class Swing(_Table):
 
     method: Literal["shared-ip", "dns"] = "shared-ip"
     soak_seconds: float = Field(default=3.0, ge=0, description="How long the new box serves before the old is reset.")
+    ttl_seconds: int = Field(default=2, ge=1, le=86400, description="The TTL during a swing by DNS.")
     package: VersionText = Field(default="Bomgar-12.2.0", description="The site package the new box is to get.")
 
 
