@@ -1,0 +1,253 @@
+"""The run commands as people and programs use them, on a small world of files in place of the wiring."""
+
+import io
+import json
+import os
+import signal
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import toolkit.engine.durable  # noqa: F401  # imported before forking: a child would spend a second on it
+from tests.engine.ledger import PLAN, REVERSIBLE, Place, Write
+from toolkit.cli.main import main
+from toolkit.cli.run_display import RunDisplay
+from toolkit.engine import Engine, OperatorAsked, RunStarted, StepEnded, StepProgress, StepStarted
+from toolkit.model.execution import Result, StepContext
+from toolkit.model.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the fake's runs come from."""
+
+    text: str
+
+    @classmethod
+    def of_file(cls, file: Path) -> "Origin":
+        return cls(file.read_text())
+
+    @classmethod
+    def of_run(cls, run_directory: Path) -> "Origin":
+        return cls((run_directory / "inventory.toml").read_text())
+
+    def attachments(self) -> dict[str, bytes]:
+        return {"inventory.toml": self.text.encode()}
+
+
+@dataclass
+class Command:
+    """`rebox`, with its answer taken apart."""
+
+    place: Place
+    capture: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        self.capture.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--runs", str(self.place.folder / "runs")])
+        out, err = self.capture.readouterr()
+        return int(ended.value.code or 0), out, " ".join(err.split())
+
+    @property
+    def inventory(self) -> str:
+        path = self.place.folder / "inventory.toml"
+        path.write_text("# the fake wiring wants no more\n")
+        return str(path)
+
+    @property
+    def latest(self) -> str:
+        return (self.place.folder / "runs" / "latest").resolve().name
+
+
+@pytest.fixture
+def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.ModuleType]:
+    place = Place(tmp_path)
+    fake = types.ModuleType("toolkit.wiring")
+    monkeypatch.setitem(sys.modules, "toolkit.wiring", fake)
+
+    def build_engine(
+        origin: Origin,
+        runs_directory: Path,
+        *,
+        confirmed_serial_number: str | None = None,
+        read_only: bool = False,
+        **fields: object,
+    ) -> Engine:
+        assert origin.text.startswith("# the fake")
+        return place.engine(runs_directory=runs_directory, **fields, **vars(fake).get("fields", {}))
+
+    vars(fake).update(
+        place=place,
+        plan=PLAN,
+        Origin=Origin,
+        build_engine=build_engine,
+        make_plan=lambda file: vars(fake)["plan"],
+        write_run_report=lambda folder: (folder / "report.json").write_text('{"verdict": "passed"}\n'),
+    )
+    return fake
+
+
+@pytest.fixture
+def rebox(wiring: Any, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(wiring.place, capsys)
+
+
+def test_a_run_prints_its_plan_its_steps_and_its_end(rebox: Command) -> None:
+    status, out, err = rebox("run", rebox.inventory)
+    assert status == 0
+    assert out == ""
+    assert "take prepare out" in err  # the plan's way back, before anything is done
+    for name in ("prepare", "copy", "swing", "reset"):
+        assert f"{name}: Write {name}" in err
+        assert f"{name}: passed" in err
+    assert f"PASSED run {rebox.latest}" in err
+
+
+def test_with_json_stdout_is_one_document_and_stderr_is_silent(rebox: Command) -> None:
+    status, out, err = rebox("run", rebox.inventory, "--json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["state"] == "passed"
+    status, out, _ = rebox("runs", "--json")
+    assert status == 0
+    assert [run["run_id"] for run in json.loads(out)] == [rebox.latest]
+
+
+def test_a_dry_run_shows_the_gates_and_leaves_nothing(rebox: Command) -> None:
+    rebox.place.set("gate-proven", Verdict.FAILED)
+    status, _, err = rebox("run", rebox.inventory, "--dry-run")
+    assert status == 0
+    assert "proven: failed" in err
+    assert "Nothing was changed" in err
+    assert not (rebox.place.folder / "runs").exists()
+    status, out, _ = rebox("run", rebox.inventory, "--dry-run", "--json")
+    assert [step["name"] for step in json.loads(out)["steps"]] == ["prepare", "copy", "swing", "reset"]
+
+
+def test_blocked_acknowledged_resumed_and_taken_back(rebox: Command, wiring: Any) -> None:
+    wiring.plan = REVERSIBLE
+    rebox.place.set("gate-room", Verdict.FAILED)
+    status, _, err = rebox("run", rebox.inventory)
+    assert status == 3
+    assert "BLOCKED" in err
+    assert "--acknowledge room" in err
+
+    status, _, err = rebox("run", rebox.inventory)
+    assert status == 3
+    assert f"rebox resume {rebox.latest}" in err
+    assert rebox("resume", "latest", "--acknowledge", "room")[0] == 0
+    _, _, listed = rebox("runs")
+    assert "passed" in listed
+    assert "6 s" in listed
+
+    status, _, err = rebox("back", rebox.latest)
+    assert status == 0
+    assert "about 6 s: swing, copy, prepare" in err
+    assert "WENT-BACK" in err
+    assert rebox.place.lines() == []
+    status, _, err = rebox("back", rebox.latest)
+    assert status == 3
+    assert "it is went-back" in err
+
+
+def test_there_is_no_way_back_after_the_reset(rebox: Command) -> None:
+    rebox("run", rebox.inventory)
+    status, _, err = rebox("back", "latest")
+    assert status == 3
+    assert "no way back any more" in err
+
+
+def test_the_report_is_written_again_on_demand(rebox: Command) -> None:
+    rebox("run", rebox.inventory)
+    report = rebox.place.folder / "runs" / rebox.latest / "report.json"
+    report.unlink()
+    status, out, _ = rebox("report", "latest", "--json")
+    assert (status, json.loads(out)) == (0, {"verdict": "passed"})
+    assert report.is_file()
+
+
+def test_a_run_that_is_not_there_is_wrong_use(rebox: Command) -> None:
+    for command in ("resume", "back", "report"):
+        status, out, err = rebox(command, "nonsense")
+        assert (status, out) == (2, "")
+        assert "there is no run" in err
+    assert "There are no runs" in rebox("runs")[2]
+
+
+class Standing(Write):
+    """Stands still in the middle of a step until a signal comes."""
+
+    def act(self, context: StepContext) -> Result:
+        if context.step.name == "prepare" and not context.begun:
+            (context.world.folder / "standing").touch()
+            signal.pause()
+        return super().act(context)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_how_to_go_on(rebox: Command, wiring: Any, number: signal.Signals) -> None:
+    wiring.fields = {"implementations": {"write": Standing()}}
+    inventory, said = rebox.inventory, rebox.place.folder / "said"
+    child = os.fork()
+    if child == 0:
+        with said.open("w") as file:
+            sys.stderr = file
+            try:
+                main(["run", inventory, "--runs", str(rebox.place.folder / "runs")])
+            except SystemExit as ended:
+                file.flush()
+                os._exit(int(ended.code or 0))
+            finally:
+                os._exit(99)
+    until((rebox.place.world / "standing").exists)
+    os.kill(child, number)
+    _, status = os.waitpid(child, 0)
+    words = " ".join(said.read_text().split())
+    assert os.waitstatus_to_exitcode(status) == 130, words
+    assert "INTERRUPTED" in words
+    assert f"rebox resume {rebox.latest}, or back with: rebox back {rebox.latest}" in words
+    assert "Traceback" not in words
+    assert rebox("resume", "latest")[0] == 0
+
+
+def test_the_live_list_shows_steps_progress_time_left_and_the_operators_part() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100, height=30)
+    first, second = REVERSIBLE.steps[:2]
+    with RunDisplay(console) as display:
+        display(RunStarted("r-1", REVERSIBLE, resumed=True, going_back=False, steps=("prepare", "copy", "swing")))
+        display(StepStarted(first, 0, done_before=True))
+        display(StepStarted(second, 1))
+        display(StepProgress(second, 0.5, "[half] way"))
+        display(OperatorAsked(second, "Plug it in.", undoing=False))
+        shown = console_text(display)
+        display(StepEnded(second, Verdict.PASSED, "seen", 12.3))
+        later = console_text(display)
+    assert "Run r-1 goes on." in screen.getvalue()
+    assert "✓ Write prepare" in shown
+    assert "[half] way" in shown
+    assert "For you: Plug it in." in shown
+    assert "12 s" in later
+    assert "left" in later
+
+
+def console_text(display: RunDisplay) -> str:
+    """What the live list looks like at this moment."""
+    console = Console(file=io.StringIO(), width=100)
+    with console.capture() as captured:
+        console.print(display.rendered())
+    return captured.get()

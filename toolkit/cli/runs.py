@@ -1,0 +1,245 @@
+"""`rebox run`, `runs`, `resume`, `back` and `report`: durable runs from the terminal."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from toolkit.cli.output import JsonOption, console, emit_json, result_table, show_error
+from toolkit.model.errors import ReboxError
+from toolkit.model.plan import Plan
+from toolkit.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from toolkit.engine import DryStep, Engine, RunOutcome, RunSummary
+    from toolkit.wiring import Origin
+
+app = typer.Typer(rich_markup_mode=None)
+
+RunsOption = Annotated[Path, typer.Option("--runs", help="Where runs leave their folders.")]
+RunArgument = Annotated[str, typer.Argument(help='The run: its id, the beginning of it, or "latest".')]
+AcknowledgeOption = Annotated[
+    list[str] | None, typer.Option("--acknowledge", metavar="CODE", help="Go on in spite of this warning.")
+]
+ConfirmOption = Annotated[
+    str | None, typer.Option("--confirm-serial", metavar="S", help="The serial number of the box to be reset.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before starting.")]
+_RUNS = Path("runs")
+
+
+@app.command("run")
+def run_command(
+    file: Annotated[Path, typer.Argument(help="The inventory.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look: change and write nothing.")] = False,
+    acknowledge: AcknowledgeOption = None,
+    confirm_serial: ConfirmOption = None,
+    yes: YesOption = False,
+    runs: RunsOption = _RUNS,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the procedure of an inventory; killed at any moment, it can be resumed or taken back."""
+    from toolkit.cli.plan import show_plan  # noqa: PLC0415  (the plan's room is wanted only here)
+    from toolkit.wiring import Origin, build_engine, make_plan  # noqa: PLC0415  (drivers are slow to import)
+
+    origin = Origin.of_file(file)
+    plan = make_plan(file)
+    if dry_run:
+        engine = build_engine(origin, runs, confirmed_serial_number=confirm_serial, read_only=True)
+        _show_dry_run(plan, engine.dry_run(plan), as_json=as_json)
+        return
+    if not as_json:
+        show_plan(plan)
+    _ask(f"Run these {len(plan.steps)} steps on box {' and box '.join(plan.boxes.values())}?", yes=yes or as_json)
+    with _engine(origin, runs, confirm_serial, quiet=as_json) as engine:
+        run_id = engine.start(plan, acknowledge or (), origin.attachments())
+        outcome = engine.run(run_id)
+    _finish(outcome, as_json=as_json)
+
+
+@app.command("resume")
+def resume_command(
+    run: RunArgument,
+    *,
+    acknowledge: AcknowledgeOption = None,
+    confirm_serial: ConfirmOption = None,
+    runs: RunsOption = _RUNS,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a run that was interrupted, blocked or failed; nothing is done twice."""
+    with _engine(_origin(runs, run), runs, confirm_serial, quiet=as_json) as engine:
+        outcome = engine.resume(run, acknowledge or ())
+    _finish(outcome, as_json=as_json)
+
+
+@app.command("back")
+def back_command(
+    run: RunArgument, *, yes: YesOption = False, runs: RunsOption = _RUNS, as_json: JsonOption = False
+) -> None:
+    """Go back to the old box: take back what the run did, last step first, each verified."""
+    origin = _origin(runs, run)
+    with _engine(origin, runs, None, quiet=as_json) as engine:
+        estimate = engine.back_estimate(run)
+        if estimate.available_now:
+            steps = ", ".join(estimate.steps) or "nothing to take back"
+            console.print(Text(f"Going back takes about {estimate.seconds_estimated:.0f} s: {steps}."))
+    if estimate.available_now:
+        _ask("Go back?", yes=yes or as_json)
+    with _engine(origin, runs, None, quiet=as_json) as engine:
+        outcome = engine.back(run)
+    _finish(outcome, as_json=as_json)
+
+
+@app.command("runs")
+def runs_command(*, runs: RunsOption = _RUNS, as_json: JsonOption = False) -> None:
+    """List the runs: where each stands, and how long going back would take."""
+    from toolkit.engine import list_runs  # noqa: PLC0415
+
+    found = list_runs(runs)
+    if as_json:
+        emit_json([_summary_json(summary) for summary in found])
+    elif not found:
+        console.print(f"There are no runs in {runs}.")
+    else:
+        result_table("Runs", ("run", "site", "state", "at step", "way back"), [_summary_row(each) for each in found])
+
+
+@app.command("report")
+def report_command(run: RunArgument, *, runs: RunsOption = _RUNS, as_json: JsonOption = False) -> None:
+    """Write the report of a run again and say where it is."""
+    from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
+
+    run_directory = find_run_directory(runs, run)
+    _write_report(run_directory)
+    if as_json:
+        emit_json(json.loads((run_directory / "report.json").read_text(encoding="utf-8")))
+    else:
+        console.print(Text(str(run_directory / "report.html")))
+
+
+@contextmanager
+def _engine(origin: "Origin", runs: Path, confirm_serial: str | None, *, quiet: bool) -> "Iterator[Engine]":
+    """The engine with the live display; being told to terminate is taken like Ctrl-C: clean, and resumable."""
+    from toolkit.cli.run_display import RunDisplay, TerminalOperator  # noqa: PLC0415
+    from toolkit.wiring import build_engine  # noqa: PLC0415
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with RunDisplay(console, quiet=quiet) as display:
+            yield build_engine(
+                origin, runs, observer=display, operator=TerminalOperator(), confirmed_serial_number=confirm_serial
+            )
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _origin(runs: Path, run: str) -> "Origin":
+    from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
+    from toolkit.wiring import Origin  # noqa: PLC0415
+
+    return Origin.of_run(find_run_directory(runs, run))
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    """Asks a person; where nobody can be asked, the command itself is the answer."""
+    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        typer.confirm(question, abort=True, err=True)
+
+
+def _write_report(run_directory: Path) -> None:
+    from toolkit.wiring import write_run_report  # noqa: PLC0415
+
+    write_run_report(run_directory)
+
+
+def _finish(outcome: "RunOutcome", *, as_json: bool) -> None:
+    """Writes the report, says how it ended and what can be done now, and ends the command."""
+    try:
+        _write_report(outcome.run_directory)
+    except ReboxError as error:
+        # the run's own end is what counts; its report can be written again
+        if not as_json:
+            show_error(error, as_json=False)
+    report = outcome.run_directory / "report.html"
+    if as_json:
+        emit_json(
+            {
+                "run_id": outcome.run_id,
+                "state": outcome.state.value,
+                "verdict": outcome.verdict.value,
+                "step": outcome.step,
+                "summary": outcome.summary,
+                "next_move": outcome.next_move,
+                "run_directory": str(outcome.run_directory),
+                "report": str(report) if report.is_file() else None,
+            }
+        )
+    else:
+        _say_end(outcome, report)
+    raise typer.Exit(outcome.exit_status)
+
+
+def _say_end(outcome: "RunOutcome", report: Path) -> None:
+    style = {Verdict.PASSED: "bold green", Verdict.FAILED: "bold red"}.get(outcome.verdict, "bold yellow")
+    line = Text(outcome.state.value.upper(), style=style)
+    line.append(f"  run {outcome.run_id}" + (f" at step {outcome.step}" if outcome.step else ""), style="default")
+    console.print(line)
+    console.print(Text(f"  {outcome.summary}"))
+    if outcome.next_move:
+        console.print(Text(f"  next  {outcome.next_move}", style="dim"))
+    if report.is_file():
+        console.print(Text(f"  report: {report}"))
+
+
+def _show_dry_run(plan: Plan, steps: "tuple[DryStep, ...]", *, as_json: bool) -> None:
+    if as_json:
+        emit_json({"plan": plan.model_dump(mode="json"), "steps": [_dry_json(step) for step in steps]})
+        return
+    table = Table(header_style="bold", title=f"{plan.procedure} of {plan.site}: a dry run", title_justify="left")
+    for column in ("step", "now", "gates now"):
+        table.add_column(column, overflow="fold")
+    for step in steps:
+        gates = "\n".join(f"{gate.code}: {outcome.verdict.value}, {outcome.summary}" for gate, outcome in step.gates)
+        table.add_row(Text(step.step.name), Text(step.seen.summary), Text(gates))
+    console.print(table)
+    console.print("Nothing was changed. Gates are derived again when their step starts.")
+
+
+def _dry_json(step: "DryStep") -> dict[str, object]:
+    return {
+        "name": step.step.name,
+        "seen": step.seen.summary,
+        "gates": [
+            {"code": gate.code, "severity": gate.severity, "verdict": outcome.verdict, "summary": outcome.summary}
+            for gate, outcome in step.gates
+        ],
+    }
+
+
+def _summary_json(summary: "RunSummary") -> dict[str, object]:
+    return {
+        "run_id": summary.run_id,
+        "procedure": summary.procedure,
+        "site": summary.site,
+        "boxes": summary.boxes,
+        "state": summary.state.value,
+        "alive": summary.alive,
+        "created": summary.created.isoformat(),
+        "verdict": summary.verdict.value,
+        "step": summary.step,
+        "way_back": summary.way_back.model_dump(mode="json"),
+    }
+
+
+def _summary_row(summary: "RunSummary") -> tuple[object, ...]:
+    back = f"{summary.way_back.seconds_estimated:.0f} s" if summary.way_back.available_now else "closed"
+    state = summary.state.value + (" (at work)" if summary.alive else "")
+    return (summary.run_id, summary.site, state, summary.step or "", back)
