@@ -14,7 +14,7 @@ help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 migrate: setup ## Rehearse the whole migration in a fresh lab; SWING=dns, or INVENTORY=file.toml for real boxes.
-	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--swing $(SWING))
+	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--topology fixtures/labs/migration-$(SWING).toml)
 
 test: setup-test check ## Set up, check and test everything.
 	@$(BIN)/pytest -n auto $(PYTEST_ARGS)

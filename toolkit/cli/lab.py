@@ -11,7 +11,7 @@ import typer
 from toolkit.cli.output import JsonOption, console, emit_json, progress_bar, result_table
 from toolkit.lab.folder import LabFolder, labs
 from toolkit.lab.lab import Lab, take_down
-from toolkit.lab.topology import Topology, read_topology
+from toolkit.lab.topology import Topology, load_topology
 from toolkit.model.errors import InputError, ReboxError, UnreachableError
 
 app = typer.Typer(
@@ -35,7 +35,7 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Build a lab; one that is up already with the same topology is left as it is."""
-    topology = Topology() if file is None else read_topology(_text(file), str(file))
+    topology = Topology() if file is None else load_topology(file)
     with progress_bar("lab") as progress:
         lab = Lab.up(topology, name=name, state=folder, progress=progress)
     if json:
@@ -159,14 +159,6 @@ def down(
         console.print(f"Lab {lab.name} is down." if was_there else f"There is no lab {lab.name}.")
     if not doomed:
         console.print("There is no lab.")
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
-        raise InputError("the topology cannot be read", where=str(file), why=reason) from None
 
 
 def _lab(name: str | None, state: Path | None) -> Lab:

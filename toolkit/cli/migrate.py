@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -21,8 +21,7 @@ RunsOption = Annotated[Path, typer.Option("--runs", help="Where runs leave their
 def migrate(
     *,
     inventory: Annotated[Path | None, typer.Option(help="Migrate the boxes of this inventory, not a lab's.")] = None,
-    topology: Annotated[Path | None, typer.Option(help="The lab to rehearse in; default: a 100 MB site.")] = None,
-    swing: Annotated[Literal["shared-ip", "dns"], typer.Option(help="How the lab's traffic is moved.")] = "shared-ip",
+    topology: Annotated[Path | None, typer.Option(help="The lab to rehearse in; default: a site of 1 MB.")] = None,
     keep: Annotated[bool, typer.Option(help="Leave the lab up afterwards.")] = False,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,
@@ -31,23 +30,24 @@ def migrate(
     if inventory is not None:
         status = _run([sys.executable, "-m", "toolkit.cli.main"], inventory, runs, as_json)
     else:
-        status = _rehearse(topology, swing, runs, keep=keep, as_json=as_json)
+        status = _rehearse(topology, runs, keep=keep, as_json=as_json)
     _conclude(runs, as_json)
     raise typer.Exit(status)
 
 
-def _rehearse(
-    topology: Path | None, swing: Literal["shared-ip", "dns"], runs: Path, *, keep: bool, as_json: bool
-) -> int:
+def _rehearse(file: Path | None, runs: Path, *, keep: bool, as_json: bool) -> int:
     # imported here: netlink and the emulator take a moment that real migrations do not need
     from toolkit.lab.lab import Lab  # noqa: PLC0415
-    from toolkit.lab.rehearsal import migration_topology  # noqa: PLC0415
+    from toolkit.lab.topology import Topology, load_topology  # noqa: PLC0415
 
+    topology = Topology() if file is None else load_topology(file)
     with progress_bar("Building the lab") as progress:
-        lab = Lab.up(migration_topology(topology, swing), name=f"migrate-{os.getpid()}", progress=progress)
+        lab = Lab.up(topology, name=f"migrate-{os.getpid()}", progress=progress)
     try:
         machines = len(lab.description.machines)
-        console.print(f"Lab of {machines} machines in network namespaces is up: a site to migrate, by {swing}.")
+        console.print(
+            f"Lab of {machines} machines in network namespaces is up: a site to migrate, by {topology.swing.method}."
+        )
         return _run(
             lab.command("operator", [sys.executable, "-m", "toolkit.cli.main"]),
             lab.folder.operator / "inventory.toml",
