@@ -47,7 +47,7 @@ def in_use_order(**changes: Any) -> Factory:
     return factory_order(**{**fields, **changes})
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
+def wait_until(holds: Callable[[], object], what: str) -> None:
     """Polls until it holds; fails the test after the deadline."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not holds():

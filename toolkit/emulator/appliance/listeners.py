@@ -14,6 +14,7 @@ _IP_FREEBIND = 15
 _IPV6_FREEBIND = 78
 _BACKLOG = 512
 _RESTART_SECONDS = 0.2
+_GOODBYE_SECONDS = 0.2  # a client that does not answer the end of TLS must not keep the box from going off
 
 
 class Connection(Protocol):
@@ -119,7 +120,11 @@ class Listeners:
         listener = self._sockets.get(address)
         if listener is not None:  # else it was closed again meanwhile
             self._servers[address] = await self._loop.create_server(
-                self._protocol, sock=listener, ssl=self._contexts[address], backlog=_BACKLOG
+                self._protocol,
+                sock=listener,
+                ssl=self._contexts[address],
+                backlog=_BACKLOG,
+                ssl_shutdown_timeout=_GOODBYE_SECONDS,
             )
 
     async def _restart(self) -> None:
@@ -143,7 +148,8 @@ class Listeners:
         if self._loopback is not None:
             host, wanted = self._loopback.host, self._loopback.port if not self._places else 0
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # with the protocol named, asyncio sets TCP_NODELAY on what is accepted: without it answers wait 40 ms for an ACK
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:

@@ -79,10 +79,6 @@ class JobList(Protocol):
         """
         ...
 
-    def get(self, job_id: str) -> Job:
-        """The job as last written down; 404."""
-        ...
-
 
 class FaultList(Protocol):
     """Faults that a test or a rehearsal has planted."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -62,6 +63,9 @@ class ApplianceServer(uvicorn.Server):
         self._listeners.attach(self._protocol, connections)
         self._box.power_on()
         await self._listeners.settle()
+        # what was loaded stays: looking through it again would hold up a swing by milliseconds
+        gc.collect()
+        gc.freeze()
         self._console.say("ready")
         self.started = True
 

@@ -2,8 +2,10 @@
 
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -295,6 +297,20 @@ def test_a_failed_installation_says_why_and_that_a_reboot_is_dangerous(updatable
         assert "The installation broke off. Nothing was changed" in text
         assert "Do not reboot" in text
         assert "Installed: Base 3.3.2" in visitor.look(UPDATES).text
+
+
+def test_the_progress_page_loads_itself_until_it_is_told_not_to(operator: Visitor, shared_box: BoxProcess) -> None:
+    with closing(sqlite3.connect(shared_box.disk / "state.sqlite3", timeout=10)) as database, database:
+        database.execute(
+            "INSERT INTO jobs VALUES ('half', 'install', 'running', 'downloading', 0.34, 1200000, 3000000, NULL)"
+        )
+    page = operator.look(f"{UPDATES}/jobs/half")
+    assert page.headers["refresh"] == "1"
+    assert "34 %" in page.text
+    assert "1.2 MB of 3.0 MB" in page.text
+    assert "refresh" not in operator.look(f"{UPDATES}/jobs/half?refresh=false").headers
+    with closing(sqlite3.connect(shared_box.disk / "state.sqlite3", timeout=10)) as database, database:
+        database.execute("DELETE FROM jobs WHERE id = 'half'")
 
 
 def test_a_job_that_never_was_is_not_found(operator: Visitor) -> None:

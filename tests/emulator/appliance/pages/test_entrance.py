@@ -11,7 +11,14 @@ from toolkit.emulator.appliance.pages import PARTS
 
 OPEN_PATHS = {"/", "/assets/pages.css", "/assets/icon.svg", "/appliance/reset"}
 ROUTES = [(prefix, cast("APIRoute", route)) for prefix, part in PARTS for route in part.routes]
-FILLERS = {"deed": "reboot", "address_id": "1", "certificate_id": "1", "update_id": "Base-3.3.3", "job_id": "1"}
+FILLERS = {
+    "deed": "reboot",
+    "address_id": "1",
+    "certificate_id": "1",
+    "update_id": "Base-3.3.3",
+    "job_id": "1",
+    "user_id": "user-0002",
+}
 
 
 def paths(method: str) -> list[str]:

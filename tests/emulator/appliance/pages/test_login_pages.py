@@ -20,6 +20,63 @@ def test_users_are_listed(operator: Visitor) -> None:
     assert '<th scope="row">admin</th>' in text
 
 
+def test_a_user_is_added_disabled_and_enabled_again(operator: Visitor, shared_box: BoxProcess) -> None:
+    first, own = "a first password", "a password of her own"
+    answer = operator.submit(
+        "/login/users", "/login/users", username="New.User", display_name="New User", password=first
+    )
+    assert "The user was added." in answer.text
+    assert answer.text.count('<th scope="row">') == 41
+
+    with Visitor(shared_box) as user:
+        assert heading(user.log_in("login", "new.user", first)) == "Choose a new password first"
+        page = "/login/password"
+        user.submit(page, page, password=first, new_password=own, repeated=own)
+        assert heading(user.look("/login")) == "Information"
+
+        assert "The user was disabled." in operator.submit("/login/users", "/login/users/user-0041/disable").text
+        assert heading(user.look("/login")) == "Log in"
+        assert user.log_in("login", "new.user", own).status_code == 401
+
+        page = "/login/users/user-0041/enable"
+        assert "The user was enabled." in operator.submit(page, page, password=first).text
+        assert user.log_in("login", "new.user", own).status_code == 401
+        assert heading(user.log_in("login", "new.user", first)) == "Choose a new password first"
+
+
+def test_users_that_cannot_be_are_refused(operator: Visitor) -> None:
+    good: dict[str, Any] = {"username": "somebody", "display_name": "Some Body", "password": "a first password"}
+    for wrong, status in (
+        ({"username": "admin"}, 409),
+        ({"username": "two words"}, 422),
+        ({"display_name": " "}, 422),
+        ({"password": "short"}, 422),
+    ):
+        answer = operator.submit("/login/users", "/login/users", **{**good, **wrong})
+        assert answer.status_code == status
+        assert "somebody" not in answer.text
+
+
+def test_nobody_locks_themselves_out(operator: Visitor) -> None:
+    forms = operator.forms("/login/users")
+    assert "/login/users/user-0001/disable" not in forms
+    token = forms["/login/users"].fields["csrf_token"]
+    answer = operator.http.post("/login/users/user-0001/disable", data={"csrf_token": token})
+    assert answer.status_code == 409
+    assert heading(operator.look("/login")) == "Information"
+
+
+def test_only_administrators_change_anything(operator: Visitor, shared_box: BoxProcess) -> None:
+    username = re.findall(r'<th scope="row">([^<]+)</th>', operator.look("/login/users").text)[1]
+    with Visitor(shared_box) as user:
+        user.log_in("login", username)
+        assert heading(user.look("/login/users")) == "Users"
+        for page, action in (("/login/users", "/login/users/user-0003/disable"), (SOFTWARE, f"{SOFTWARE}/backup")):
+            answer = user.submit(page, action)
+            assert answer.status_code == 403
+            assert "Only administrators" in answer.text
+
+
 def test_a_backup_is_downloaded_and_restored_with_its_passphrase_only(operator: Visitor) -> None:
     secret: dict[str, Any] = {"passphrase": "a backup passphrase"}
     backup = operator.submit(SOFTWARE, f"{SOFTWARE}/backup", **secret, repeated=secret["passphrase"])
