@@ -1,13 +1,64 @@
 """Telling the whole link where an address now is: gratuitous ARP and unsolicited neighbour advertisements."""
 
 import re
+import socket
 import time
 from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 from toolkit.model.errors import InputError, UnreachableError
 from toolkit.probes.sockets import ETH_P_ARP, ETH_P_IPV6, hardware, packet_socket, parse_address
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+class Announcement:
+    """An announcement made ready: built once, so that in the middle of a swing only `send` is left to do.
+
+    On behalf of another host's MAC, the frames still carry our own as Ethernet source: with the other's, the switch
+    would learn that MAC at our port and send its traffic here.
+    """
+
+    def __init__(self, interface: str, address: str, mac: str | None = None) -> None:
+        target = parse_address(address)
+        _, own = hardware(interface)
+        place = own if mac is None else mac.lower()
+        if not _MAC.fullmatch(place):
+            raise InputError(f"{mac!r} is not a MAC address", next_move="Write it like 02:00:00:00:00:01.")
+        from toolkit.probes import frames  # noqa: PLC0415 - scapy takes half a second to import
+
+        self._what = f"{address} on {interface}"
+        self._frames: tuple[bytes, ...]
+        if target.version == 4:
+            self._frames = frames.arp_announcements(own, place, str(target))
+        else:
+            self._frames = (frames.neighbour_advertisement(own, place, str(target).partition("%")[0]),)
+        protocol = ETH_P_ARP if target.version == 4 else ETH_P_IPV6
+        self._link: socket.socket = packet_socket(interface, protocol, "announcing an address")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends it."""
+        self._link.close()
+
+    def send(self) -> int:
+        """Announces once, at once; returns the frames sent. Raises UnreachableError (the link is down)."""
+        for frame in self._frames:
+            try:
+                self._link.send(frame)
+            except OSError as error:
+                raise UnreachableError(
+                    f"{self._what} could not be announced", why=error.strerror or str(error)
+                ) from error
+        return len(self._frames)
 
 
 def announce(
@@ -21,34 +72,13 @@ def announce(
 ) -> int:
     """Announces `address` at `mac` (by default the interface's own) `count` times; returns the frames sent.
 
-    The first frame leaves at once; the repeats are for hosts that lost it. On behalf of another host's MAC, the frames
-    still carry our own as Ethernet source: with the other's, the switch would learn that MAC at our port and send its
-    traffic here. Raises PermissionDeniedError, InputError, UnreachableError (the link is down).
+    The first frame leaves as soon as it is built; the repeats are for hosts that lost it.
+    Raises PermissionDeniedError, InputError, UnreachableError (the link is down).
     """
-    target = parse_address(address)
-    _, own = hardware(interface)
-    place = own if mac is None else mac.lower()
-    if not _MAC.fullmatch(place):
-        raise InputError(f"{mac!r} is not a MAC address", next_move="Write it like 02:00:00:00:00:01.")
-    from toolkit.probes import frames  # noqa: PLC0415 - scapy takes half a second to import
-
-    if target.version == 4:
-        announcements: tuple[bytes, ...] = frames.arp_announcements(own, place, str(target))
-        protocol = ETH_P_ARP
-    else:
-        announcements = (frames.neighbour_advertisement(own, place, str(target).partition("%")[0]),)
-        protocol = ETH_P_IPV6
     sent = 0
-    with packet_socket(interface, protocol, "announcing an address") as link:
+    with Announcement(interface, address, mac) as announcement:
         for turn in range(count):
             if turn:
                 sleep(interval_s)
-            for frame in announcements:
-                try:
-                    link.send(frame)
-                except OSError as error:
-                    raise UnreachableError(
-                        f"{address} could not be announced on {interface}", why=error.strerror or str(error)
-                    ) from error
-                sent += 1
+            sent += announcement.send()
     return sent

@@ -94,7 +94,7 @@ def read_result(directory: Path) -> WatchResult:
             answers,
             interval_ms=interval_ms,
             timeout_ms=request.timeout_ms,
-            end_us=ended["end_us"] if ended else None,
+            settled=ended is not None,
             cpu_percent=usage.get(method),
         )
     sights = [(line["seen_by"], OwnerSeen(**_without(line, "seen_by"))) for line in _lines(directory / OWNERS)]

@@ -17,16 +17,17 @@ def judge(
     *,
     interval_ms: float,
     timeout_ms: float,
-    end_us: int | None = None,
+    settled: bool = False,
     cpu_percent: float | None = None,
 ) -> MethodResult:
     """What a method saw; times in microseconds since the watch's start, sends in order, answers by position.
 
-    `end_us` is until when answers were listened for (default: the last sample): a probe without an answer that was
-    sent less than the timeout before it is pending.
+    `settled` says that the watch ended itself, which it does only after the last probes were answered or timed out.
+    Otherwise it may have been killed at its last sample: a probe without an answer that was sent less than the timeout
+    before that is pending.
     """
     timeout_us = timeout_ms * 1000.0
-    end = max([*sends[-1:], *answers.values()], default=0) if end_us is None else end_us
+    end = max([*sends[-1:], *answers.values()], default=0)
     trips = {
         number: answers[number] - sent
         for number, sent in enumerate(sends)
@@ -36,9 +37,11 @@ def judge(
     limit = (median or 0.0) + LATE_MS * 1000.0
     in_time = [number for number, trip in trips.items() if trip <= limit]
     judged = len(sends)
-    while judged and judged - 1 not in trips and end - sends[judged - 1] < timeout_us:
-        judged -= 1
-    pending = sum(1 for number in range(len(sends)) if number not in trips and end - sends[number] < timeout_us)
+    pending = 0
+    if not settled:
+        pending = sum(1 for number, sent in enumerate(sends) if number not in trips and end - sent < timeout_us)
+        while judged and judged - 1 not in trips and end - sends[judged - 1] < timeout_us:
+            judged -= 1
     gaps = _gaps(sends[:judged], in_time, interval_ms)
     pauses = [later - earlier for earlier, later in itertools.pairwise(sends)]
     span = (sends[-1] - sends[0]) / 1000.0 if len(sends) > 1 else 0.0
