@@ -39,6 +39,7 @@ def test_killed_at_every_point_the_run_goes_on_and_no_effect_is_doubled(place: P
         kills += 1
         assert kills <= 60, kill.seen()
         assert place.engine().runs()[0].state is RunState.INTERRUPTED
+        assert build_report(place.engine().directory(run_id)).verdict is Verdict.UNKNOWN
     points = [f"{step.name}:{point}" for step in SHORT.steps for point in FORWARD]
     assert kill.seen() == points
     assert place.lines() == ["prepare", "swing", "reset"]

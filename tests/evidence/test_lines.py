@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.evidence.lines import AppendOnlyLines, read_lines
@@ -15,6 +15,7 @@ from toolkit.model.errors import StorageError
 records = st.lists(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text()), max_size=5)
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(records, st.data())
 def test_cut_at_any_byte_the_whole_lines_stay_and_writing_goes_on(
     tmp_path_factory: pytest.TempPathFactory, content: list[dict[str, object]], data: st.DataObject

@@ -16,7 +16,7 @@ from toolkit.engine.events import (
 from toolkit.engine.history import build_report
 from toolkit.engine.operators import NobodyThere, Operator, OperatorStep
 from toolkit.engine.outcomes import DryStep, RunOutcome, RunSummary
-from toolkit.engine.runs import Engine, World
+from toolkit.engine.runs import Engine, World, list_runs
 from toolkit.engine.states import RunState
 
 __all__ = [
@@ -41,4 +41,5 @@ __all__ = [
     "UndoStarted",
     "World",
     "build_report",
+    "list_runs",
 ]

@@ -9,7 +9,8 @@ from typing import cast
 from pydantic import JsonValue
 
 from toolkit.engine.journal import JournalRecord, RunRecord, StepEvent, read_journal, read_run
-from toolkit.engine.states import TRANSITIONS, RunEvent, RunState, replay
+from toolkit.engine.liveness import is_alive
+from toolkit.engine.states import TRANSITIONS, RunEvent, RunState, follow, replay
 from toolkit.model.execution import Result
 from toolkit.model.plan import Plan, Step
 from toolkit.model.run_report import OldAppliance, RunReport, StepReport, WayBack
@@ -89,9 +90,18 @@ class RunHistory:
 
 
 def read_history(run_directory: Path) -> RunHistory:
-    """Reads a run's folder; raises InputError or StorageError."""
+    """A run as it stands now; one that says it is running while no process works on it was interrupted.
+
+    Raises InputError or StorageError.
+    """
     record, plan = read_run(run_directory)
-    return tell(record, plan, read_journal(run_directory))
+    history = tell(record, plan, read_journal(run_directory))
+    if history.state is RunState.RUNNING and not is_alive(run_directory):
+        # read again: it may have ended between the two looks
+        history = tell(record, plan, read_journal(run_directory))
+        if history.state is RunState.RUNNING:
+            history.state = follow(history.state, RunEvent.DIE, record.run_id)
+    return history
 
 
 def tell(record: RunRecord, plan: Plan, records: Sequence[JournalRecord]) -> RunHistory:

@@ -160,18 +160,6 @@ class BoxLocks:
         return self._claims / f"{urllib.parse.quote(serial, safe='')}.json"
 
 
-def is_alive(run_directory: Path) -> bool:
-    """Whether a process is at work on the run just now."""
-    descriptor = os.open(run_directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def read_claim(path: Path) -> Claim | None:
     """The claim on a box, None when there is none; raises UnknownStateError when it cannot be read."""
     try:

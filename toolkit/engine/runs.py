@@ -14,7 +14,8 @@ from toolkit.engine.dry_run import dry_run
 from toolkit.engine.events import Observer, RecordRepaired, RunStarted, StepStarted, unobserved
 from toolkit.engine.history import RunHistory, read_history
 from toolkit.engine.journal import PLAN_FILE, RUN_FILE, Journal, RunRecord, read_run
-from toolkit.engine.locks import BoxLocks, is_alive
+from toolkit.engine.liveness import is_alive
+from toolkit.engine.locks import BoxLocks
 from toolkit.engine.log import engine_log
 from toolkit.engine.operators import NobodyThere, Operator
 from toolkit.engine.outcomes import DryStep, RunOutcome, RunSummary
@@ -152,8 +153,7 @@ class Engine:
 
     def runs(self) -> list[RunSummary]:
         """Every run there is, oldest first; writes nothing."""
-        found = [self._summary(path) for path in list_run_directories(self.runs_directory)]
-        return sorted(found, key=lambda summary: summary.created)
+        return list_runs(self.runs_directory)
 
     def directory(self, run_id: str) -> Path:
         """The folder of a run, by its id, its beginning, or `latest`; raises InputError."""
@@ -161,7 +161,7 @@ class Engine:
 
     def history(self, run_id: str) -> RunHistory:
         """What a run's journal says, as it stands now; raises InputError or StorageError."""
-        return _as_found(self.directory(run_id))
+        return read_history(self.directory(run_id))
 
     def _forward(self, run_id: str, acknowledge: Collection[str], *, first: bool) -> RunOutcome:
         with self._at_work(run_id) as bench:
@@ -311,32 +311,28 @@ class Engine:
                 if bench.history.state not in UNFINISHED:
                     lease.release_boxes()
 
-    def _summary(self, run_directory: Path) -> RunSummary:
-        history = _as_found(run_directory)
-        begun = [step.name for step in history.plan.steps if history.steps[step.name].attempts]
-        return RunSummary(
-            run_id=history.record.run_id,
-            procedure=history.plan.procedure,
-            site=history.plan.site,
-            boxes=dict(history.plan.boxes),
-            state=history.state,
-            alive=is_alive(run_directory),
-            created=history.record.created,
-            verdict=history.verdict,
-            step=begun[-1] if begun else None,
-            way_back=history.way_back,
-        )
+
+def list_runs(runs_directory: Path) -> list[RunSummary]:
+    """Every run that left its folder there, oldest first; needs no engine and writes nothing."""
+    found = [_summary(path) for path in list_run_directories(runs_directory)]
+    return sorted(found, key=lambda summary: summary.created)
 
 
-def _as_found(run_directory: Path) -> RunHistory:
-    """The history; a run that says it is running while no process works on it was interrupted."""
+def _summary(run_directory: Path) -> RunSummary:
     history = read_history(run_directory)
-    if history.state is RunState.RUNNING and not is_alive(run_directory):
-        # asked in this order a run that ended between the two looks is not taken for a dead one
-        history = read_history(run_directory)
-        if history.state is RunState.RUNNING:
-            history.state = follow(history.state, RunEvent.DIE, history.record.run_id)
-    return history
+    begun = [step.name for step in history.plan.steps if history.steps[step.name].attempts]
+    return RunSummary(
+        run_id=history.record.run_id,
+        procedure=history.plan.procedure,
+        site=history.plan.site,
+        boxes=dict(history.plan.boxes),
+        state=history.state,
+        alive=is_alive(run_directory),
+        created=history.record.created,
+        verdict=history.verdict,
+        step=begun[-1] if begun else None,
+        way_back=history.way_back,
+    )
 
 
 def _outcome(
