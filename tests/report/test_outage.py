@@ -76,3 +76,13 @@ def test_of_very_many_outages_the_longest_are_drawn() -> None:
     assert len(chosen.windows) == MOST
     assert chosen.left_out == 4
     assert [window.zero_ms for window in chosen.windows] == [5000, 6000, 7000, 8000]
+
+
+def test_probes_lost_in_a_row_are_an_outage_even_when_the_watch_paused_longer_elsewhere() -> None:
+    watch = a_watch(icmp=an_outage((100, 109), lost=9, own_gap_ms_max=15))
+    assert watch.worst is not None
+    assert watch.worst.longest_ms == 9
+
+
+def test_one_lost_probe_shows_no_more_than_a_moment() -> None:
+    assert a_watch(https=an_outage((0, 98), lost=1, own_gap_ms_max=113)).worst is None

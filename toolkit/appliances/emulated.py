@@ -59,6 +59,10 @@ class EmulatedAppliance:
         self._sleep = sleep
         self._address_ids: dict[str, int] = {}
 
+    def close(self) -> None:
+        """Hangs up; the next call dials again."""
+        self._connection.close()
+
     def trust(self, certificate_sha256: str) -> None:
         """Accepts one more certificate on the box's own address: one that we put there, or that it announced."""
         self._connection.pins.add(certificate_sha256)

@@ -57,6 +57,10 @@ class Identified(Protocol):
     name: str
     address: str
 
+    def close(self) -> None:
+        """Hangs up; the next call dials again."""
+        ...
+
     def status(self) -> BoxStatus:
         """*Status > Basics*; the reading changes nothing on the box."""
         ...

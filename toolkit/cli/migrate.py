@@ -14,6 +14,9 @@ from toolkit.model.verdict import Verdict
 
 app = typer.Typer(rich_markup_mode=None)
 
+_BY = {"shared-ip": "by shared address", "dns": "by DNS"}
+_BY = {"shared-ip": "by shared address", "dns": "by DNS"}
+
 RunsOption = Annotated[Path, typer.Option("--runs", help="Where runs leave their folders.")]
 
 

@@ -42,8 +42,11 @@ class Lane:
 
     @property
     def outage_seen(self) -> bool:
-        """The longest gap is more than the watch's own pauses explain."""
-        return self.measured and self.longest_ms > self.floor_ms
+        """Several probes were lost, or the longest gap is more than the watch's own pauses explain.
+
+        One lost probe alone shows no more than a moment, whatever the interval around it.
+        """
+        return self.measured and self.longest_ms > 0 and (self.lost > 1 or self.longest_ms > self.floor_ms)
 
 
 @dataclass(frozen=True)
