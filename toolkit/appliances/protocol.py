@@ -30,6 +30,7 @@ __all__ = [
     "BoxStatus",
     "CertificateEntry",
     "Certified",
+    "Connected",
     "FirstContact",
     "Identified",
     "ImportResult",
@@ -56,10 +57,6 @@ class Identified(Protocol):
 
     name: str
     address: str
-
-    def close(self) -> None:
-        """Hangs up; the next call dials again."""
-        ...
 
     def status(self) -> BoxStatus:
         """*Status > Basics*; the reading changes nothing on the box."""
@@ -206,5 +203,24 @@ class FirstContact(Protocol):
         ...
 
 
-class Appliance(Identified, Networked, Certified, BackedUp, Recorded, Updatable, Resettable, FirstContact, Protocol):
+class Connected(Protocol):
+    """Holds connections to the box."""
+
+    def close(self) -> None:
+        """Hangs up; the next call dials again."""
+        ...
+
+
+class Appliance(
+    Identified,
+    Networked,
+    Certified,
+    BackedUp,
+    Recorded,
+    Updatable,
+    Resettable,
+    FirstContact,
+    Connected,
+    Protocol,
+):
     """A box with every capability the migration needs."""
