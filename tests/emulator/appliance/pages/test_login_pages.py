@@ -16,17 +16,18 @@ def test_information_counts_what_the_site_holds(operator: Visitor) -> None:
 
 def test_users_are_listed(operator: Visitor) -> None:
     text = operator.look("/login/users").text
-    assert len(re.findall(r'<th scope="row">', text)) == 40
+    assert text.count('<th scope="row">') >= 40
     assert '<th scope="row">admin</th>' in text
 
 
 def test_a_user_is_added_disabled_and_enabled_again(operator: Visitor, shared_box: BoxProcess) -> None:
     first, own = "a first password", "a password of her own"
+    before = operator.look("/login/users").text.count('<th scope="row">')
     answer = operator.submit(
         "/login/users", "/login/users", username="New.User", display_name="New User", password=first
     )
     assert "The user was added." in answer.text
-    assert answer.text.count('<th scope="row">') == 41
+    assert answer.text.count('<th scope="row">') == before + 1
 
     with Visitor(shared_box) as user:
         assert heading(user.log_in("login", "new.user", first)) == "Choose a new password first"
