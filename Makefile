@@ -30,7 +30,7 @@ bench: setup-bench ## Compare with peers; writes docs/benchmarks.md.
 
 setup: $(STAMPS)/run
 setup-test: $(STAMPS)/test
-setup-bench: setup-test $(STAMPS)/bench-debian
+setup-bench: $(STAMPS)/bench
 
 $(STAMPS)/%-debian: packages/debian.list packages/install-debian
 	@packages/install-debian $*
@@ -47,6 +47,11 @@ $(STAMPS)/run: $(STAMPS)/run-debian packages/python-build.lock packages/python.l
 $(STAMPS)/test: $(STAMPS)/run $(STAMPS)/test-debian packages/python-dev.lock
 	@echo "Installing Python packages for testing"
 	@$(PIP) --require-hashes --no-build-isolation -r packages/python-dev.lock
+	@touch $@
+
+$(STAMPS)/bench: $(STAMPS)/test $(STAMPS)/bench-debian packages/python-bench.lock
+	@echo "Installing Python packages for the benchmarks"
+	@$(PIP) --require-hashes --no-build-isolation -r packages/python-bench.lock
 	@touch $@
 
 lock: ## Write the lock files anew from pyproject.toml.
