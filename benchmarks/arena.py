@@ -138,6 +138,14 @@ class Host:
             raise RuntimeError(f"{self.name}: {' '.join(command)}: {done.stderr or done.stdout}")
         return done
 
+    def ip(self, *lines: str) -> None:
+        """Runs several `ip` commands, without the word `ip`, as one process."""
+        done = subprocess.run(
+            [*self.prefix, "ip", "-batch", "-"], input="\n".join(lines), capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{self.name}: {done.stderr}")
+
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Starts a command on this host; the caller ends it."""
         return subprocess.Popen(
@@ -165,6 +173,11 @@ class Host:
         if raised is not None:
             raise raised
         return value  # type: ignore[no-any-return]
+
+    def set(self, name: str, value: str) -> None:
+        """Sets a kernel parameter of this host's network (`man 8 sysctl`)."""
+        path = Path("/proc/sys", *name.split("."))
+        self.call(lambda: path.write_text(value, encoding="ascii"))
 
     def address(self, interface: str) -> str:
         """The MAC of one of its interfaces."""
@@ -215,6 +228,8 @@ class Arena:
         host = Host(name, pid, kept)
         self.hosts[name] = host
         host.run("ip", "link", "set", "lo", "up")
+        # a second of duplicate address detection per interface would only be waiting
+        host.set("net.ipv6.conf.default.accept_dad", "0")
         return host
 
     def wire(self, left: Host, left_name: str, right: Host, right_name: str) -> None:
