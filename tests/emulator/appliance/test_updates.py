@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -184,6 +185,12 @@ def test_the_list_survives_a_restart_of_the_box(world: World) -> None:
     found = list(world.ids().values())
     again = UpdateBox(world.box.disk.folder, world.box.update_server)
     assert again.updates.list() == found
+
+
+def test_checks_from_many_sides_at_once_all_succeed(world: World) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: [update.id for update in world.updates.check("test")], range(16)))
+    assert found == [[BASE, OLDER, NEWEST]] * 16
 
 
 # what must be refused before anything begins

@@ -46,21 +46,21 @@ class Database:
         self._path = path
         self._write_lock = threading.RLock()
         self._read_lock = threading.Lock()
+        self._open: tuple[sqlite3.Connection, ...] = ()
 
     def open(self) -> None:
         """Opens it; again after `close`, at the same path."""
-        self._writer = self._connect()
-        self._reader = self._connect()
+        self._writer, self._reader = self._open = (self._connect(), self._connect())
 
     def lay(self) -> None:
         """Lays the schema into the empty file just opened."""
         self._writer.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Waits for the change under way, then lets go of the file."""
+        """Waits for the change under way, then lets go of the file; one that is not open is no error."""
         with self._write_lock, self._read_lock:
-            self._writer.close()
-            self._reader.close()
+            for connection in self._open:
+                connection.close()
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """What the last commit left; never half a change."""
