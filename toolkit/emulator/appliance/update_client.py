@@ -43,7 +43,7 @@ class UpdateSource:
 class UpdateClient:
     """The vendor's repository as this box sees it; `folder` holds what was verified last, against rollback.
 
-    One operation at a time: others wait.
+    Operations that share the lock wait for each other.
     """
 
     def __init__(
@@ -52,13 +52,14 @@ class UpdateClient:
         folder: Path,
         now: Callable[[], datetime],
         resolve: Callable[[str], Sequence[str]],
+        one_at_a_time: threading.Lock,
     ) -> None:
         self._source = source
         self._metadata = folder / "metadata"
         self._incoming = folder / "incoming"
         self._now = now
         self._resolve = resolve
-        self._lock = threading.Lock()
+        self._one_at_a_time = one_at_a_time
 
     def packages(self) -> list[Package]:
         """Fetches and verifies the newest metadata and returns every package in it.
@@ -88,10 +89,6 @@ class UpdateClient:
             fetcher.progress = progress
             return self._download(updater, target)
 
-    def discard(self) -> None:
-        """Deletes what a killed download has left."""
-        shutil.rmtree(self._incoming, ignore_errors=True)
-
     def _download(self, updater: Updater, target: str) -> Path:
         info = updater.get_targetinfo(target)
         if info is None:
@@ -107,7 +104,7 @@ class UpdateClient:
 
     @contextmanager
     def _operation(self) -> Iterator[tuple["_Fetcher", Updater]]:
-        with self._lock, self._client() as client:
+        with self._one_at_a_time, self._client() as client:
             fetcher = _Fetcher(client, self._now, self._resolve)
             try:
                 updater = self._updater(self._metadata, fetcher, self._now())

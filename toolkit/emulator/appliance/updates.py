@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -67,6 +68,7 @@ class Updates:
         self._stored_bytes = stored_bytes
         self._pace = pace
         self._sleep = sleep
+        self._one_at_a_time = threading.Lock()
 
     def check(self, by: str) -> Sequence[Update]:
         """Asks the update server; Refusal 502 `update_server`, 409 `clock`."""
@@ -138,7 +140,7 @@ class Updates:
 
     def _keep(self, name: str, content: bytes) -> None:
         temporary = self._folder / f".{name}.new"
-        with _disk(name):
+        with _disk(name), self._one_at_a_time:
             self._folder.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
                 file.write(content)
@@ -199,7 +201,7 @@ class Updates:
             raise Refusal(
                 502, "update_server", "This box was made without an update server, or without the keys to trust one."
             )
-        return UpdateClient(source, self._folder, self._box.clock.now, self._box.resolve)
+        return UpdateClient(source, self._folder, self._box.clock.now, self._box.resolve, self._one_at_a_time)
 
     # the work of a job
 
