@@ -5,12 +5,14 @@ import hashlib
 import socket
 import ssl
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, Subject, VerificationError
 
 from toolkit.model.errors import InputError
@@ -156,10 +158,17 @@ def _read_chain(der_chain: Sequence[bytes]) -> tuple[list[x509.Certificate], str
     chain = []
     for position, der in enumerate(der_chain):
         try:
-            chain.append(x509.load_der_x509_certificate(der))
+            chain.append(_load(der))
         except ValueError as error:
             return chain, f"certificate {position + 1} of the chain cannot be read: {error}"
     return chain, "" if chain else "the server served no certificate"
+
+
+def _load(der: bytes) -> x509.Certificate:
+    with warnings.catch_warnings():
+        # odd serial numbers and the like: what others made is looked at, whatever the library thinks of it
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_der_x509_certificate(der)
 
 
 def _certificates(texts: Sequence[bytes]) -> list[x509.Certificate]:
@@ -169,7 +178,7 @@ def _certificates(texts: Sequence[bytes]) -> list[x509.Certificate]:
             if b"-----BEGIN" in text:
                 found.extend(x509.load_pem_x509_certificates(text))
             else:
-                found.append(x509.load_der_x509_certificate(text))
+                found.append(_load(text))
         except ValueError as error:
             raise InputError(
                 "a trust anchor cannot be read", why=str(error), next_move="Give certificates in PEM or DER."
@@ -181,7 +190,7 @@ def _system_anchors() -> list[x509.Certificate]:
     anchors = []
     for der in ssl.create_default_context().get_ca_certs(binary_form=True):
         with contextlib.suppress(ValueError):  # one odd anchor of the system's is no reason to trust none
-            anchors.append(x509.load_der_x509_certificate(der))
+            anchors.append(_load(der))
     return anchors
 
 

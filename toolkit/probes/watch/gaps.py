@@ -36,22 +36,18 @@ def judge(
     median = statistics.median(trips.values()) if trips else None
     limit = (median or 0.0) + LATE_MS * 1000.0
     in_time = [number for number, trip in trips.items() if trip <= limit]
-    judged = len(sends)
-    pending = 0
-    if not settled:
-        pending = sum(1 for number, sent in enumerate(sends) if number not in trips and end - sent < timeout_us)
-        while judged and judged - 1 not in trips and end - sends[judged - 1] < timeout_us:
-            judged -= 1
-    gaps = _gaps(sends[:judged], in_time, interval_ms)
+    pending = set() if settled else {n for n, sent in enumerate(sends) if n not in trips and end - sent < timeout_us}
+    good = set(in_time)
+    gaps = _gaps([(sent, n in good) for n, sent in enumerate(sends) if n not in pending], interval_ms)
     pauses = [later - earlier for earlier, later in itertools.pairwise(sends)]
     span = (sends[-1] - sends[0]) / 1000.0 if len(sends) > 1 else 0.0
     return MethodResult(
         interval_ms=interval_ms,
         sent=len(sends),
         answered=len(trips),
-        lost=len(sends) - len(trips) - pending,
+        lost=len(sends) - len(trips) - len(pending),
         late=len(trips) - len(in_time),
-        pending=pending,
+        pending=len(pending),
         gap_ms_max=max((gap.end_ms - gap.start_ms for gap in gaps), default=0.0),
         gaps=tuple(gaps),
         own_gap_ms_max=max(pauses, default=0) / 1000.0,
@@ -61,16 +57,27 @@ def judge(
     )
 
 
-def _gaps(sends: Sequence[int], in_time: Sequence[int], interval_ms: float) -> list[Gap]:
-    """The gap's start is one interval after the last good send, so that its length is what `MethodResult` says."""
-    if not sends:
-        return []
+def _gaps(judged: Sequence[tuple[int, bool]], interval_ms: float) -> list[Gap]:
+    """Gaps in probes of which it is known whether they were answered in time.
+
+    A gap's start is one interval after the last good send, so that its length is what `MethodResult` says.
+    """
     gaps: list[Gap] = []
-    before = -1
-    for number in [*in_time, len(sends)]:
-        if number - before > 1:
-            start = sends[0] / 1000.0 if before < 0 else sends[before] / 1000.0 + interval_ms
-            end = (sends[number] if number < len(sends) else sends[-1]) / 1000.0
-            gaps.append(Gap(start_ms=min(start, end), end_ms=end))
-        before = number
+    start_ms = judged[0][0] / 1000.0 if judged else 0.0
+    missed = False
+    for sent, good in judged:
+        if not good:
+            missed = True
+            continue
+        if missed:
+            gaps.append(_gap(start_ms, sent / 1000.0))
+        start_ms = sent / 1000.0 + interval_ms
+        missed = False
+    if missed:
+        gaps.append(_gap(start_ms, judged[-1][0] / 1000.0))
     return gaps
+
+
+def _gap(start_ms: float, end_ms: float) -> Gap:
+    # a send that came early, after one that came late, is no negative gap
+    return Gap(start_ms=min(start_ms, end_ms), end_ms=end_ms)
