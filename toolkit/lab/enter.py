@@ -79,9 +79,28 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _become(program: list[str], before: set[int | signal.Signals], caller: int) -> NoReturn:
+def _has_terminal() -> bool:
+    """Whether somebody types at this very command."""
+    try:
+        return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _give_terminal(group: int) -> None:
+    try:
+        os.tcsetpgrp(0, group)
+    except OSError:
+        return  # it has been closed: nobody is there to be given it
+
+
+def _become(program: list[str], before: set[int | signal.Signals], caller: int, *, typed_at: bool) -> NoReturn:
     """In the child: turns into the program."""
     try:
+        if typed_at:
+            # a shell needs a process group that it can see, and ours is outside of its PID namespace
+            os.setpgid(0, 0)
+            os.tcsetpgrp(0, os.getpgrp())
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         # seen from inside the lab a living parent outside has the number 0, and one that died is process 1
         if os.getppid() not in {0, caller}:
@@ -95,7 +114,7 @@ def _become(program: list[str], before: set[int | signal.Signals], caller: int) 
         os._exit(127 if error.errno == errno.ENOENT else 126)
 
 
-def _follow(child: int) -> int:
+def _follow(child: int, *, typed_at: bool) -> int:
     """Hands signals on until the child has ended; returns its wait status."""
     while True:
         news = signal.sigwaitinfo(_HANDED_ON)
@@ -106,10 +125,14 @@ def _follow(child: int) -> int:
         ended, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
         if not ended:
             continue
+        if typed_at:
+            _give_terminal(os.getpgrp())
         if not os.WIFSTOPPED(status):
             return status
-        os.kill(os.getpid(), signal.SIGSTOP)  # so that the shell sees the job stopped
-        os.kill(child, signal.SIGCONT)
+        os.kill(os.getpid(), signal.SIGSTOP)  # so that the caller's shell sees the job stopped
+        if typed_at and _has_terminal():
+            _give_terminal(child)
+        (os.killpg if typed_at else os.kill)(child, signal.SIGCONT)
 
 
 def main() -> NoReturn:
@@ -124,12 +147,14 @@ def main() -> NoReturn:
     except OSError as error:
         _end(f"{machine} cannot be entered: {error.strerror}", 1)
     os.environ["REBOX_LAB"], os.environ["REBOX_LAB_MACHINE"] = folder, machine
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDED_ON)
+    typed_at = _has_terminal()
+    # without SIGTTOU the terminal can be taken back from the child
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDED_ON | {signal.SIGTTOU})
     caller = os.getpid()
     child = os.fork()
     if child == 0:
-        _become(program, before, caller)
-    _end_likewise(os.waitstatus_to_exitcode(_follow(child)), before)
+        _become(program, before, caller, typed_at=typed_at)
+    _end_likewise(os.waitstatus_to_exitcode(_follow(child, typed_at=typed_at)), before)
 
 
 def _end_likewise(status: int, before: set[int | signal.Signals]) -> NoReturn:
