@@ -174,9 +174,10 @@ def build_engine(
     checkpoint: Callable[[str], None] = lambda _: None,
     confirmed_serial_number: str | None = None,
     read_only: bool = False,
+    fetch_secrets: bool = False,
     wrap_transport: WrapTransport = lambda transport: transport,
 ) -> Engine:
-    """An engine whose steps and gates know the boxes of `origin`."""
+    """An engine whose steps and gates know the boxes of `origin`; `fetch_secrets` asks for all of them at once."""
     world = open_world(
         origin.inventory(),
         origin.folder,
@@ -184,6 +185,8 @@ def build_engine(
         confirmed_serial_number=confirmed_serial_number,
         wrap_transport=wrap_transport,
     )
+    if fetch_secrets:
+        world.fetch_secrets()
     return Engine(
         runs_directory=runs_directory,
         state_directory=state_folder(),

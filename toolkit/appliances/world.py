@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from toolkit.appliances.protocol import Appliance
-from toolkit.model.inventory import Inventory
+from toolkit.model.inventory import DnsSwing, Inventory
 from toolkit.model.secret import SecretReference
 from toolkit.provision.protocol import ExistingBox, Provisioner
 
@@ -33,6 +33,23 @@ class World:
     def secret(self, reference: SecretReference, purpose: str) -> str:
         """The secret behind a reference, asked for once."""
         return self.resolve_secret(reference, purpose)
+
+    def fetch_secrets(self) -> None:
+        """Fetches every secret of the inventory now: a prompt must not come in the middle of a step."""
+        inventory = self.inventory
+        wanted: list[tuple[SecretReference | None, str]] = [
+            (inventory.old.client_secret, "the old box's API account"),
+            (inventory.new.client_secret, "the new box's API account"),
+            (inventory.new.admin_password, "the new box's admin account"),
+            (inventory.certificate.passphrase, "the exported certificate"),
+            (inventory.backup.passphrase, "the box's settings backup"),
+            (inventory.backup.identity_passphrase, "the identity that opens backups"),
+        ]
+        if isinstance(inventory.swing, DnsSwing):
+            wanted.append((inventory.swing.tsig_secret, "the zone's TSIG key"))
+        for reference, purpose in wanted:
+            if reference is not None:
+                self.resolve_secret(reference, purpose)
 
     def secret_values(self) -> frozenset[str]:
         """All secrets fetched so far: what may stand in no result and no evidence."""

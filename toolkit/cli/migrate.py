@@ -66,7 +66,7 @@ def _rehearse(file: Path | None, runs: Path, *, keep: bool, as_json: bool) -> in
 
 def _run(command: list[str], inventory: Path, runs: Path, as_json: bool) -> int:
     """Runs `rebox run` beside us, so that it lives in the lab while we live outside it."""
-    run = [*command, "run", str(inventory.resolve()), "--runs", str(runs.resolve())]
+    run = [*command, "run", str(inventory.resolve()), "--runs", str(runs.resolve()), "--yes"]
     return subprocess.run(run, check=False, stdout=subprocess.DEVNULL if as_json else None).returncode
 
 

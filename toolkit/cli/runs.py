@@ -85,12 +85,15 @@ def back_command(
     run: RunArgument, *, yes: YesOption = False, runs: RunsOption = _RUNS, as_json: JsonOption = False
 ) -> None:
     """Go back to the old box: take back what the run did, last step first, each verified."""
+    from toolkit.engine import list_runs  # noqa: PLC0415
+    from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
+
     origin = _origin(runs, run)
-    with _engine(origin, runs, None, quiet=as_json) as engine:
-        estimate = engine.back_estimate(run)
-        if estimate.available_now:
-            steps = ", ".join(estimate.steps) or "nothing to take back"
-            console.print(Text(f"Going back takes about {estimate.seconds_estimated:.0f} s: {steps}."))
+    run_directory = find_run_directory(runs, run).resolve()
+    estimate = next(each.way_back for each in list_runs(runs) if each.run_id == run_directory.name)
+    if estimate.available_now:
+        steps = ", ".join(estimate.steps) or "nothing to take back"
+        console.print(Text(f"Going back takes about {estimate.seconds_estimated:.0f} s: {steps}."))
     if estimate.available_now:
         _ask("Go back?", yes=yes or as_json)
     with _engine(origin, runs, None, quiet=as_json) as engine:
@@ -133,10 +136,18 @@ def _engine(origin: "Origin", runs: Path, confirm_serial: str | None, *, quiet: 
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with RunDisplay(console, quiet=quiet) as display:
-            yield build_engine(
-                origin, runs, observer=display, operator=TerminalOperator(), confirmed_serial_number=confirm_serial
-            )
+        display = RunDisplay(console, quiet=quiet)
+        # before the display: a prompt must not come in the middle of it
+        engine = build_engine(
+            origin,
+            runs,
+            observer=display,
+            operator=TerminalOperator(),
+            confirmed_serial_number=confirm_serial,
+            fetch_secrets=True,
+        )
+        with display:
+            yield engine
     finally:
         signal.signal(signal.SIGTERM, before)
 

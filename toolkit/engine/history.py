@@ -31,6 +31,7 @@ class StepHistory:
     seconds: float = 0.0
     first_time: datetime | None = None
     undone: bool = False
+    taken_back: Verdict | None = None
 
 
 @dataclass
@@ -139,7 +140,9 @@ def _apply(history: RunHistory, name: str, entry: JournalRecord, last_time: dict
             _apply_end(history, name, entry)
         case StepEvent.UNDONE:
             step.undone = True
-            step.summary = f"taken back: {entry.data.get('summary', '')}"
+            step.taken_back = Verdict.PASSED
+        case StepEvent.UNDO_FAILED:
+            step.taken_back = Verdict.FAILED
     taking_back = entry.event in (StepEvent.UNDOING, StepEvent.UNDONE, StepEvent.UNDO_FAILED)
     if entry.event is not StepEvent.STARTED and not taking_back and name in last_time:
         step.seconds += max((entry.time - last_time[name]).total_seconds(), 0.0)
@@ -181,6 +184,7 @@ def _step_report(history: RunHistory, step: Step) -> StepReport:
         irreversible=step.irreversible,
         resumed=max(went.attempts - 1, 0),
         evidence=went.evidence,
+        taken_back=went.taken_back,
     )
 
 
