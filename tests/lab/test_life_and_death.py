@@ -46,6 +46,24 @@ with Lab.up(read_topology(sys.argv[2], "test.toml"), state=Path(sys.argv[1])) as
 """
 
 
+BOX_STORY = """
+import sys
+from pathlib import Path
+from toolkit.lab.lab import Lab
+from toolkit.lab.topology import read_topology
+look = "import httpx, ssl, sys; "
+look += "trust = ssl.create_default_context(cafile=sys.argv[1]); "
+look += "print(httpx.get('https://support.example.net/check_health', verify=trust).status_code)"
+with Lab.up(read_topology(sys.argv[2], "test.toml"), state=Path(sys.argv[1])) as lab:
+    ended = lab.run("client2", [sys.executable, "-c", look, str(lab.folder.authorities)])
+    print(ended.stdout, ended.stderr)
+    lab.power_off("old")
+    print(lab.status().machines["old"].power)
+"""
+
+SMALL = Path(__file__).parents[2] / "fixtures" / "labs" / "small.toml"
+
+
 def wait_until_gone(folder: Path) -> None:
     deadline = time.monotonic() + 15
     while found := traces(folder):
@@ -207,16 +225,22 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(
     assert traces(LabFolder.of("plain", state).path) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_an_ordinary_user_without_any_right_has_the_same_lab(plain: Topology, state: Path) -> None:
+@pytest.fixture
+def home(state: Path) -> Path:
+    """The home of a stranger who may read this work tree and nothing else; its path is too long for a socket."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
     if subprocess.run([*STRANGER, sys.executable, "-c", "import toolkit"], check=False, cwd="/").returncode != 0:
         pytest.skip("other users may not read this work tree")
     home = state / ("long" * 30)
     home.mkdir()
     os.chown(home, 12345, 12345)
+    return home
 
-    told = subprocess.run(
-        [*STRANGER, sys.executable, "-c", STORY, str(home), _toml(plain)],
+
+def as_stranger(home: Path, story: str, topology: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*STRANGER, sys.executable, "-c", story, str(home), topology],
         check=False,
         capture_output=True,
         text=True,
@@ -224,10 +248,35 @@ def test_an_ordinary_user_without_any_right_has_the_same_lab(plain: Topology, st
         env={"PATH": os.environ["PATH"], "HOME": str(home)},
     )
 
+
+def test_an_ordinary_user_without_any_right_has_the_same_lab(plain: Topology, home: Path) -> None:
+    told = as_stranger(home, STORY, _toml(plain))
+
     assert told.stderr == ""
     assert told.stdout.split() == ["True", "0", "0", "0", "0"]
     assert (home / "here").stat().st_uid == 12345
     assert traces(LabFolder.of("plain", home).path) == []
+
+
+def test_an_ordinary_user_has_boxes_and_names_too(home: Path) -> None:
+    told = as_stranger(home, BOX_STORY, SMALL.read_text(encoding="utf-8"))
+
+    assert told.stderr == ""
+    assert told.stdout.split() == ["200", "off"]
+    assert traces(LabFolder.of("small", home).path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a right up")
+def test_root_without_the_right_to_make_namespaces_makes_a_user_namespace_too(plain: Topology, state: Path) -> None:
+    crippled = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+
+    told = subprocess.run(
+        [*crippled, sys.executable, "-c", STORY, str(state), _toml(plain)], check=False, capture_output=True, text=True
+    )
+
+    assert told.stderr == ""
+    assert told.stdout.split() == ["True", "0", "0", "0", "0"]
+    assert traces(LabFolder.of("plain", state).path) == []
 
 
 def test_where_namespaces_are_forbidden_it_says_what_to_do(plain: Topology, state: Path) -> None:
