@@ -1,6 +1,7 @@
 """Echo requests and whole connections to one address."""
 
 import socket
+from functools import partial
 
 import pytest
 
@@ -22,8 +23,7 @@ def test_a_host_that_is_there_answers(link: Link, address: str) -> None:
 def test_it_works_without_raw_sockets_where_the_system_allows_ping_sockets(link: Link) -> None:
     link.prober.set("net.ipv4.ping_group_range", "0 0")
     for address in ("10.77.0.2", "fd00:77::2"):
-        seen = link.prober.call(lambda address=address: echo(address, count=2, interval_s=0.01))
-        assert seen.answered == 2
+        assert link.prober.call(partial(echo, address, count=2, interval_s=0.01)).answered == 2
 
 
 def test_a_host_that_is_not_there_is_a_failure_and_no_error(link: Link) -> None:

@@ -6,7 +6,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from toolkit.model.errors import InputError, UnreachableError
 from toolkit.model.verdict import Verdict
@@ -17,6 +17,8 @@ from toolkit.probes.sockets import Address, family_of, parse_address, raw_socket
 
 QUESTIONS_MAX = 4_000_000
 _SYN, _RST, _ACK = 0x02, 0x04, 0x10
+_ANSWER = _SYN | _RST | _ACK
+_ANSWERS = frozenset({_SYN | _ACK, _RST | _ACK})
 _HEADER = struct.Struct("!HHIIBBHHH")
 _IPV6_CHECKSUM, _CHECKSUM_AT = 7, 16
 _FULL = frozenset({errno.EAGAIN, errno.ENOBUFS})
@@ -120,7 +122,8 @@ class _PortSweep:
         self._names = [socket_name(target) for target in targets]
         self._sources = [_source_for(target) if self._version == 4 else b"" for target in targets]
         # ports turn slower than hosts, so that no single host gets them all at once
-        self.waiting = dict.fromkeys((number, port) for port in ports for number in range(len(targets)))
+        # (whole numbers as keys: a hundred thousand tuples would be the garbage collector's main business)
+        self.waiting = dict.fromkeys(number << 16 | port for port in ports for number in range(len(targets)))
         self._sender = BatchSender(self._socket, _HEADER.size)
         self._receiver = BatchReceiver(self._socket, packet_bytes=80)
         self._poll = select.poll()
@@ -148,7 +151,10 @@ class _PortSweep:
         ]
         for first in range(0, len(questions), slots):
             part = questions[first : first + slots]
-            self._send([segments[host](port) for host, port in part], [self._names[host] for host, _ in part])
+            self._send(
+                [segments[question >> 16](question & 0xFFFF) for question in part],
+                [self._names[question >> 16] for question in part],
+            )
             self._take()
         deadline = time.monotonic() + timeout_s
         while self.waiting and (left := deadline - time.monotonic()) > 0:
@@ -171,22 +177,19 @@ class _PortSweep:
                 names.pop(0)
 
     def _take(self) -> None:
-        for number, port, is_open in self._answered():
-            if (number, port) in self.waiting:
-                del self.waiting[number, port]
-                self._answers[number][port] = is_open
-
-    def _answered(self) -> Iterator[tuple[int, int, bool]]:
-        four = self._version == 4
+        four, ours, sequence = self._version == 4, self._port, self._sequence
         for packet, sender in self._receiver.receive():
             start = (packet[0] & 0x0F) * 4 if four else 0
             number = self._by_address.get(sender)
             if number is None or len(packet) < start + _HEADER.size:
                 continue
-            port, ours, _, acknowledged, _, flags, _, _, _ = _HEADER.unpack_from(packet, start)
-            asked = ours == self._port and flags & _ACK and acknowledged == self._sequence + port + 1
-            if asked and flags & (_RST | _SYN):
-                yield number, port, not flags & _RST
+            port, to_port, _, acknowledged, _, flags, _, _, _ = _HEADER.unpack_from(packet, start)
+            if to_port != ours or acknowledged != sequence + port + 1 or flags & _ANSWER not in _ANSWERS:
+                continue
+            question = number << 16 | port
+            if question in self.waiting:
+                del self.waiting[question]
+                self._answers[number][port] = not flags & _RST
 
 
 def syn_segments(own_port: int, sequence: int, source: bytes, target: bytes) -> Callable[[int], bytes]:

@@ -17,15 +17,11 @@ from typing import NoReturn
 
 from toolkit.model.errors import ReboxError, RefusedError, StorageError
 from toolkit.probes.echo_socket import EchoSocket
-from toolkit.probes.route import route_to
 from toolkit.probes.sockets import parse_address
 from toolkit.probes.watch import folder
-from toolkit.probes.watch.capture import CaptureWatch, open_capture
 from toolkit.probes.watch.channel import Channel, channel_pair
-from toolkit.probes.watch.https import CertificateLog, HttpsWatch
 from toolkit.probes.watch.icmp import watch_icmp
 from toolkit.probes.watch.request import WatchRequest
-from toolkit.probes.watch.resolve import watch_name
 from toolkit.probes.watch.target import Target
 from toolkit.probes.watch.tcp import watch_tcp
 from toolkit.probes.watch.worker import Worker
@@ -79,32 +75,16 @@ class Supervisor:
         """Opens what needs rights first, so that a refusal is told before anything runs."""
         jobs: list[Job] = []
         if request.capture:
-            interface = request.interface or route_to(parse_address(request.address)).interface
-            link = open_capture(interface)
-            jobs.append(
-                Job(
-                    "capture",
-                    folder.CAPTURE,
-                    folder.OWNERS,
-                    lambda worker: CaptureWatch(worker, link, interface).run(),
-                )
-            )
+            jobs.append(_capture_job(request))
         if request.icmp_interval_ms is not None:
             probe = EchoSocket(parse_address(request.address))
             jobs.append(Job("icmp", "icmp.samples", None, lambda worker: watch_icmp(worker, probe), prompt=True))
         if request.tcp_port is not None:
             jobs.append(Job("tcp", "tcp.samples", None, watch_tcp, prompt=True))
         if request.https_name is not None:
-            jobs.append(
-                Job(
-                    "https",
-                    "https.samples",
-                    folder.CERTIFICATES,
-                    lambda worker: HttpsWatch(worker, CertificateLog(worker)).run(),
-                )
-            )
+            jobs.append(_https_job())
         if request.resolver is not None:
-            jobs.append(Job("resolver", None, folder.ADDRESSES, watch_name))
+            jobs.append(_resolver_job())
         return jobs
 
     def start(self) -> None:
@@ -241,6 +221,35 @@ class Supervisor:
         folder.write_whole(self._directory / folder.ENDED, json.dumps(ended))
         result = folder.read_result(self._directory)
         folder.write_whole(self._directory / folder.SUMMARY, result.model_dump_json(indent=2) + "\n")
+
+
+# what a job needs is imported only when it is asked for: a watch is to run soon after it was started
+
+
+def _capture_job(request: WatchRequest) -> Job:
+    from toolkit.probes.route import route_to  # noqa: PLC0415
+    from toolkit.probes.watch.capture import CaptureWatch, open_capture  # noqa: PLC0415
+
+    interface = request.interface or route_to(parse_address(request.address)).interface
+    link = open_capture(interface)
+    return Job("capture", folder.CAPTURE, folder.OWNERS, lambda worker: CaptureWatch(worker, link, interface).run())
+
+
+def _https_job() -> Job:
+    from toolkit.probes.watch.https import CertificateLog, HttpsWatch  # noqa: PLC0415
+
+    return Job(
+        "https",
+        "https.samples",
+        folder.CERTIFICATES,
+        lambda worker: HttpsWatch(worker, CertificateLog(worker)).run(),
+    )
+
+
+def _resolver_job() -> Job:
+    from toolkit.probes.watch.resolve import watch_name  # noqa: PLC0415
+
+    return Job("resolver", None, folder.ADDRESSES, watch_name)
 
 
 def _append_to(path: Path) -> int:

@@ -21,6 +21,7 @@ _FIFO_PRIORITY = 5
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 _SLICE_NS = 100_000
 _NICE = -15
+_MADE_UP_NS = 10_000_000
 
 
 class Worker:
@@ -96,7 +97,12 @@ def _ask_for_short_slices(library: ctypes.CDLL) -> None:
 
 
 class Pace:
-    """Ticks on a fixed grid. A tick that was missed is left out, never made up for in a burst."""
+    """Ticks on a fixed grid.
+
+    Ticks missed by the few milliseconds that are normal on a shared machine are made up for at once, so that the
+    number of losses stays a measure of time; after a longer pause the older ones are left out. Neither hides a pause:
+    what counts is when a probe was really sent.
+    """
 
     def __init__(self, interval_ms: float) -> None:
         self._interval_ns = int(interval_ms * 1e6)
@@ -107,8 +113,8 @@ class Pace:
         return (self._next_ns - time.monotonic_ns()) / 1e9
 
     def advance(self) -> None:
-        """On to the first tick that still lies ahead."""
+        """On to the next tick that is to be kept."""
         self._next_ns += self._interval_ns
-        behind = time.monotonic_ns() - self._next_ns
-        if behind > 0:
-            self._next_ns += (behind // self._interval_ns + 1) * self._interval_ns
+        too_late = time.monotonic_ns() - self._next_ns - _MADE_UP_NS
+        if too_late > 0:
+            self._next_ns += (too_late // self._interval_ns + 1) * self._interval_ns
