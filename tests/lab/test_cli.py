@@ -87,6 +87,29 @@ def test_inside_a_lab_rebox_means_that_lab(rebox: Terminal) -> None:
     assert told.stdout == "b\n", told.stderr
 
 
+def test_a_lab_is_not_taken_down_from_inside(rebox: Terminal) -> None:
+    told = rebox("exec", "a", "--", *REBOX, "down", "--name", "plain")
+
+    assert told.returncode == 3
+    assert "from inside" in told.stderr
+    assert rebox("status").returncode == 0
+
+
+def test_a_lab_is_not_taken_down_from_where_its_supervisor_cannot_be_seen(rebox: Terminal) -> None:
+    elsewhere = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc")
+    told = subprocess.run(
+        (*elsewhere, *REBOX, "down", "--name", "plain"),
+        env=rebox.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert told.returncode == 3
+    assert "Take it down where it was built" in told.stderr
+    assert rebox("status").returncode == 0
+
+
 def test_power_and_link_are_told(rebox: Terminal) -> None:
     assert "dark is on." in rebox("power", "dark", "on").stderr
     assert "The link of dark is down." in rebox("link", "dark", "down").stderr

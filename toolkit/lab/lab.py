@@ -175,12 +175,25 @@ def take_down(folder: LabFolder) -> None:
     """
     if not folder.path.exists():
         return
+    if os.environ.get("REBOX_LAB") == str(folder.path):
+        raise RefusedError(
+            f"lab {folder.name} cannot be taken down from inside",
+            why="this command would end before its work is done",
+            next_move="Leave the lab's shell and try again.",
+        )
     with folder.exclusively():
         _take_down(folder)
 
 
 def _take_down(folder: LabFolder) -> None:
     supervisor = folder.supervisor()
+    if supervisor == 0:
+        raise RefusedError(
+            f"lab {folder.name} is kept up by a process that cannot be seen from here",
+            where=str(folder.path),
+            why="it was built outside of this container or lab",
+            next_move="Take it down where it was built.",
+        )
     if supervisor is not None:
         _end(folder, supervisor)
     folder.remove()
