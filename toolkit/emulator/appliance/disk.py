@@ -14,7 +14,11 @@ _BLOCK = 1 << 20
 
 
 class Disk:
-    """Where what lies. Everything but `factory`, `clock`, `trust` and `faults` is destroyed by a factory reset."""
+    """Where what lies.
+
+    Everything but `factory`, `clock`, `trust` and `faults` is destroyed by a factory reset; `next_certificate` is used
+    up by it.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -23,6 +27,7 @@ class Disk:
         self.trust = root / "trust"
         self.faults = root / "faults"
         self.reset = root / "reset.json"
+        self.next_certificate = root / "next-certificate.json"
         self.database = root / "state.sqlite3"
         self.recordings = root / "recordings"
         self.updates = root / "updates"

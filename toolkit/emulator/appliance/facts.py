@@ -196,12 +196,16 @@ class AuditEntry(Fact):
 
 
 class ResetStatus(Fact):
-    """How far a factory reset is; `finished` is by the box's own clock."""
+    """How far a factory reset is; `finished` is by the box's own clock.
+
+    `next_tls_sha256` is the certificate the box will show after the reset under way, or after the next one.
+    """
 
     serial_number: str
     state: Literal["none", "resetting", "complete"]
     progress: float
     finished: Moment | None
+    next_tls_sha256: str
 
 
 class ResetStarted(Fact):

@@ -1,10 +1,8 @@
 """What the buttons at the foot of *Status > Basics* do: reboot, shut-down and the factory reset (requirement H8)."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from toolkit.emulator.appliance.audit import Audit
-from toolkit.emulator.appliance.certificate_files import Bundle
 from toolkit.emulator.appliance.certificates import Certificates
 from toolkit.emulator.appliance.condition import Condition
 from toolkit.emulator.appliance.facts import ResetStarted, ResetStatus
@@ -14,7 +12,6 @@ from toolkit.emulator.appliance.network import Network
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.reset import Reset
 from toolkit.emulator.appliance.states import BoxEvent, BoxState
-from toolkit.emulator.appliance.tls import self_signed
 from toolkit.emulator.appliance.versions import Versions
 
 
@@ -64,13 +61,12 @@ class Power:
             )
         self._jobs.refuse_if_running()
         self._condition.move(BoxEvent.RESET_BEGAN)
-        # by real time: the certificate must hold whatever the box's clock says
-        certificate = Bundle.from_pem(*self_signed(self._identity.serial_number.lower(), datetime.now(UTC)))
         own = tuple(
             f"{one.address}/{one.prefix}" for one in self._network.addresses() if one.enabled and not one.shared
         )
         self._audit.record(by, "reset", serial_number=serial_number)
-        self._reset.intend(self._versions.base, own, certificate)
+        certificate = self._reset.next_certificate
+        self._reset.intend(self._versions.base, own)
         self._say("factory reset: began")
         self._network.withdraw_from_service()
         self.go_on_resetting()
@@ -88,6 +84,7 @@ class Power:
             state=record.state if record is not None else "none",
             progress=self._reset.progress,
             finished=record.finished if record is not None else None,
+            next_tls_sha256=self._reset.next_certificate.sha256,
         )
 
     def _reset_ended(self) -> None:

@@ -4,12 +4,16 @@ The intent is written to the disk first (`reset.json`), with all that is needed 
 that is being destroyed: the certificate the box will show, and the addresses to be found at until it is switched off.
 Then everything doomed is overwritten and unlinked, first-boot defaults are laid, and last the record says complete. A
 kill anywhere in between starts again at the destruction, which finds less to do.
+
+The certificate is made before anybody asks for a reset, and told: whoever asks and is interrupted before the answer
+arrives recognises the box all the same.
 """
 
 import json
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -21,9 +25,19 @@ from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.faults import Faults
 from toolkit.emulator.appliance.first_boot import lay_addresses, lay_first_boot
 from toolkit.emulator.appliance.identity import Identity
+from toolkit.emulator.appliance.tls import self_signed
 
 _SLOW_SECONDS = 0.02  # for each block overwritten
 _NEVER_SECONDS = 0.05
+
+
+class _Made(BaseModel):
+    """`next-certificate.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    certificate_pem: str
+    key_pem: str
 
 
 class ResetRecord(BaseModel):
@@ -66,14 +80,17 @@ class Reset:
         self._sleep = sleep
         self._progress = 0.0
         self.record = self._read()
+        self.next_certificate = self._next_certificate()
+        """What the box will show after a reset that is still to come, or under way."""
 
     @property
     def progress(self) -> float:
         """0 to 1."""
         return 1.0 if self.record is not None and self.record.state == "complete" else self._progress
 
-    def intend(self, base_version: str, addresses: tuple[str, ...], certificate: Bundle) -> None:
+    def intend(self, base_version: str, addresses: tuple[str, ...]) -> None:
         """Writes down that the box is to be reset: from here on it will be, whatever happens."""
+        certificate = self.next_certificate
         self._write(
             ResetRecord(
                 state="resetting",
@@ -114,6 +131,18 @@ class Reset:
         done = {"state": "complete", "finished": self._clock.now(), "certificate_pem": "", "key_pem": ""}
         self._write(record.model_copy(update=done))
         ended()
+        self._disk.next_certificate.unlink(missing_ok=True)
+        self.next_certificate = self._next_certificate()
+
+    def _next_certificate(self) -> Bundle:
+        """Read from the disk; made there the first time, by real time: it must hold whatever the box's clock says."""
+        path = self._disk.next_certificate
+        if not path.exists():
+            certificate, key = self_signed(self._identity.serial_number.lower(), datetime.now(UTC))
+            made = _Made(certificate_pem=certificate.decode(), key_pem=key.decode())
+            self._disk.write(path, made.model_dump_json(indent=1).encode())
+        made = _Made.model_validate_json(path.read_bytes())
+        return Bundle.from_pem(made.certificate_pem.encode(), made.key_pem.encode())
 
     def _note(self, progress: float) -> None:
         self._progress = 0.95 * progress
