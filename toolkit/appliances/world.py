@@ -13,7 +13,7 @@ from toolkit.provision.protocol import ExistingBox, Provisioner
 Role = Literal["old", "new"]
 
 
-@dataclass
+@dataclass(eq=False)
 class World:
     """The wiring of one run. `base` is the inventory's folder: relative paths in it count from there."""
 

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from toolkit.appliances.protocol import Progress
 from toolkit.appliances.trust import box
@@ -28,6 +29,9 @@ from toolkit.model.verdict import Verdict
 
 _SETTINGS, _RECORDS = "backup/settings", "backup/records"
 _RESTORED = "restored.json"
+
+_OPENED: WeakKeyDictionary[World, tuple[Identity, ...]] = WeakKeyDictionary()
+"""Opening the identity file costs seconds on purpose (scrypt); every step needs it."""
 
 
 class BackUpSettings(ReadOnlyStep):
@@ -196,11 +200,14 @@ def _witness_backup(context: StepContext, name: str, words: str) -> Outcome:
 
 
 def _identities(world: World) -> tuple[Identity, ...]:
-    settings = world.inventory.backup
-    return read_identities(
-        world.path(settings.identity_file),
-        lambda: world.secret(settings.identity_passphrase, "the identity that opens backups"),
-    )
+    """The identities that open the run's backups, opened once a process."""
+    if world not in _OPENED:
+        settings = world.inventory.backup
+        _OPENED[world] = read_identities(
+            world.path(settings.identity_file),
+            lambda: world.secret(settings.identity_passphrase, "the identity that opens backups"),
+        )
+    return _OPENED[world]
 
 
 def _settings_before(context: StepContext) -> Settings:
