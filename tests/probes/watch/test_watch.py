@@ -13,7 +13,7 @@ import pytest
 from tests.probes.conftest import SHARED, SHARED_SIX, Authority, Link, NameServer, TlsServer, wait_until
 from toolkit.model.errors import InputError, PermissionDeniedError, RefusedError
 from toolkit.probes.announce import Announcement
-from toolkit.probes.watch import Watch, WatchRequest
+from toolkit.probes.watch import Watch, WatchRequest, WatchResult
 
 LONG_S = 60.0  # no watch of a test runs longer, whatever goes wrong
 
@@ -172,6 +172,41 @@ def test_the_capture_never_outgrows_its_limit_and_keeps_room_for_claims(link: Li
     late = _frames_in(seen.capture)[with_claim:]
     assert any("arp" in frame and link.new.address("eth0") in frame for frame in late)
     assert not any("icmp" in frame for frame in late)
+
+
+def test_a_full_disk_is_told_and_what_was_seen_before_stays_readable(link: Link, tmp_path: Path) -> None:
+    # a disk of 128 KiB, mounted for the watch alone; the result is read there as well
+    script = (
+        "import subprocess, sys, time; from pathlib import Path; from toolkit.probes.watch import Watch, WatchRequest\n"
+        "disk = Path(sys.argv[1]); subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=128k', 'x', disk], check=True)\n"
+        f"request = WatchRequest(address='10.77.0.2', max_seconds={LONG_S}, capture=False)\n"
+        "watch = Watch.start(request, disk / 'w')\n"
+        "deadline = time.monotonic() + 20\n"
+        "filler = (disk / 'filler').open('wb', buffering=0)\n"
+        "try:\n"
+        "    while time.monotonic() < deadline: filler.write(bytes(4096))\n"
+        "except OSError: pass\n"
+        "sent = -1\n"
+        "while watch.result().methods['icmp'].sent != sent and time.monotonic() < deadline:\n"
+        "    sent = watch.result().methods['icmp'].sent; time.sleep(1)\n"
+        "filler.truncate(0) if sys.argv[2] == 'freed' else None\n"
+        "subprocess.run(['kill', str(watch.pid)], check=True)\n"
+        "while watch.running and time.monotonic() < deadline: time.sleep(0.05)\n"
+        "print(watch.result().model_dump_json())"
+    )
+    for freed, problem in (("freed", "no longer kept"), ("full", "disk was full")):
+        (tmp_path / freed).mkdir()
+        done = subprocess.run(
+            [*link.prober.prefix, "unshare", "--mount", sys.executable, "-c", script, str(tmp_path / freed), freed],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        seen = WatchResult.model_validate_json(done.stdout)
+        assert any(problem in line for line in seen.problems), seen.problems
+        assert seen.methods["icmp"].answered > 0
+        assert seen.methods["icmp"].lost == 0
 
 
 def test_without_rights_it_says_what_to_do_and_leaves_the_folder_free(tmp_path: Path) -> None:

@@ -109,9 +109,15 @@ def read_result(directory: Path) -> WatchResult:
         claims=tuple(seen for kind, seen in sights if kind == "claim"),
         certificates=tuple(CertificateSeen(**line) for line in _lines(directory / CERTIFICATES)),
         addresses=tuple(AddressSeen(**line) for line in _lines(directory / ADDRESSES)),
-        problems=tuple((ended or {}).get("problems", ())),
+        problems=_problems(ended, running=running),
         capture=capture if capture.exists() else None,
     )
+
+
+def _problems(ended: dict[str, Any] | None, *, running: bool) -> tuple[str, ...]:
+    if ended is not None:
+        return tuple(ended["problems"])
+    return () if running else ("the watch did not end by itself: it was killed, or its disk was full",)
 
 
 def _without(line: dict[str, Any], key: str) -> dict[str, Any]:

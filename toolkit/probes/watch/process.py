@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -47,6 +47,7 @@ class _Running:
     job: Job
     files: dict[int, int]  # the supervisor's end of a channel to the file it is appended to
     ends: list[socket.socket]
+    spoilt: set[int] = field(default_factory=set)
     ended: bool = False
     cpu_s: float = 0.0
 
@@ -196,12 +197,21 @@ class Supervisor:
                 os.close(running.files.pop(end.fileno()))
                 end.close()
                 continue
-            try:
-                os.write(running.files[end.fileno()], message)
-            except OSError as error:
-                problem = f"the {running.job.name} worker's file cannot be written: {error.strerror}"
-                if problem not in self._problems:
-                    self._problems.append(problem)
+            if end.fileno() not in running.spoilt:
+                self._write(running, end.fileno(), message)
+
+    def _write(self, running: _Running, number: int, message: bytes) -> None:
+        """Appends one message; after a failure nothing more, for what came next would stand in the wrong place."""
+        try:
+            written = os.write(running.files[number], message)
+        except OSError as error:
+            why = error.strerror
+        else:
+            if written == len(message):
+                return
+            why = "no space is left on the device"
+        running.spoilt.add(number)
+        self._problems.append(f"what the {running.job.name} worker sees is no longer kept: {why}")
 
     def _finish(self, why: str) -> None:
         while any(running.ends for running in self._running.values()):

@@ -8,6 +8,7 @@ import platform
 import signal
 import struct
 import time
+from collections.abc import Callable
 from types import FrameType
 
 from toolkit.probes.watch.channel import Channel
@@ -104,17 +105,18 @@ class Pace:
     what counts is when a probe was really sent.
     """
 
-    def __init__(self, interval_ms: float) -> None:
+    def __init__(self, interval_ms: float, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._interval_ns = int(interval_ms * 1e6)
-        self._next_ns = time.monotonic_ns()
+        self._now_ns = now_ns
+        self._next_ns = now_ns()
 
     def left_s(self) -> float:
         """How long until the next tick; negative when it is due."""
-        return (self._next_ns - time.monotonic_ns()) / 1e9
+        return (self._next_ns - self._now_ns()) / 1e9
 
     def advance(self) -> None:
         """On to the next tick that is to be kept."""
         self._next_ns += self._interval_ns
-        too_late = time.monotonic_ns() - self._next_ns - _MADE_UP_NS
+        too_late = self._now_ns() - self._next_ns - _MADE_UP_NS
         if too_late > 0:
             self._next_ns += (too_late // self._interval_ns + 1) * self._interval_ns
