@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 from toolkit.appliances.protocol import Appliance
 from toolkit.model.inventory import DnsSwing, Inventory
@@ -11,6 +11,7 @@ from toolkit.model.secret import SecretReference
 from toolkit.provision.protocol import ExistingBox, Provisioner
 
 Role = Literal["old", "new"]
+Made = TypeVar("Made")
 
 
 @dataclass(eq=False)
@@ -25,6 +26,7 @@ class World:
     known_secrets: Callable[[], frozenset[str]] = frozenset
     provisioner: Provisioner = field(default_factory=ExistingBox)
     confirmed_serial_number: str | None = None
+    _made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def box(self, role: Role) -> Appliance:
         """The box of that role."""
@@ -33,6 +35,12 @@ class World:
     def secret(self, reference: SecretReference, purpose: str) -> str:
         """The secret behind a reference, asked for once."""
         return self.resolve_secret(reference, purpose)
+
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What `make` gives, made the first time only: for what is slow and stays the same for as long as we live."""
+        if name not in self._made:
+            self._made[name] = make()
+        return cast(Made, self._made[name])
 
     def fetch_secrets(self) -> None:
         """Fetches every secret of the inventory now: a prompt must not come in the middle of a step."""

@@ -13,13 +13,15 @@ class LabMachine:
     folder: Path
     machine: str
 
-    def provide(self) -> bool:
-        """Switches the machine on; False when it was on."""
+    def is_provided(self) -> bool:
+        """Whether it is on."""
         with LabControl.connect(self.folder) as lab:
-            if lab.status().machines[self.machine].power == "on":
-                return False
+            return lab.status().machines[self.machine].power == "on"
+
+    def provide(self) -> None:
+        """Switches the machine on."""
+        with LabControl.connect(self.folder) as lab:
             lab.power_on(self.machine)
-            return True
 
     def withdraw(self) -> None:
         """Switches the machine off; its disk stays."""

@@ -6,8 +6,12 @@ from typing import Protocol
 class Provisioner(Protocol):
     """Has a new box running. Both calls look first: done twice they are harmless."""
 
-    def provide(self) -> bool:
-        """Has the box running; True when it was made or switched on here, False when it was running already."""
+    def is_provided(self) -> bool:
+        """Whether the box is there and running now; changes nothing."""
+        ...
+
+    def provide(self) -> None:
+        """Has the box running: makes it or switches it on, unless it is running already."""
         ...
 
     def withdraw(self) -> None:
@@ -18,9 +22,12 @@ class Provisioner(Protocol):
 class ExistingBox:
     """The box is there and running, made by somebody else; it is only checked."""
 
-    def provide(self) -> bool:
+    def is_provided(self) -> bool:
+        """It was there before."""
+        return True
+
+    def provide(self) -> None:
         """Nothing is made."""
-        return False
 
     def withdraw(self) -> None:
         """Nothing was made, nothing is taken away."""

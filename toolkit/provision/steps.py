@@ -1,5 +1,8 @@
 """The new box: have it running, recognise it, take it into use (requirements H1, A1)."""
 
+import os
+from pathlib import Path
+
 from toolkit.appliances.connection import wait_until
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.trust import box
@@ -10,6 +13,7 @@ from toolkit.model.inventory import SharedAddressSwing
 from toolkit.model.verdict import Verdict
 
 _BOOT_SECONDS_MAX = 300.0
+_OURS = "new-box-is-ours"
 
 
 class ProvisionNew:
@@ -22,14 +26,15 @@ class ProvisionNew:
     def act(self, context: StepContext) -> Result:
         """Switches the box on, or finds it running, and waits until it answers."""
         world: World = context.world
+        ours = context.run_directory / _OURS
+        # noted before it is done: a kill in between must not leave a box running that nobody switches off again
+        if not ours.exists() and not world.provisioner.is_provided():
+            _note(ours)
         context.progress(0.1, "switching on")
-        made_before = bool((context.run_directory / "new-box-is-ours").exists())
-        made = world.provisioner.provide()
-        if made:
-            (context.run_directory / "new-box-is-ours").touch()
+        world.provisioner.provide()
         context.progress(0.5, "waiting until it answers")
         _wait_until_it_answers(box(context, "new"), context)
-        return {"made_here": made or made_before}
+        return {"made_here": ours.exists()}
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """The pinned fingerprint let us in; the serial number must be the inventory's as well."""
@@ -50,10 +55,27 @@ class ProvisionNew:
     def undo(self, context: StepContext, result: Result | None) -> Outcome:
         """Switches the box off again if it was switched on here."""
         world: World = context.world
-        if not (context.run_directory / "new-box-is-ours").exists():
+        if not (context.run_directory / _OURS).exists():
             return Outcome(Verdict.PASSED, "The new box was running before; it is left as it is.")
         world.provisioner.withdraw()
-        return Outcome(Verdict.PASSED, "The new box is off again.")
+        off = not world.provisioner.is_provided()
+        return witness(
+            context,
+            probe="provisioner",
+            subject=f"new ({world.new.address})",
+            summary="The new box is off again." if off else "The new box is still running.",
+            passed=off,
+        )
+
+
+def _note(path: Path) -> None:
+    """Puts an empty file on the disk, so that it survives a power cut."""
+    path.touch()
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _wait_until_it_answers(new: Appliance, context: StepContext) -> None:
