@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address, ip_interface
@@ -112,10 +113,14 @@ def manufacture(disk_folder: Path, factory: Factory) -> Made:
         dns_servers=factory.dns_servers,
         update_server=factory.update_server,
     )
-    with told_as_storage_error(disk_folder):
-        served = _lay(disk, factory, identity)
-    # last: a disk without its plate was never finished
-    identity.write(disk)
+    try:
+        with told_as_storage_error(disk_folder):
+            served = _lay(disk, factory, identity)
+        # last: a disk without its plate was never finished
+        identity.write(disk)
+    except BaseException:
+        shutil.rmtree(disk_folder, ignore_errors=True)
+        raise
     return Made(identity, served)
 
 
@@ -131,6 +136,8 @@ def _check(factory: Factory) -> None:
             raise _wrong(f"{name.replace('_', ' ')} is given", reason, "Leave it out, or make the box in-use.")
     if (factory.certificate is None) != (factory.key is None):
         raise _wrong("certificate and key are not both given", "one is useless without the other", "Give both.")
+    if factory.certificate is not None and factory.key is not None:
+        _bundle(factory.certificate, factory.key)
     for version in (factory.base_version, factory.site_version):
         if version is not None:
             Version.parse(version)

@@ -148,7 +148,7 @@ class Listeners:
         if self._loopback is not None:
             host, wanted = self._loopback.host, self._loopback.port if not self._places else 0
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # with the protocol named, asyncio sets TCP_NODELAY on what is accepted: without it answers wait 40 ms for an ACK
+        # the protocol is named so that asyncio sets TCP_NODELAY on what is accepted: else answers wait 40 ms for an ACK
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

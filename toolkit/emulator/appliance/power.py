@@ -90,7 +90,6 @@ class Power:
     def _reset_ended(self) -> None:
         self._certificates.serve_all()
         self._condition.move(BoxEvent.RESET_ENDED)
-        self._say("factory reset: complete")
 
     def _off(self, by: str, action: str, *, again: bool) -> None:
         before = self._condition.state

@@ -70,6 +70,7 @@ class Reset:
         clock: Clock,
         faults: Faults,
         *,
+        say: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._disk = disk
@@ -77,16 +78,23 @@ class Reset:
         self._identity = identity
         self._clock = clock
         self._faults = faults
+        self._say = say
         self._sleep = sleep
         self._progress = 0.0
         self.record = self._read()
-        self.next_certificate = self._next_certificate()
-        """What the box will show after a reset that is still to come, or under way."""
+        self._prepared = self._prepare()
 
     @property
     def progress(self) -> float:
         """0 to 1."""
         return 1.0 if self.record is not None and self.record.state == "complete" else self._progress
+
+    @property
+    def next_certificate(self) -> Bundle:
+        """What the box will show after the reset that is under way, else after the next one."""
+        if self.record is not None and self.record.state == "resetting":
+            return self.record.certificate
+        return self._prepared
 
     def intend(self, base_version: str, addresses: tuple[str, ...]) -> None:
         """Writes down that the box is to be reset: from here on it will be, whatever happens."""
@@ -101,9 +109,9 @@ class Reset:
             )
         )
 
-    def begin(self, ended: Callable[[], None]) -> None:
-        """Carries out what was intended, in a thread; calls `ended` when it is complete."""
-        threading.Thread(target=self._carry_out, args=(ended,), name="reset", daemon=True).start()
+    def begin(self, laid: Callable[[], None]) -> None:
+        """Carries out what was intended, in a thread; calls `laid` when the new state lies there, before it says so."""
+        threading.Thread(target=self._carry_out, args=(laid,), name="reset", daemon=True).start()
 
     def switch_off(self) -> None:
         """After a complete reset: from the next power-on the box is at first boot, at the factory's addresses."""
@@ -117,7 +125,7 @@ class Reset:
         self._disk.reset.unlink(missing_ok=True)
         self.record = None
 
-    def _carry_out(self, ended: Callable[[], None]) -> None:
+    def _carry_out(self, laid: Callable[[], None]) -> None:
         record = self.record
         if record is None:
             raise AssertionError("a reset begins after it was intended")
@@ -128,14 +136,15 @@ class Reset:
         self._disk.lay()
         self._database.open()
         lay_first_boot(self._database, self._identity, record.certificate, record.base_version, record.addresses)
+        self._disk.next_certificate.unlink(missing_ok=True)
+        self._prepared = self._prepare()
+        laid()
         done = {"state": "complete", "finished": self._clock.now(), "certificate_pem": "", "key_pem": ""}
         self._write(record.model_copy(update=done))
-        ended()
-        self._disk.next_certificate.unlink(missing_ok=True)
-        self.next_certificate = self._next_certificate()
+        self._say("factory reset: complete")
 
-    def _next_certificate(self) -> Bundle:
-        """Read from the disk; made there the first time, by real time: it must hold whatever the box's clock says."""
+    def _prepare(self) -> Bundle:
+        """The certificate of the next reset; made by real time: it must hold whatever the box's clock says."""
         path = self._disk.next_certificate
         if not path.exists():
             certificate, key = self_signed(self._identity.serial_number.lower(), datetime.now(UTC))

@@ -19,12 +19,26 @@ from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.states import BoxState
 
 _DESCRIPTION = "Errors are `{error, message}`: a stable code and a sentence. See docs/appliance-api.md."
-_CODES = {401: "access_denied", 404: "not_found", 405: "method_not_allowed"}
+_CODES = {401: "access_denied", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """Adds what any call with a JSON body may be answered."""
+        document = super().openapi()
+        error = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorAnswer"}}}
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                if "application/json" in operation.get("requestBody", {}).get("content", {}):
+                    for status, code in ((413, "too_large"), (415, "unsupported_media_type")):
+                        description = f"`error` is one of: {code}"
+                        operation["responses"].setdefault(str(status), {"description": description, "content": error})
+        return document
 
 
 def application(box: Box) -> FastAPI:
     """The application; routes find the box in `app.state.box`."""
-    app = FastAPI(
+    app = _Application(
         title="Emulated appliance",
         version="1",
         description=_DESCRIPTION,

@@ -70,7 +70,12 @@ async def assign_certificate(box: TheBox, by: Actor, certificate_id: int, body: 
     return box.certificates.assign(by, certificate_id, body.addresses)
 
 
-@router.delete("/{certificate_id}", status_code=204, responses=refusals(s404="not_found", s409="assigned, conflict"))
+@router.delete(
+    "/{certificate_id}",
+    status_code=204,
+    response_class=Response,
+    responses=refusals(s404="not_found", s409="assigned, conflict"),
+)
 async def delete_certificate(box: TheBox, by: Actor, certificate_id: int) -> None:
     """Removes a certificate and its key."""
     box.certificates.delete(by, certificate_id)

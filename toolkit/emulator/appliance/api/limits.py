@@ -1,8 +1,7 @@
 """How large a body may be: refused while it arrives, before it fills the memory or the disk."""
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from toolkit.emulator.appliance.refusal import Refusal
 
 _KIB, _MIB = 1 << 10, 1 << 20
 _LIMITS = (
@@ -20,7 +19,7 @@ def limit_of(path: str) -> int | None:
 
 
 class BodyLimit:
-    """ASGI middleware; raises Refusal 413 `too_large` into the application, which answers it like any other."""
+    """ASGI middleware; raises 413 into the application, as an HTTPException: FastAPI lets no other class pass."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -38,7 +37,7 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise Refusal(413, "too_large", f"The body is larger than {limit // _KIB} KiB.")
+                raise HTTPException(413, f"The body is larger than {limit // _KIB} KiB")
             return message
 
         await self._app(scope, limited, send)

@@ -1,6 +1,6 @@
 """Calls of *Networking > IP Configuration*."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
 from toolkit.emulator.appliance.api.messages import Enabled, NetworkChange, NewAddress
@@ -35,7 +35,12 @@ async def set_enabled(box: TheBox, by: Actor, address_id: int, body: Enabled) ->
     return box.network.set_enabled(by, address_id, body.enabled)
 
 
-@router.delete("/addresses/{address_id}", status_code=204, responses=refusals(s404="not_found", s409="last_address"))
+@router.delete(
+    "/addresses/{address_id}",
+    status_code=204,
+    response_class=Response,
+    responses=refusals(s404="not_found", s409="last_address"),
+)
 async def delete_address(box: TheBox, by: Actor, address_id: int) -> None:
     """Forgets an address."""
     box.network.delete_address(by, address_id)

@@ -68,6 +68,7 @@ def token(
 @router.post(
     "/api/v1/setup/password",
     status_code=204,
+    response_class=Response,
     responses=refusals(
         s401="invalid_credentials", s409="already_set_up", s422="weak_password, invalid_request", s429="locked_out"
     ),
@@ -81,6 +82,7 @@ def set_up_password(box: TheBox, peer: Peer, body: NewPassword) -> None:
 @router.put(
     "/api/v1/api-accounts/{client_id}",
     status_code=204,
+    response_class=Response,
     responses={
         201: {"description": "It was made; 204: it was replaced."},
         **refusals(
@@ -126,13 +128,23 @@ async def audit(box: TheBox, _: Actor, after: Annotated[int, Query(ge=0)] = 0) -
     return box.audit(after)
 
 
-@router.post("/api/v1/power/reboot", status_code=202, responses={**FOR_ACCOUNTS, **refusals(s409="conflict")})
+@router.post(
+    "/api/v1/power/reboot",
+    status_code=202,
+    response_class=Response,
+    responses={**FOR_ACCOUNTS, **refusals(s409="conflict")},
+)
 async def reboot(box: TheBox, by: Actor) -> None:
     """Starts again once this answer is out."""
     box.power.reboot(by)
 
 
-@router.post("/api/v1/power/shut-down", status_code=202, responses={**FOR_ACCOUNTS, **refusals(s409="conflict")})
+@router.post(
+    "/api/v1/power/shut-down",
+    status_code=202,
+    response_class=Response,
+    responses={**FOR_ACCOUNTS, **refusals(s409="conflict")},
+)
 def shut_down(box: TheBox, by: WhoMayShutDown) -> None:
     """Goes off once this answer is out; at first boot and after a reset the factory account may ask for it too."""
     box.power.shut_down(by)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
 from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
@@ -37,6 +37,7 @@ def eula(box: TheBox, _: Actor, update_id: str) -> PlainTextResponse:
 @router.post(
     "/{update_id}/eula",
     status_code=204,
+    response_class=Response,
     responses=refusals(s404="not_found", s409="eula_changed", s422="invalid_request", s507="disk_full"),
 )
 def sign_eula(box: TheBox, by: Actor, update_id: str, body: Signature) -> None:
