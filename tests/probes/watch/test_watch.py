@@ -182,6 +182,7 @@ def test_a_full_disk_is_told_and_what_was_seen_before_stays_readable(link: Link,
         f"request = WatchRequest(address='10.77.0.2', max_seconds={LONG_S}, capture=False)\n"
         "watch = Watch.start(request, disk / 'w')\n"
         "deadline = time.monotonic() + 20\n"
+        "while watch.result().methods['icmp'].answered < 100 and time.monotonic() < deadline: time.sleep(0.05)\n"
         "filler = (disk / 'filler').open('wb', buffering=0)\n"
         "try:\n"
         "    while time.monotonic() < deadline: filler.write(bytes(4096))\n"

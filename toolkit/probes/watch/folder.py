@@ -94,7 +94,7 @@ def read_result(directory: Path) -> WatchResult:
             answers,
             interval_ms=interval_ms,
             timeout_ms=request.timeout_ms,
-            settled=ended is not None,
+            settled=ended is not None and not ended["problems"],  # else the last answers may not have been kept
             cpu_percent=usage.get(method),
         )
     sights = [(line["seen_by"], OwnerSeen(**_without(line, "seen_by"))) for line in _lines(directory / OWNERS)]
