@@ -64,7 +64,7 @@ class Box:
         self._listeners = listeners
         self._console = console
         self._database = database = Database(disk.database)
-        self._reset = Reset(disk, database, self.identity, self.clock, self.faults, say=console.say)
+        self._reset = Reset(disk, database, self.identity, self.clock, self.faults)
         if self._reset.record is None or self._reset.record.state != "resetting":
             database.open()
         self.condition = Condition(self._wakes_as())

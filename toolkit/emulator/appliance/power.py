@@ -79,9 +79,12 @@ class Power:
     def reset_status(self) -> ResetStatus:
         """How far it is; a box that was taken into use again says none."""
         record = self._reset.record
+        state = record.state if record is not None else "none"
+        if self._condition.state is BoxState.RESETTING:
+            state = "resetting"  # written down as complete, and not yet answering as a reset box
         return ResetStatus(
             serial_number=self._identity.serial_number,
-            state=record.state if record is not None else "none",
+            state=state,
             progress=self._reset.progress,
             finished=record.finished if record is not None else None,
             next_tls_sha256=self._reset.next_certificate.sha256,
@@ -90,6 +93,7 @@ class Power:
     def _reset_ended(self) -> None:
         self._certificates.serve_all()
         self._condition.move(BoxEvent.RESET_ENDED)
+        self._say("factory reset: complete")
 
     def _off(self, by: str, action: str, *, again: bool) -> None:
         before = self._condition.state

@@ -70,7 +70,6 @@ class Reset:
         clock: Clock,
         faults: Faults,
         *,
-        say: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._disk = disk
@@ -78,7 +77,6 @@ class Reset:
         self._identity = identity
         self._clock = clock
         self._faults = faults
-        self._say = say
         self._sleep = sleep
         self._progress = 0.0
         self.record = self._read()
@@ -109,9 +107,9 @@ class Reset:
             )
         )
 
-    def begin(self, laid: Callable[[], None]) -> None:
-        """Carries out what was intended, in a thread; calls `laid` when the new state lies there, before it says so."""
-        threading.Thread(target=self._carry_out, args=(laid,), name="reset", daemon=True).start()
+    def begin(self, ended: Callable[[], None]) -> None:
+        """Carries out what was intended, in a thread; calls `ended` when it is written down as complete."""
+        threading.Thread(target=self._carry_out, args=(ended,), name="reset", daemon=True).start()
 
     def switch_off(self) -> None:
         """After a complete reset: from the next power-on the box is at first boot, at the factory's addresses."""
@@ -125,7 +123,7 @@ class Reset:
         self._disk.reset.unlink(missing_ok=True)
         self.record = None
 
-    def _carry_out(self, laid: Callable[[], None]) -> None:
+    def _carry_out(self, ended: Callable[[], None]) -> None:
         record = self.record
         if record is None:
             raise AssertionError("a reset begins after it was intended")
@@ -138,10 +136,9 @@ class Reset:
         lay_first_boot(self._database, self._identity, record.certificate, record.base_version, record.addresses)
         self._disk.next_certificate.unlink(missing_ok=True)
         self._prepared = self._prepare()
-        laid()
         done = {"state": "complete", "finished": self._clock.now(), "certificate_pem": "", "key_pem": ""}
         self._write(record.model_copy(update=done))
-        self._say("factory reset: complete")
+        ended()
 
     def _prepare(self) -> Bundle:
         """The certificate of the next reset; made by real time: it must hold whatever the box's clock says."""
