@@ -30,7 +30,7 @@ def emit_json(value: Any) -> None:
 
 
 def result_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a table for people."""
+    """Prints a table for people; cells may hold rich markup, so what comes from strangers has to be escaped."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -65,11 +65,11 @@ def show_error(error: ReboxError, *, as_json: bool) -> None:
         emit_json(error.as_json())
         return
     place = f"[bold]{_plain(error.where)}[/bold]: " if error.where else ""
-    console.print(f"[red]Error[/red]  {place}{_plain(error.what)}")
+    console.print(f"[red]Error[/red]  {place}{_plain(error.what)}", soft_wrap=True)
     if error.why:
-        console.print(f"  [dim]why[/dim]   {_plain(error.why)}")
+        console.print(f"  [dim]why[/dim]   {_plain(error.why)}", soft_wrap=True)
     if error.next_move:
-        console.print(f"  [dim]next[/dim]  {_plain(error.next_move)}")
+        console.print(f"  [dim]next[/dim]  {_plain(error.next_move)}", soft_wrap=True)
 
 
 def _plain(text: str) -> str:

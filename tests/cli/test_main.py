@@ -1,0 +1,81 @@
+"""The command as people and programs call it: words on stderr, JSON on stdout, the promised exit statuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GOOD = Path("fixtures/inventories/shared-ip.toml")
+
+
+def rebox(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "toolkit.cli.main", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8", **environment},
+    )
+
+
+def test_help_lists_every_command_and_a_wrong_one_is_wrong_use() -> None:
+    said = rebox("--help").stdout
+    for command in ("migrate", "plan", "run", "resume", "back", "cert", "backup", "probe", "lab"):
+        assert f"\n  {command} " in said
+    assert rebox("nonsense").returncode == 2
+
+
+@pytest.mark.parametrize("noun", ["cert", "backup", "probe", "lab", "inventory", "plan", "run", "back", "migrate"])
+def test_every_command_explains_itself(noun: str) -> None:
+    done = rebox(noun, "--help")
+    assert done.returncode == 0
+    assert "Usage: rebox" in done.stdout
+
+
+def test_a_good_inventory_is_good() -> None:
+    done = rebox("inventory", "check", str(GOOD), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["site"]["name"] == "support.example.net"
+
+
+def test_a_misspelt_field_is_wrong_input_with_file_line_and_field(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(GOOD.read_text(encoding="utf-8").replace("kind =", "knd =", 1))
+    done = rebox("inventory", "check", str(file))
+    assert done.returncode == 2
+    assert f"{file}:10:" in done.stderr
+    assert 'Did you mean "kind"?' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_with_json_an_error_is_one_document_on_stdout() -> None:
+    done = rebox("inventory", "check", "nowhere.toml", "--json")
+    assert done.returncode == 2
+    error = json.loads(done.stdout)
+    assert error["error"] == "input"
+    assert error["where"] == "nowhere.toml"
+    assert error["next_move"]
+
+
+def test_the_schema_is_json() -> None:
+    assert "swing" in json.loads(rebox("inventory", "schema").stdout)["properties"]
+
+
+def test_an_unreachable_box_is_named_before_anything_is_done(tmp_path: Path) -> None:
+    text = GOOD.read_text(encoding="utf-8").replace("10.77.0.21", "127.0.0.9").replace("10.77.0.22", "127.0.0.8")
+    file = tmp_path / "site.toml"
+    file.write_text(text.replace('client_secret = "file:old-api.secret"', 'client_secret = "env:S"'))
+    done = rebox("plan", str(file), S="a secret nobody may see")
+    assert done.returncode == 1
+    assert "old (127.0.0.9)" in done.stderr
+    assert "does not answer" in done.stderr
+    assert "a secret nobody may see" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_shell_completes_commands() -> None:
+    done = rebox("", _REBOX_COMPLETE="complete_bash", COMP_WORDS="rebox la", COMP_CWORD="1")
+    assert done.stdout.split() == ["lab"]
