@@ -27,6 +27,7 @@ from toolkit.model.errors import (
     ApplianceError,
     AuthenticationError,
     InputError,
+    ReboxError,
     StorageError,
     UnreachableError,
     VerificationError,
@@ -35,6 +36,7 @@ from toolkit.model.errors import (
 _API = "/api/v1"
 _FACTORY_USER, _FACTORY_PASSWORD = "admin", "password"
 _INSTALL_SECONDS_MAX = 3600.0
+_BUSY = ("installing", "conflict")
 _RESET_SECONDS_MAX = 3600.0
 
 
@@ -132,8 +134,13 @@ class EmulatedAppliance:
         """Opens the connection, signs in and learns the address numbers, so that the swing itself is one request."""
         self.network()
 
-    def set_address_enabled(self, address: str, enabled: bool) -> NetworkAddress:
-        """Ticks or clears *Enabled* of an address (requirement F6)."""
+    def set_address_enabled(
+        self, address: str, enabled: bool, *, after: Callable[[], object] | None = None
+    ) -> NetworkAddress:
+        """Ticks or clears *Enabled* of an address (requirement F6).
+
+        With `after`, the box has the head of the request and is waiting for its body while `after` runs.
+        """
         if address not in self._address_ids:
             self.network()
         if address not in self._address_ids:
@@ -142,9 +149,11 @@ class EmulatedAppliance:
                 where=self._connection.where,
                 next_move="Define it as a shared address under Networking > IP Configuration, disabled, then resume.",
             )
-        answer = self._connection.change(
-            "PATCH", f"{_API}/network/addresses/{self._address_ids[address]}", json={"enabled": enabled}
-        )
+        path, body = f"{_API}/network/addresses/{self._address_ids[address]}", {"enabled": enabled}
+        if after is None:
+            answer = self._connection.change("PATCH", path, json=body)
+        else:
+            answer = self._connection.change_after(after, "PATCH", path, body)
         return NetworkAddress.model_validate(answer.json())
 
     def define_address(self, address: str, prefix: int, interface: str) -> NetworkAddress:
@@ -279,7 +288,7 @@ class EmulatedAppliance:
 
     def check_for_updates(self) -> tuple[UpdateEntry, ...]:
         """Asks the update server what there is (requirement U1)."""
-        answer = self._connection.change("POST", f"{_API}/updates/check")
+        answer = self._once_idle(lambda: self._connection.change("POST", f"{_API}/updates/check"))
         return tuple(UpdateEntry.model_validate(row) for row in answer.json())
 
     def eula(self, update_id: str) -> str:
@@ -292,15 +301,46 @@ class EmulatedAppliance:
         self._connection.change("POST", f"{_API}/updates/{update_id}/eula", json=body)
 
     def install_update(self, update_id: str, progress: Progress) -> None:
-        """Installs a package and waits until the box serves again (requirements U1, U7)."""
-        job = self._connection.change("POST", f"{_API}/updates/{update_id}/install").json()["id"]
-        self._follow(str(job), progress, _INSTALL_SECONDS_MAX)
+        """Installs a package and waits until the box serves again (requirements U1, U7).
+
+        One that is under way, begun by an attempt that was cut short, is waited for and not begun again.
+        """
+        try:
+            begun = self._once_idle(lambda: self._connection.change("POST", f"{_API}/updates/{update_id}/install"))
+        except BoxRefusedError as error:
+            if error.box_code != "installed":
+                raise
+        else:
+            self._follow(str(begun.json()["id"]), progress, _INSTALL_SECONDS_MAX)
         if not wait_until(lambda: self._answers() and self.health()[0], seconds=120, sleep=self._sleep):
             raise UnreachableError(
                 "the box does not serve again after the installation",
                 where=self._connection.where,
                 next_move="Do not reboot it (requirement U8); look at its console, then resume.",
             )
+
+    def _once_idle(self, call: Callable[[], httpx.Response]) -> httpx.Response:
+        """Makes a call that a box refuses while it installs, again until it has ended that."""
+        busy: list[ReboxError] = []
+        answers: list[httpx.Response] = []
+
+        def taken() -> bool:
+            try:
+                answers.append(call())
+            except BoxRefusedError as error:
+                if error.box_code not in _BUSY:
+                    raise
+                busy.append(error)
+            except UnreachableError as error:
+                # its services restart at the end of an installation
+                if not busy:
+                    raise
+                busy.append(error)
+            return bool(answers)
+
+        if not wait_until(taken, seconds=_INSTALL_SECONDS_MAX, interval=0.2, sleep=self._sleep):
+            raise busy[-1]
+        return answers[0]
 
     def _answers(self) -> bool:
         try:

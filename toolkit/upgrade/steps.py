@@ -1,27 +1,58 @@
 """Installs the site package on the new box, with what it requires before it (requirements U1, U2, U10, H5)."""
 
-from toolkit.appliances.protocol import Progress
+from toolkit.appliances.connection import wait_until
+from toolkit.appliances.protocol import BoxStatus, Progress
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import World
-from toolkit.model.errors import ApplianceError
+from toolkit.model.errors import ApplianceError, UnreachableError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, witness
 from toolkit.upgrade.order import next_package
 
 # a site package needs a handful of prerequisites at most; more means that nothing ever becomes installable
 _PACKAGES_MAX = 12
+_INSTALL_SECONDS_MAX = 3600.0
+_RESTART_SECONDS_MAX = 120.0
 
 
 def _named(progress: Progress, label: str) -> Progress:
     return lambda fraction, phase: progress(fraction, f"{label}: {phase}")
 
 
+def _settled(context: StepContext) -> BoxStatus:
+    """The box's status once no installation is under way: one that a killed attempt has begun goes on without us.
+
+    Raises UnreachableError when the box does not answer.
+    """
+    new = box(context, "new")
+    if not context.begun:
+        return new.status()
+    seen: list[BoxStatus] = []
+    silent_since: list[float] = []
+
+    def settled() -> bool:
+        try:
+            seen.append(new.status())
+        except UnreachableError:
+            # its services restart at the end
+            silent_since.append(context.clock.monotonic())
+            if silent_since[-1] - silent_since[0] > _RESTART_SECONDS_MAX:
+                raise
+            return False
+        silent_since.clear()
+        context.progress(0.0, f"the box is {seen[-1].state}")
+        return seen[-1].state != "installing"
+
+    wait_until(settled, seconds=_INSTALL_SECONDS_MAX, sleep=context.clock.sleep, monotonic=context.clock.monotonic)
+    return seen[-1]
+
+
 class InstallSitePackage(ReadOnlyStep):
     """Installs until the wanted site package runs; the package stays when the run goes back."""
 
     def look(self, context: StepContext) -> Result | None:
-        """Done when the box runs the wanted version."""
-        status = box(context, "new").status()
-        if status.site_version != context.step.parameters["version"]:
+        """Done when the box runs the wanted version, and has ended installing it."""
+        status = _settled(context)
+        if status.state == "installing" or status.site_version != context.step.parameters["version"]:
             return None
         return {"base_version": status.base_version, "site_version": status.site_version, "installed": []}
 
