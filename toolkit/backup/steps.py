@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -9,6 +10,7 @@ from toolkit.appliances.protocol import Progress
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import World
 from toolkit.backup.age import Identity
+from toolkit.backup.compare import RecordDifferences
 from toolkit.backup.keys import read_identities
 from toolkit.backup.manifest import find_manifest
 from toolkit.backup.put_back import put_back_records
@@ -28,7 +30,7 @@ from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, 
 from toolkit.model.verdict import Verdict
 
 _SETTINGS, _RECORDS = "backup/settings", "backup/records"
-_RESTORED = "restored.json"
+_RESTORE = "restore.json"
 
 _OPENED: WeakKeyDictionary[World, tuple[Identity, ...]] = WeakKeyDictionary()
 """Opening the identity file costs seconds on purpose (scrypt); every step needs it."""
@@ -78,28 +80,30 @@ class RestoreSettings(ReadOnlyStep):
     def look(self, context: StepContext) -> Result | None:
         """Done when this run restored this backup and the box still holds the same.
 
-        Equal settings alone would not do: no page shows passwords, which the backup carries too.
+        Equal settings alone would not do: no page shows passwords, which the backup carries too. They prove it only
+        when they differed before this run began to restore, because the box takes all of a backup or nothing.
         """
-        path = context.run_directory / _RESTORED
-        if not path.exists():
+        path = context.run_directory / _RESTORE
+        if not path.exists() or not json.loads(path.read_text(encoding="utf-8"))["equal_settings_prove_it"]:
             return None
-        same = verdict_of(compare_settings(_settings_before(context), read_settings(box(context, "new"))))
-        result: Result = json.loads(path.read_text(encoding="utf-8"))
-        return result if same is Verdict.PASSED else None
+        differences = compare_settings(_settings_before(context), read_settings(box(context, "new")))
+        return _compared(differences) if verdict_of(differences) is Verdict.PASSED else None
 
     def act(self, context: StepContext) -> Result:
         """The box takes all of it or nothing."""
         world: World = context.world
+        new, path = box(context, "new"), context.run_directory / _RESTORE
+        before = compare_settings(_settings_before(context), read_settings(new))
+        _write(path, {"equal_settings_prove_it": verdict_of(before) is Verdict.FAILED})
         restored = restore_settings(
-            box(context, "new"),
+            new,
             context.run_directory / _SETTINGS,
             _identities(world),
             world.secret(world.inventory.backup.passphrase, "the box's settings backup"),
             context.progress,
         )
-        result: Result = {"compared": [kind.compared().model_dump(mode="json") for kind in restored.differences]}
-        _write(context.run_directory / _RESTORED, result)
-        return result
+        _write(path, {"equal_settings_prove_it": True})
+        return _compared(restored.differences)
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """What the old box showed when it was backed up, and what the new one shows now."""
@@ -258,6 +262,10 @@ def _manifest_result(context: StepContext, name: str) -> Result:
     manifest = find_manifest(context.run_directory / name)
     files = manifest.files if manifest else ()
     return {"folder": name, "files": [{"name": file.name, "sha256": file.sha256} for file in files]}
+
+
+def _compared(differences: Iterable[RecordDifferences]) -> Result:
+    return {"compared": [kind.compared().model_dump(mode="json") for kind in differences]}
 
 
 def _counted(counts: RecordCounts) -> Result:

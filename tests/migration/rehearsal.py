@@ -1,0 +1,221 @@
+"""A lab with a migration to be rehearsed in it, and the hands and eyes of the tests: operator, user, disk reader."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from toolkit.backup import age
+from toolkit.engine.history import RunHistory, read_history
+from toolkit.lab import operator
+from toolkit.lab.lab import Lab
+from toolkit.lab.topology import Topology
+from toolkit.model.inventory import read_inventory
+
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of an order."""
+
+    status: int
+    out: str
+    err: str
+    answer: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+    killed_at: str | None = None
+    sent: list[str] = field(default_factory=list)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The answer of an order that must have worked."""
+        assert self.answer is not None, self
+        return self.answer
+
+    @property
+    def words(self) -> str:
+        """What a person reads, on one line."""
+        return " ".join((self.err + self.out).split())
+
+
+class Driver:
+    """`tests.migration.driver` on one of the lab's machines."""
+
+    def __init__(self, lab: Lab, machine: str, state: Path) -> None:
+        self._process = lab.popen(
+            machine,
+            [sys.executable, "-m", "tests.migration.driver"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=_ROOT,
+            # one line of a table or a message is one line of output
+            env={**os.environ, "REBOX_STATE": str(state), "COLUMNS": "1000", "TERM": "dumb"},
+        )
+
+    def __call__(self, do: str, **fields: Any) -> Answer:
+        """Gives an order and waits until it is done."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"do": do, **fields}, default=str) + "\n")
+        self._process.stdin.flush()
+        return Answer(**json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        """Ends it: it reads no further order."""
+        self._process.communicate(timeout=20)
+
+
+@dataclass
+class Rehearsal:
+    """A lab that is up, an operator and a user in it."""
+
+    lab: Lab
+    state: Path
+    operator: Driver
+    user: Driver
+    runs: Path
+    _plans: dict[Path, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def up(cls, topology: Topology, folder: Path) -> "Rehearsal":
+        """Builds the lab; the operator's identity file is left unlocked, as opening it takes a second each time."""
+        state = folder / "state"
+        lab = Lab.up(topology, state=state)
+        try:
+            unlock_identity(lab)
+            runs = folder / "runs"
+            return cls(lab, state, Driver(lab, "operator", state), Driver(lab, "client1", state), runs)
+        except BaseException:
+            lab.down()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.operator.close()
+        self.user.close()
+        self.lab.down()
+
+    # ------------------------------------------------------------------------------------------ what is given
+
+    @property
+    def inventory(self) -> Path:
+        """The operator's inventory as the lab wrote it."""
+        return self.lab.folder.operator / "inventory.toml"
+
+    def variant(self, name: str, changes: Mapping[str, Any]) -> Path:
+        """The inventory with other values: `{"table.key": value}`, or `{"table": {...}}` for a whole table."""
+        tables = tomllib.loads(self.inventory.read_text(encoding="utf-8"))
+        for place, value in changes.items():
+            table, _, key = place.partition(".")
+            if key:
+                tables[table][key] = value
+            else:
+                tables[table] = value
+        text = "\n".join(
+            f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in entries.items())
+            for table, entries in tables.items()
+        )
+        path = self.lab.folder.operator / f"{name}.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def secret_file(self, name: str, content: str) -> str:
+        """A reference to a new secret of the operator's."""
+        path = self.lab.folder.operator / name
+        operator.write_private(path, content.encode() + b"\n")
+        return f"file:{path}"
+
+    # ------------------------------------------------------------------------------------------- what is done
+
+    def plan(self, inventory: Path) -> dict[str, Any]:
+        """The plan of an inventory, made once."""
+        if inventory not in self._plans:
+            self._plans[inventory] = self.operator("plan", inventory=inventory).told["plan"]
+        return self._plans[inventory]
+
+    def start(self, inventory: Path) -> str:
+        """A new run, not run yet."""
+        told = self.operator("start", inventory=inventory, runs=self.runs, plan=self.plan(inventory)).told
+        return str(told["run"])
+
+    def carry(self, do: str, run: str, **fields: Any) -> Answer:
+        """`run`, `resume` or `back` of a run."""
+        return self.operator(do, run=run, runs=self.runs, **fields)
+
+    def rebox(self, *arguments: object, **fields: Any) -> Answer:
+        """The command line on the operator's machine."""
+        return self.operator("rebox", arguments=[str(argument) for argument in arguments], **fields)
+
+    # ------------------------------------------------------------------------------------------ what is seen
+
+    def history(self, run: str) -> RunHistory:
+        """What a run's journal says."""
+        return read_history(self.runs / run)
+
+    def run_folders(self) -> set[str]:
+        """The runs there are."""
+        return {path.name for path in self.runs.iterdir()} if self.runs.is_dir() else set()
+
+    def site_as_users_see_it(self) -> dict[str, dict[str, Any]]:
+        """Owner by ARP and neighbour discovery, certificate by SNI, and health, at each of the site's addresses."""
+        site = read_inventory(self.inventory.read_text(encoding="utf-8"), "inventory").site
+        fields = {"addresses": site.addresses, "name": site.name, "authorities": self.lab.folder.authorities}
+        return self.user("see", **fields).told
+
+    def serving(self, box: str) -> dict[str, dict[str, Any]]:
+        """What users see while that box alone serves the site well."""
+        assert self.lab.description.site
+        good = {
+            "macs": [self.lab.description.machines[box].mac],
+            "sha256": self.lab.description.site.certificate_sha256,
+            "accepted": True,
+            "health": "passed",
+        }
+        return dict.fromkeys(self.lab.description.site.addresses, good)
+
+    def audit(self, box: str) -> list[dict[str, Any]]:
+        """Every change a box has noted, read from its disk, on or off; empty before its first power-on."""
+        return self.rows(box, "SELECT action, detail, actor FROM audit ORDER BY seq")
+
+    def actions(self, box: str, *names: str) -> list[str]:
+        """The actions of the audit, all of them or those named."""
+        return [row["action"] for row in self.audit(box) if not names or row["action"] in names]
+
+    def rows(self, box: str, query: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """What a box's database holds."""
+        with closing(sqlite3.connect(f"file:{self.database(box)}?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute(query, values)]
+
+    def change(self, box: str, statement: str, values: Sequence[object] = ()) -> None:
+        """Changes a box's database behind its back."""
+        with closing(sqlite3.connect(self.database(box))) as database, database:
+            database.execute(statement, values)
+
+    def database(self, box: str) -> Path:
+        """The file a box keeps its state in."""
+        return self.lab.folder.disk(box) / "state.sqlite3"
+
+    def holds_site_certificate(self, box: str) -> bool:
+        """Whether the site's certificate and key are on a box's disk."""
+        assert self.lab.description.site
+        query = "SELECT id FROM certificates WHERE sha256 = ?"
+        return bool(self.rows(box, query, (self.lab.description.site.certificate_sha256,)))
+
+
+def unlock_identity(lab: Lab) -> None:
+    """Takes the passphrase off the operator's identity; the file stays private."""
+    path = lab.folder.operator / operator.BACKUP_IDENTITY
+    passphrase = operator.secret(lab.folder.operator, operator.IDENTITY_PASSPHRASE)
+    operator.write_private(path, age.decrypt_with_passphrase(path.read_bytes(), passphrase, str(path)))

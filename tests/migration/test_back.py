@@ -1,0 +1,95 @@
+"""The way back, taken from every step up to the reset, killed on the way, and closed once the reset has begun."""
+
+import pytest
+
+from tests.migration.rehearsal import Rehearsal
+from toolkit.engine.states import RunState
+from toolkit.probes.watch import Watch
+
+_FINAL = ("reset-old", "shut-down-old")
+
+
+def test_the_old_box_serves_again_after_going_back_from_every_step(rehearsal: Rehearsal) -> None:
+    # switched on beforehand: booting it anew for every step would take most of the time
+    inventory = rehearsal.variant("existing", {"provision": {"driver": "existing"}})
+    rehearsal.lab.power_on("new")
+    steps = [step["name"] for step in rehearsal.plan(inventory)["steps"] if step["name"] not in _FINAL]
+
+    for step in steps:
+        run = rehearsal.start(inventory)
+        assert rehearsal.carry("run", run, kill_at=f"{step}:recorded").killed_at == f"{step}:recorded"
+        assert rehearsal.history(run).state is RunState.INTERRUPTED
+
+        went = rehearsal.carry("back", run)
+
+        assert went.told["state"] == RunState.WENT_BACK, (step, went.told)
+        assert_old_alone_serves(rehearsal, run)
+
+
+def assert_old_alone_serves(rehearsal: Rehearsal, run: str) -> None:
+    assert rehearsal.site_as_users_see_it() == rehearsal.serving("old")
+    assert not rehearsal.holds_site_certificate("new")
+    watches = [folder for folder in (rehearsal.runs / run).glob("watch/*") if (folder / "started.json").exists()]
+    assert not any(Watch.adopt(folder).running for folder in watches)
+    assert rehearsal.history(run).to_undo == ()
+
+
+@pytest.mark.parametrize("moment", ["start-watch:undoing", "swing-traffic:undoing", "back>.*", "swing-traffic:undone"])
+def test_killed_on_the_way_back_it_goes_on(rehearsal: Rehearsal, moment: str) -> None:
+    inventory = rehearsal.variant("existing", {"provision": {"driver": "existing"}})
+    rehearsal.lab.power_on("new")
+    run = rehearsal.start(inventory)
+    assert rehearsal.carry("run", run, kill_at="swing-traffic:verified").killed_at
+
+    kills: list[str] = []
+    while (went := rehearsal.carry("back", run, kill_at=moment, seen=kills)).killed_at:
+        kills.append(went.killed_at)
+        assert rehearsal.history(run).state is RunState.GOING_BACK
+
+    assert kills
+    assert went.told["state"] == RunState.WENT_BACK, went.told
+    assert_old_alone_serves(rehearsal, run)
+
+
+def test_a_box_that_was_switched_on_for_the_run_is_switched_off_again_wherever_it_was_killed(
+    rehearsal: Rehearsal,
+) -> None:
+    rehearsal.lab.power_off("new")
+    console = rehearsal.lab.folder.console("new")
+    console.unlink(missing_ok=True)
+    run = rehearsal.start(rehearsal.inventory)
+    killed = rehearsal.carry("run", run, kill_at="provision-new~.+", when_there={"provision-new~boots": console})
+    assert killed.killed_at == "provision-new~boots"
+    assert rehearsal.lab.status().machines["new"].power == "on"
+
+    assert rehearsal.carry("back", run).told["state"] == RunState.WENT_BACK
+
+    assert rehearsal.lab.status().machines["new"].power == "off"
+
+
+def test_the_estimate_is_said_in_advance_and_the_way_back_ends_with_the_reset(rehearsal: Rehearsal) -> None:
+    rehearsal.lab.power_on("new")
+    inventory = rehearsal.variant("existing", {"provision": {"driver": "existing"}})
+    run = rehearsal.start(inventory)
+    assert rehearsal.carry("run", run, kill_at="prove-site:recorded").killed_at
+    told = rehearsal.rebox("back", run, "--runs", rehearsal.runs)
+    assert told.status == 0, told.words
+    estimate = "Going back takes about 3 s: swing-traffic, start-watch"
+    assert estimate in told.words
+    assert told.words.index(estimate) < told.words.index("WENT-BACK")
+
+    run = rehearsal.start(inventory)
+    assert rehearsal.carry("run", run, kill_at="reset-old:acting").killed_at
+    changes = rehearsal.audit("old"), rehearsal.audit("new")
+    refused = rehearsal.rebox("back", run, "--runs", rehearsal.runs)
+    assert refused.status == 3
+    assert "there is no way back any more" in refused.words
+    assert "the irreversible step reset-old has begun" in refused.words
+    assert f"rebox resume {run}" in refused.words
+    assert "Going back takes" not in refused.words
+    assert (rehearsal.audit("old"), rehearsal.audit("new")) == changes
+
+    assert rehearsal.carry("resume", run).told["state"] == RunState.PASSED
+    refused = rehearsal.carry("back", run)
+    assert refused.error
+    assert "no way back" in refused.error["what"]
