@@ -1,13 +1,15 @@
 """An authenticated HTTPS connection to a box: pinned certificate, OAuth token, errors people understand."""
 
+import json
 import re
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
 import httpx
+from pydantic import JsonValue
 
 from toolkit.model.errors import ApplianceError, AuthenticationError, ReboxError, RefusedError, UnreachableError
 
@@ -48,6 +50,20 @@ class PinnedContext(ssl.SSLContext):
             wrapped.close()
             raise _PinMismatchError(served)
         return wrapped
+
+
+class _HeldBack:
+    """A body that is there once `first` has been called; asked for again, e.g. after a 401, it comes at once."""
+
+    def __init__(self, content: bytes, first: Callable[[], object]) -> None:
+        self._content = content
+        self._first: Callable[[], object] | None = first
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._first is not None:
+            self._first()
+            self._first = None
+        yield self._content
 
 
 class BoxConnection:
@@ -102,6 +118,15 @@ class BoxConnection:
     def change(self, method: str, path: str, **named: Any) -> httpx.Response:
         """A request that changes something; refused on a read-only connection."""
         return self.request(method, path, **named)
+
+    def change_after(self, first: Callable[[], object], method: str, path: str, body: JsonValue) -> httpx.Response:
+        """Sends the head of a request, calls `first`, and sends the body as soon as that returns.
+
+        When `first` raises, the request is broken off: without its body, the box does nothing.
+        """
+        content = json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        return self.change(method, path, headers=headers, content=_HeldBack(content, first))
 
     def request(self, method: str, path: str, *, signed: bool = True, **named: Any) -> httpx.Response:
         """One request and its whole answer; raises the errors of `appliances.protocol`."""

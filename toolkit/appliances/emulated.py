@@ -149,11 +149,11 @@ class EmulatedAppliance:
                 where=self._connection.where,
                 next_move="Define it as a shared address under Networking > IP Configuration, disabled, then resume.",
             )
-        path, body = f"{_API}/network/addresses/{self._address_ids[address]}", {"enabled": enabled}
+        path = f"{_API}/network/addresses/{self._address_ids[address]}"
         if after is None:
-            answer = self._connection.change("PATCH", path, json=body)
+            answer = self._connection.change("PATCH", path, json={"enabled": enabled})
         else:
-            answer = self._connection.change_after(after, "PATCH", path, body)
+            answer = self._connection.change_after(after, "PATCH", path, {"enabled": enabled})
         return NetworkAddress.model_validate(answer.json())
 
     def define_address(self, address: str, prefix: int, interface: str) -> NetworkAddress:

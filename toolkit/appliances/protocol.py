@@ -78,8 +78,14 @@ class Networked(Protocol):
         """Does everything that can be done before a swing, so that the swing itself is one request."""
         ...
 
-    def set_address_enabled(self, address: str, enabled: bool) -> NetworkAddress:
-        """Ticks or clears *Enabled*; on the wire before it returns (requirement F6)."""
+    def set_address_enabled(
+        self, address: str, enabled: bool, *, after: Callable[[], object] | None = None
+    ) -> NetworkAddress:
+        """Ticks or clears *Enabled*; on the wire before it returns (requirement F6).
+
+        With `after`, as much of the request as can be made beforehand is made, then `after` is called, then the
+        request is completed at once. When `after` raises, nothing is changed on this box.
+        """
         ...
 
     def define_address(self, address: str, prefix: int, interface: str) -> NetworkAddress:

@@ -1,8 +1,10 @@
 """The swing by shared address: disabled on the one box, enabled on the other (requirement F6)."""
 
 import time
+from collections.abc import Iterable
+from functools import partial
 
-from toolkit.appliances.protocol import Appliance
+from toolkit.appliances.protocol import Appliance, Networked
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import Role, World
 from toolkit.model.execution import Outcome, Result, StepContext, together, witness
@@ -43,19 +45,21 @@ class SwingSharedAddress:
 
 
 def _move(context: StepContext, giver: Role, taker: Role, *, overlap: bool) -> float:
-    """Moves every address of the site; returns the milliseconds from the first request to the last answer."""
     world: World = context.world
-    from_box, to_box = box(context, giver), box(context, taker)
-    from_box.prepare_swing()
-    to_box.prepare_swing()
+    return move(world.inventory.site.addresses, box(context, giver), box(context, taker), overlap=overlap)
+
+
+def move(addresses: Iterable[str], giver: Networked, taker: Networked, *, overlap: bool) -> float:
+    """Moves addresses from one box to another; returns the milliseconds from the first request to the last answer."""
+    giver.prepare_swing()
+    taker.prepare_swing()
     started = time.perf_counter()
-    for address in world.inventory.site.addresses:
+    for address in addresses:
         if overlap:
-            to_box.set_address_enabled(address, True)
-            from_box.set_address_enabled(address, False)
+            taker.set_address_enabled(address, True)
+            giver.set_address_enabled(address, False)
         else:
-            from_box.set_address_enabled(address, False)
-            to_box.set_address_enabled(address, True)
+            taker.set_address_enabled(address, True, after=partial(giver.set_address_enabled, address, False))
     return round((time.perf_counter() - started) * 1000.0, 3)
 
 

@@ -1,12 +1,33 @@
 """Calls of *Networking > IP Configuration*."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
 from toolkit.emulator.appliance.api.messages import Enabled, NetworkChange, NewAddress
 from toolkit.emulator.appliance.facts import Address, NetworkSettings
 
 router = APIRouter(prefix="/api/v1/network", responses=FOR_ACCOUNTS)
+
+
+async def _enabled(request: Request, _: Actor) -> Enabled:
+    """The body, read when all else has been looked at: a caller may hold it back until a swing's other half is done.
+
+    FastAPI reads a body that it knows of before anything else.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RequestValidationError([{"type": "content_type", "loc": ("body",), "msg": "not JSON"}])
+    try:
+        return Enabled.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
+
+
+_ENABLED = {"required": True, "content": {"application/json": {"schema": Enabled.model_json_schema()}}}
 
 
 @router.get("")
@@ -28,9 +49,11 @@ async def add_address(box: TheBox, by: Actor, body: NewAddress) -> Address:
 
 
 @router.patch(
-    "/addresses/{address_id}", responses=refusals(s404="not_found", s409="last_address", s422="invalid_request")
+    "/addresses/{address_id}",
+    responses=refusals(s404="not_found", s409="last_address", s422="invalid_request"),
+    openapi_extra={"requestBody": _ENABLED},
 )
-async def set_enabled(box: TheBox, by: Actor, address_id: int, body: Enabled) -> Address:
+async def set_enabled(box: TheBox, by: Actor, address_id: int, body: Annotated[Enabled, Depends(_enabled)]) -> Address:
     """Ticks or clears *Enabled*; on the wire and announced, or off it, before this is answered."""
     return box.network.set_enabled(by, address_id, body.enabled)
 
