@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import math
 import os
 import pickle
 import platform
@@ -10,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,17 +27,22 @@ Returned = TypeVar("Returned")
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison. `ratio` is how many times better ours is than the peer, whatever the unit's direction."""
+    """One comparison. `ratio` is how many times better ours is than the peer, whatever the unit's direction.
+
+    `goal` is the least ratio, `limit` the most (or least) that ours may be in `unit`; None: none was set. `ours` and
+    `peer` are None when they were not measured, which `note` explains; `met` is None without a measure or a goal.
+    """
 
     work: str
-    ours: float
-    peer: float
+    ours: float | None
+    peer: float | None
     peer_name: str
-    ratio: float
-    goal: float
+    ratio: float | None
+    goal: float | None
     unit: str
-    met: bool
+    met: bool | None
     note: str = ""
+    limit: float | None = None
 
 
 def compare(
@@ -45,7 +51,8 @@ def compare(
     peer: Callable[[], float],
     *,
     peer_name: str,
-    goal: float,
+    goal: float | None = None,
+    limit: float | None = None,
     unit: str,
     better: Literal["less", "more"] = "less",
     rounds: int = 5,
@@ -67,6 +74,7 @@ def compare(
         statistics.median(theirs),
         peer_name,
         goal=goal,
+        limit=limit,
         unit=unit,
         better=better,
         note=note,
@@ -79,14 +87,29 @@ def judged(
     peer: float,
     peer_name: str,
     *,
-    goal: float,
+    goal: float | None = None,
+    limit: float | None = None,
     unit: str,
     better: Literal["less", "more"] = "less",
     note: str = "",
 ) -> Row:
     """The row for two measures that were taken elsewhere."""
-    ratio = (peer / ours if better == "less" else ours / peer) if ours > 0 and peer > 0 else 0.0
-    return Row(work, ours, peer, peer_name, ratio, goal, unit, ratio >= goal, note)
+    ratio = _ratio(peer, ours) if better == "less" else _ratio(ours, peer)
+    kept = [] if goal is None else [ratio >= goal]
+    if limit is not None:
+        kept.append(ours <= limit if better == "less" else ours >= limit)
+    return Row(work, ours, peer, peer_name, ratio, goal, unit, all(kept) if kept else None, note, limit)
+
+
+def not_measured(work: str, peer_name: str, why: str, *, unit: str, goal: float | None = None) -> Row:
+    """The row that says what is missing, so that a comparison is never silently absent."""
+    return Row(work, None, None, peer_name, None, goal, unit, None, f"not measured: {why}")
+
+
+def _ratio(above: float, below: float) -> float:
+    if below > 0:
+        return above / below
+    return math.inf if above > 0 else 1.0
 
 
 def timed_ms(action: Callable[[], object]) -> float:
@@ -213,7 +236,7 @@ class Arena:
         stay, kept = os.pipe()
         pid = os.fork()
         if pid == 0:
-            others = [other._kept for other in self.hosts.values()]  # noqa: SLF001 - its own kind
+            others = [other._kept for other in self.hosts.values()]
             for descriptor in (ready, kept, *others):
                 os.close(descriptor)
             _hold(None if first is None else first.pid, told, stay)
@@ -289,7 +312,7 @@ def _answer(pid: int, function: Callable[[], object], write: int) -> NoReturn:
     try:
         _enter(pid)
         answer = pickle.dumps((None, function()))
-    except BaseException as error:  # noqa: BLE001 - it is raised again on the other side
+    except BaseException as error:
         answer = pickle.dumps((_portable(error), None))
     sys.stdout.flush()
     sys.stderr.flush()
@@ -301,6 +324,6 @@ def _answer(pid: int, function: Callable[[], object], write: int) -> NoReturn:
 def _portable(error: BaseException) -> BaseException:
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-    except Exception:  # noqa: BLE001 - whatever cannot travel is told in words
+    except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
