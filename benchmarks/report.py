@@ -111,7 +111,7 @@ def _amount(value: float | None, unit: str) -> str:
 
 
 def _goal(row: Row) -> str:
-    goals = [] if not row.goal else [f"≥ {row.goal:g} ×"]
+    goals = [] if not row.goal else [f"≥ {row.goal:g} times"]
     if row.limit is not None:
         goals.append(f"ours ≤ {row.limit:g} {row.unit}" if row.limit else f"ours 0 {row.unit}")
     return ", ".join(goals) or "none"
