@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from functools import partial
 
-from toolkit.appliances.protocol import Appliance, Networked
+from toolkit.appliances.protocol import Networked
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import Role, World
 from toolkit.model.execution import Outcome, Result, StepContext, together, witness
@@ -50,20 +50,31 @@ def _move(context: StepContext, giver: Role, taker: Role, *, overlap: bool) -> f
 
 
 def move(addresses: Iterable[str], giver: Networked, taker: Networked, *, overlap: bool) -> float:
-    """Moves addresses from one box to another; returns the milliseconds from the first request to the last answer."""
+    """Moves addresses from one box to another; returns the milliseconds from the first request to the last answer.
+
+    What a box has done before, in an attempt that was cut short, is not asked of it again.
+    """
     giver.prepare_swing()
     taker.prepare_swing()
+    given, taken = _enabled(giver), _enabled(taker)
     started = time.perf_counter()
     for address in addresses:
-        if overlap:
+        give = partial(giver.set_address_enabled, address, False) if address in given else _nothing
+        if address in taken:
+            give()
+        elif overlap:
             taker.set_address_enabled(address, True)
-            giver.set_address_enabled(address, False)
+            give()
         else:
-            taker.set_address_enabled(address, True, after=partial(giver.set_address_enabled, address, False))
+            taker.set_address_enabled(address, True, after=give)
     return round((time.perf_counter() - started) * 1000.0, 3)
 
 
-def _enabled(appliance: Appliance) -> set[str]:
+def _nothing() -> None:
+    """What is left to do when it has been done."""
+
+
+def _enabled(appliance: Networked) -> set[str]:
     return {entry.address for entry in appliance.network().addresses if entry.enabled}
 
 
