@@ -239,7 +239,7 @@ def test_the_live_list_shows_steps_progress_time_left_and_the_operators_part() -
         display(StepEnded(second, Verdict.PASSED, "seen", 12.3))
         later = console_text(display)
     assert "Run r-1 goes on." in screen.getvalue()
-    assert "✓ Write prepare" in shown
+    assert "✓ prepare" in shown
     assert "[half] way" in shown
     assert "For you: Plug it in." in shown
     assert "12 s" in later

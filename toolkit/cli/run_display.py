@@ -37,6 +37,8 @@ _SIGNS = {
     Verdict.UNKNOWN: ("?", "yellow"),
 }
 
+_BAR_WIDTH, _CLOCK_WIDTH = 12, 12
+
 
 @dataclass
 class _Row:
@@ -133,19 +135,20 @@ class RunDisplay:
 
     def rendered(self) -> RenderableType:
         """The live list as it stands."""
-        table = Table.grid(padding=(0, 1), expand=False)
+        # fixed widths but for the last column: what does not fit is cut there, never a sign or a time
+        table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=1)
-        table.add_column(overflow="ellipsis", no_wrap=True)
-        table.add_column(width=20)
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(overflow="ellipsis", no_wrap=True)
+        table.add_column(width=max((len(name) for name in self._rows), default=1), no_wrap=True)
+        table.add_column(width=_BAR_WIDTH)
+        table.add_column(width=_CLOCK_WIDTH, justify="right", no_wrap=True)
+        table.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
         for row in self._rows.values():
             table.add_row(*_cells(row, going_back=self._going_back))
         parts: list[RenderableType] = [table]
         if self._instructions:
             parts.append(Padding(Text(f"For you: {self._instructions}", style="bold yellow"), (1, 0, 0, 0)))
             parts.append(Text("It is looked at again and again; type s and Enter to stop here.", style="dim"))
-        elif self._rows:
+        elif any(row.verdict is None for row in self._rows.values()):
             parts.append(Text(f"about {_clock(self._seconds_left())} left", style="dim"))
         return Group(*parts)
 
@@ -174,14 +177,16 @@ def _cells(row: _Row, *, going_back: bool) -> tuple[RenderableType, ...]:
     note = Text(row.note, style="dim")
     if row.running:
         elapsed = time.monotonic() - row.started
-        bar = ProgressBar(total=1.0, completed=row.fraction, width=20, pulse=row.fraction <= 0)
-        return Spinner("dots"), Text(row.step.title, style="bold"), bar, Text(_clock(elapsed)), note
+        bar = ProgressBar(total=1.0, completed=row.fraction, width=_BAR_WIDTH, pulse=row.fraction <= 0)
+        doing = Text(row.note or row.step.title)
+        return Spinner("dots"), Text(row.step.name, style="bold"), bar, Text(_clock(elapsed)), doing
     if row.verdict is None:
         expected = row.step.back_seconds if going_back else row.step.expected_seconds
-        return Text("·", style="dim"), Text(row.step.title, style="dim"), "", Text(_clock(expected), style="dim"), ""
+        waiting = (Text("·", style="dim"), Text(row.step.name, style="dim"), "")
+        return *waiting, Text(f"~{_clock(expected)}", style="dim"), Text(row.step.title, style="dim")
     sign, style = _SIGNS[row.verdict]
     took = "" if row.seconds is None else _clock(row.seconds)
-    return Text(sign, style=style), Text(row.step.title), "", Text(took), note
+    return Text(sign, style=style), Text(row.step.name), "", Text(took), note
 
 
 def _left(row: _Row, *, going_back: bool) -> float:

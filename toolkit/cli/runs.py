@@ -56,7 +56,7 @@ def run_command(
         engine = build_engine(origin, runs, confirmed_serial_number=confirm_serial, read_only=True)
         _show_dry_run(plan, engine.dry_run(plan), as_json=as_json)
         return
-    if not as_json:
+    if not (as_json or yes):
         show_plan(plan)
     _ask(f"Run these {len(plan.steps)} steps on box {' and box '.join(plan.boxes.values())}?", yes=yes or as_json)
     with _engine(origin, runs, confirm_serial, quiet=as_json) as engine:
