@@ -48,9 +48,7 @@ def _rehearse(file: Path | None, runs: Path, *, keep: bool, as_json: bool) -> in
         lab = Lab.up(topology, name=f"migrate-{os.getpid()}", progress=progress)
     try:
         machines = len(lab.description.machines)
-        console.print(
-            f"Lab of {machines} machines in network namespaces is up: a site to migrate, by {topology.swing.method}."
-        )
+        console.print(f"A lab of {machines} machines is up: a migration {_BY[topology.swing.method]}.")
         return _run(
             lab.command("operator", [sys.executable, "-m", "toolkit.cli.main"]),
             lab.folder.operator / "inventory.toml",
