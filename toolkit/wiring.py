@@ -1,6 +1,7 @@
 """The one place where implementations are picked: drivers, provisioner, procedure."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -189,7 +190,7 @@ def build_engine(
         world.fetch_secrets()
     return Engine(
         runs_directory=runs_directory,
-        state_directory=state_folder(),
+        state_directory=_state_directory(),
         implementations=STEPS,
         gates=GATES,
         world=world,
@@ -198,6 +199,12 @@ def build_engine(
         operator=operator or NobodyThere(),
         checkpoint=checkpoint,
     )
+
+
+def _state_directory() -> Path:
+    """Where locks and claims on boxes are; a lab's boxes exist only in that lab, so theirs are there."""
+    lab = os.environ.get("REBOX_LAB")
+    return state_folder() if lab is None else Path(lab) / "operator" / "state"
 
 
 class SystemClock:

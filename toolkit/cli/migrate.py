@@ -15,7 +15,6 @@ from toolkit.model.verdict import Verdict
 app = typer.Typer(rich_markup_mode=None)
 
 _BY = {"shared-ip": "by shared address", "dns": "by DNS"}
-_BY = {"shared-ip": "by shared address", "dns": "by DNS"}
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="Where runs leave their folders.")]
 
@@ -30,11 +29,15 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Rehearse a whole migration in a fresh lab, or run one on real boxes."""
+    before = _latest(runs)
     if inventory is not None:
         status = _run([sys.executable, "-m", "toolkit.cli.main"], inventory, runs, as_json)
     else:
         status = _rehearse(topology, runs, keep=keep, as_json=as_json)
-    _conclude(runs, as_json)
+    run = _latest(runs)
+    # a command that was refused has made no run: the latest one is somebody else's
+    if run is not None and run != before:
+        _conclude(run, as_json)
     raise typer.Exit(status)
 
 
@@ -68,9 +71,14 @@ def _run(command: list[str], inventory: Path, runs: Path, as_json: bool) -> int:
     return subprocess.run(run, check=False, stdout=subprocess.DEVNULL if as_json else None).returncode
 
 
-def _conclude(runs: Path, as_json: bool) -> None:
+def _latest(runs: Path) -> Path | None:
+    latest = runs / "latest"
+    return latest.resolve() if latest.exists() else None
+
+
+def _conclude(run: Path, as_json: bool) -> None:
     """The verdict, the outage in ms, and where the report is."""
-    report = runs / "latest" / "report.json"
+    report = run / "report.json"
     if not report.exists():
         return
     content = json.loads(report.read_text(encoding="utf-8"))
@@ -85,4 +93,4 @@ def _conclude(runs: Path, as_json: bool) -> None:
             f"  outage by {method}: {outage['gap_ms_max']:.1f} ms, {outage['lost']} of {outage['sent']} lost "
             f"(one every {outage['interval_ms']:g} ms; the watch's own largest pause {outage['own_gap_ms_max']:.1f} ms)"
         )
-    console.print(f"  report: {(runs / 'latest' / 'report.html').resolve()}")
+    console.print(f"  report: {run / 'report.html'}")
