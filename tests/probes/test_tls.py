@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.probes.conftest import Authority, TlsServer
 from toolkit.model.errors import InputError
 from toolkit.model.verdict import Verdict
 from toolkit.probes.https import get_health
-from toolkit.probes.tls import TlsResult, observe
+from toolkit.probes.tls import TlsResult, _served_chain, handshake, observe
 
 NAME = "support.example.net"
 
@@ -33,6 +34,35 @@ def test_another_name_is_reported(tls_server: TlsServer, authority: Authority) -
     seen = _seen(tls_server, authority, "other.example.net")
     assert (seen.verdict, seen.handshake, seen.verified) == (Verdict.FAILED, True, False)
     assert "it is for support.example.net, not for other.example.net" in seen.problem
+
+
+def test_a_wildcard_over_a_whole_top_level_domain_is_no_name(
+    tls_server: TlsServer, authority: Authority, tmp_path: Path
+) -> None:
+    tls_server.use(authority.issue(tmp_path, "*.net"))
+    seen = _seen(tls_server, authority, "example.net")
+    assert (seen.verdict, seen.problem) == (Verdict.FAILED, "it is for *.net, not for example.net")
+    tls_server.use(authority.issue(tmp_path, "*.example.net"))
+    assert _seen(tls_server, authority).verdict is Verdict.PASSED
+    assert _seen(tls_server, authority, "a.b.example.net").verdict is Verdict.FAILED
+
+
+def test_what_is_no_name_is_said_before_anything_is_sent() -> None:
+    with pytest.raises(InputError, match="is not a host name"):
+        observe("192.0.2.1", server_name="not a name")
+
+
+class ConnectionOfAnotherPython:
+    """One that keeps the chain somewhere else."""
+
+    def __init__(self, connection: ssl.SSLSocket) -> None:
+        self.getpeercert = connection.getpeercert
+
+
+def test_where_python_hides_the_chain_the_leaf_is_still_seen(tls_server: TlsServer) -> None:
+    with handshake("127.0.0.1", tls_server.port, server_name=NAME) as connection:
+        hidden = cast(ssl.SSLSocket, ConnectionOfAnotherPython(connection))
+        assert _served_chain(hidden) == _served_chain(connection) == [connection.getpeercert(binary_form=True)]
 
 
 def test_an_expired_certificate_is_reported(tls_server: TlsServer, authority: Authority, tmp_path: Path) -> None:

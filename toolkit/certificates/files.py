@@ -2,18 +2,15 @@
 
 import errno
 import os
-import ssl
 import tempfile
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-
-from cryptography import x509
 
 from toolkit.certificates.bundle import Material
 from toolkit.certificates.parsing import parse
 from toolkit.certificates.trust import Anchors
-from toolkit.model.errors import CertificateError, InputError, ReboxError, RefusedError, StorageError
+from toolkit.model.errors import InputError, ReboxError, RefusedError, StorageError
+from toolkit.probes import system_anchors as anchors
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
 """Largest certificate file read; a system's whole store of authorities has a tenth of that."""
@@ -79,20 +76,7 @@ def anchors_from_file(path: Path) -> Anchors:
 
 def system_anchors() -> Anchors:
     """The authorities this machine trusts, where OpenSSL looks; raises UnknownStateError when there are none."""
-    paths = ssl.get_default_verify_paths()
-    source = paths.cafile or paths.capath or paths.openssl_capath
-    return Anchors(_system_certificates(paths), source=f"this machine ({source})")
-
-
-def _system_certificates(paths: ssl.DefaultVerifyPaths) -> Iterator[x509.Certificate]:
-    files = [Path(paths.cafile)] if paths.cafile else []
-    if not files and paths.capath:
-        # OpenSSL finds them by links named after a hash: eight hex digits, a dot and a number
-        files = sorted(Path(paths.capath).glob("[0-9a-f]" * 8 + ".[0-9]"))
-    for path in files:
-        # one authority that cannot be read must not take the others with it
-        with suppress(CertificateError, InputError):
-            yield from read_material(path).certificates
+    return Anchors(anchors.system_anchors(), source=f"this machine ({anchors.system_anchors_source()})")
 
 
 def _put(temporary: Path, path: Path, *, force: bool) -> None:

@@ -11,7 +11,8 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from toolkit.certificates.bundle import Bundle, der, is_authority, label, printable
 from toolkit.certificates.chain import in_order, issued, self_issued
-from toolkit.certificates.names import alternative_names, covered_by_common_name, covers, normalise
+from toolkit.certificates.names import alternative_names, covered_by_common_name, covers
+from toolkit.model.host_names import normalise
 from toolkit.model.verdict import Verdict
 
 EXPIRES_SOON_DAYS = 30

@@ -13,12 +13,14 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.verification import PolicyBuilder, Store, Subject, VerificationError
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from toolkit.model.errors import InputError
+from toolkit.model.host_names import IPAddress, covered_by, normalise
 from toolkit.model.verdict import Verdict
 from toolkit.probes.results import ProbeResult, Seen
 from toolkit.probes.sockets import family_of, parse_address, socket_address
+from toolkit.probes.system_anchors import system_anchors
 
 TlsVersion = Literal["1.2", "1.3"]
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -76,6 +78,8 @@ def observe(
     caller wrote wrongly, nothing for what the network does. Needs no rights.
     """
     trusted = None if anchors is None else _certificates(anchors)
+    name = expected_name or server_name or address.partition("%")[0]
+    wanted = normalise(name) if verify else None
     started = time.monotonic()
     try:
         with handshake(address, port, server_name=server_name, version=version, timeout_s=timeout_s) as connection:
@@ -99,9 +103,8 @@ def observe(
             handshake_ms=None,
         )
     chain, problem = _read_chain(der_chain)
-    name = expected_name or server_name or address.partition("%")[0]
-    if verify and not problem:
-        problem = _judge(chain, _system_anchors() if trusted is None else trusted, name)
+    if wanted is not None and not problem:
+        problem = _judge(chain, system_anchors() if trusted is None else trusted, wanted)
     verified = (problem == "") if verify else None
     fingerprint = hashlib.sha256(der_chain[0]).hexdigest() if der_chain else None
     verdict = Verdict.UNKNOWN if verified is None else (Verdict.PASSED if verified else Verdict.FAILED)
@@ -150,8 +153,12 @@ def observing_context(version: TlsVersion | None = None) -> ssl.SSLContext:
 
 def _served_chain(connection: ssl.SSLSocket) -> list[bytes]:
     # public only from Python 3.13 on; there since 3.10
-    inner = connection._sslobj  # type: ignore[attr-defined]
-    return [ssl.PEM_cert_to_DER_cert(entry.public_bytes()) for entry in inner.get_unverified_chain() or ()]
+    try:
+        entries = connection._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
+    except AttributeError:  # another Python may keep it elsewhere; the leaf is public everywhere
+        leaf = connection.getpeercert(binary_form=True)
+        return [leaf] if leaf else []
+    return [ssl.PEM_cert_to_DER_cert(entry.public_bytes()) for entry in entries or ()]
 
 
 def _read_chain(der_chain: Sequence[bytes]) -> tuple[list[x509.Certificate], str]:
@@ -186,75 +193,62 @@ def _certificates(texts: Sequence[bytes]) -> list[x509.Certificate]:
     return found
 
 
-def _system_anchors() -> list[x509.Certificate]:
-    anchors = []
-    for der in ssl.create_default_context().get_ca_certs(binary_form=True):
-        with contextlib.suppress(ValueError):  # one odd anchor of the system's is no reason to trust none
-            anchors.append(_load(der))
-    return anchors
-
-
-def _judge(chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], name: str) -> str:
+def _judge(chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], name: str | IPAddress) -> str:
     """What is wrong with the chain, "" when nothing is; the plainest reason first."""
-    leaf = chain[0]
     now = datetime.now(UTC)
+    # the name is asked for here: the library's own rule takes "*.com" for one
+    problem = _out_of_date(chain, now) or _misnamed(chain[0], name)
+    if problem or chain[0] in anchors:
+        return problem  # a trusted leaf is pinned, as a box's own self-signed certificate is
+    if not anchors:
+        return "no trust anchors were given"
+    return _untrusted(chain, anchors, name, now)
+
+
+def _out_of_date(chain: Sequence[x509.Certificate], now: datetime) -> str:
     for position, certificate in enumerate(chain):
         what = "the certificate" if position == 0 else f"certificate {position + 1} of the chain"
         if now > certificate.not_valid_after_utc:
             return f"{what} expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
         if now < certificate.not_valid_before_utc:
             return f"{what} is valid only from {certificate.not_valid_before_utc:%Y-%m-%d}"
-    if leaf in anchors and _names_match(leaf, name):
-        return ""  # pinned: the leaf itself is trusted, as a box's own self-signed certificate is
-    if not anchors:
-        return "no trust anchors were given"
+    return ""
+
+
+def _misnamed(leaf: x509.Certificate, name: str | IPAddress) -> str:
+    dns_names, addresses = _names(leaf)
+    if covered_by(name, dns_names, addresses):
+        return ""
+    return f"it is for {', '.join([*dns_names, *map(str, addresses)]) or 'no name'}, not for {name}"
+
+
+def _untrusted(
+    chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], name: str | IPAddress, now: datetime
+) -> str:
+    leaf = chain[0]
+    subject = x509.DNSName(name) if isinstance(name, str) else x509.IPAddress(name)
     try:
-        subject = _subject(name)
         PolicyBuilder().store(Store(list(anchors))).time(now).build_server_verifier(subject).verify(
             leaf, list(chain[1:])
         )
     except (VerificationError, ValueError) as error:
-        return _why_not(chain, name, str(error))
+        if len(chain) == 1 and leaf.issuer == leaf.subject:
+            return "it is self-signed and not among the trust anchors"
+        return f"no chain to a trust anchor ({error})"
     return ""
 
 
-def _why_not(chain: Sequence[x509.Certificate], name: str, detail: str) -> str:
-    leaf = chain[0]
-    if not _names_match(leaf, name):
-        return f"it is for {', '.join(_names(leaf)) or 'no name'}, not for {name}"
-    if len(chain) == 1 and leaf.issuer == leaf.subject:
-        return "it is self-signed and not among the trust anchors"
-    return f"no chain to a trust anchor ({detail})"
-
-
-def _subject(name: str) -> Subject:
-    try:
-        return x509.IPAddress(parse_address(name))
-    except InputError:
-        return x509.DNSName(name)
-
-
-def _names(certificate: x509.Certificate) -> list[str]:
+def _names(certificate: x509.Certificate) -> tuple[list[str], list[IPAddress]]:
     try:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
-        return []
-    return [
-        *alternative.get_values_for_type(x509.DNSName),
-        *(str(address) for address in alternative.get_values_for_type(x509.IPAddress)),
-    ]
-
-
-def _names_match(certificate: x509.Certificate, name: str) -> bool:
-    wanted = name.lower().rstrip(".")
-    _, _, parent = wanted.partition(".")
-    return any(
-        found.lower() == wanted or (found.startswith("*.") and parent != "" and found[2:].lower() == parent)
-        for found in _names(certificate)
-    )
+        return [], []
+    addresses = alternative.get_values_for_type(x509.IPAddress)
+    return alternative.get_values_for_type(x509.DNSName), [a for a in addresses if isinstance(a, IPAddress)]
 
 
 def _describe(certificate: x509.Certificate) -> ServedCertificate:
+    dns_names, addresses = _names(certificate)
     der = certificate.public_bytes(Encoding.DER)
     return ServedCertificate(
         subject=certificate.subject.rfc4514_string(),
@@ -262,7 +256,7 @@ def _describe(certificate: x509.Certificate) -> ServedCertificate:
         serial_number=f"{certificate.serial_number:x}",
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
-        names=tuple(_names(certificate)),
+        names=(*dns_names, *map(str, addresses)),
         sha256=hashlib.sha256(der).hexdigest(),
         pem=certificate.public_bytes(Encoding.PEM).decode(),
     )
