@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -92,6 +93,7 @@ class Rehearsal:
         lab = Lab.up(topology, state=state)
         try:
             unlock_identity(lab)
+            shutil.copytree(lab.folder.disk("new"), lab.folder.disk("new").with_name("untouched"))
             runs = folder / "runs"
             return cls(lab, state, Driver(lab, "operator", state), Driver(lab, "client1", state), runs)
         except BaseException:
@@ -156,6 +158,11 @@ class Rehearsal:
     def rebox(self, *arguments: object, **fields: Any) -> Answer:
         """The command line on the operator's machine."""
         return self.operator("rebox", arguments=[str(argument) for argument in arguments], **fields)
+
+    def popen(self, machine: str, command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        """A program on a machine, beside the drivers; what it says is not kept."""
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return self.lab.popen(machine, command, env={**os.environ, **environment}, cwd=_ROOT, **quiet)
 
     # ------------------------------------------------------------------------------------------ what is seen
 

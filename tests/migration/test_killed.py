@@ -11,6 +11,22 @@ from toolkit.model.verdict import Verdict
 # ":" is a moment of the engine's, ">" a change the box has made and nobody has heard of, "~" a file that has appeared
 _EVERYWHERE = r".+:(acting|acted|verified)|.+>.+|.+~.+"
 
+_SESSIONS = 24
+_ONCE = {
+    "change-password": 1,
+    "make-api-account": 1,
+    "add-address": 2,
+    "sign-eula": 1,
+    "install-update": 1,
+    "import-certificate": 1,
+    "assign-certificate": 1,
+    "restore-settings": 1,
+    "import-sessions": 1,
+    "import-recording": 12,
+    "enable-address": 2,
+}
+"""What a migration changes on a new box: two shared addresses, one package, a site of 1 MB."""
+
 
 def test_killed_everywhere_the_migration_is_resumed_to_its_end_and_nothing_is_done_twice(rehearsal: Rehearsal) -> None:
     run = rehearsal.start(rehearsal.inventory)
@@ -45,11 +61,18 @@ def test_killed_everywhere_the_migration_is_resumed_to_its_end_and_nothing_is_do
         assert len(kills) >= 3, kills
     assert {*middle} <= {*seen}
 
-    print(
-        sorted(Counter(audit_of_old).items()),
-        sorted(Counter(rehearsal.actions("new")).items()),
-        sorted(Counter(sent).items()),
-    )
+    on_old, on_new = Counter(audit_of_old), Counter(rehearsal.actions("new"))
+    for looked in ("download-backup", "export-certificate"):
+        assert on_old.pop(looked) >= 1, "reading again changes nothing"
+    assert on_old == {"disable-address": 2}
+    assert sum(" 10.77.0.21/api/v1/reset" in one and one.startswith("POST") for one in sent) == 1
+    assert on_new.pop("check-for-updates") >= 1, "as above"
+    assert on_new == _ONCE
+    brought = [json.loads(row["detail"]) for row in rehearsal.audit("new") if row["action"].startswith("import-")]
+    recordings = [detail["lsid"] for detail in brought if "lsid" in detail]
+    assert len({*recordings}) == _ONCE["import-recording"]
+    assert sum(detail.get("imported", 0) for detail in brought) == _SESSIONS
+    assert len(rehearsal.rows("new", "SELECT lsid FROM sessions")) == _SESSIONS
 
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["verdict"] == Verdict.PASSED

@@ -1,0 +1,371 @@
+"""Bad input, end to end: a clear error, the right exit status, and nothing changed on either box."""
+
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.migration.rehearsal import Answer, Rehearsal
+from toolkit.emulator.update_server.repository import Repository
+from toolkit.emulator.update_server.spoil import WAYS
+from toolkit.engine.states import RunState
+
+_EXISTING = {"provision": {"driver": "existing"}}
+_STRANGER = "10.77.0.99"
+_WRONG_FINGERPRINT = "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def new_is_on(rehearsal: Rehearsal) -> None:
+    rehearsal.lab.power_on("new")
+
+
+def run(rehearsal: Rehearsal, name: str, changes: dict[str, Any], *options: object, **fields: Any) -> Answer:
+    """`rebox run` with another inventory."""
+    inventory = rehearsal.variant(name, {**_EXISTING, **changes})
+    return rehearsal.rebox("run", inventory, "--runs", rehearsal.runs, *options, **fields)
+
+
+def assert_told(answer: Answer, status: int, *words: str) -> None:
+    assert answer.status == status, answer.words
+    assert "Traceback" not in answer.words
+    for word in words:
+        assert word in answer.words, answer.words
+
+
+@contextmanager
+def unchanged(rehearsal: Rehearsal, *, new: bool = True) -> Iterator[None]:
+    """Neither box notes a change meanwhile (`new`: the new one neither), and the site is at the old one."""
+    boxes = ("old", "new") if new else ("old",)
+    before = {box: changes_of(rehearsal, box) for box in boxes}
+    yield
+    assert {box: changes_of(rehearsal, box) for box in boxes} == before
+    assert rehearsal.site_as_users_see_it() == rehearsal.serving("old")
+
+
+def changes_of(rehearsal: Rehearsal, box: str) -> list[str]:
+    """What a box noted; handing out a copy is no change."""
+    copies = ("download-backup", "export-certificate")
+    return [action for action in rehearsal.actions(box) if action not in copies]
+
+
+# --------------------------------------------------------------------------- refused before there is a run
+
+_REFUSED_AT_PLANNING: dict[str, tuple[dict[str, Any], int, tuple[str, ...]]] = {
+    "unreachable": ({"old.address": _STRANGER}, 1, (f"old ({_STRANGER})", "the box does not answer", "switched on")),
+    "other-certificate-old": (
+        {"old.tls_sha256": _WRONG_FINGERPRINT},
+        1,
+        ("old (10.77.0.21)", "serves another TLS certificate", _WRONG_FINGERPRINT, "console"),
+    ),
+    "other-certificate-new": (
+        {"new.tls_sha256": _WRONG_FINGERPRINT},
+        1,
+        ("new (10.77.0.22)", "serves another TLS certificate", _WRONG_FINGERPRINT, "console"),
+    ),
+    "other-serial-number": (
+        {"old.serial_number": "RB-OTHER-1"},
+        3,
+        ("another box answers as the old one", "RB-OTHER-1", "RB-OLD-0001", "old.serial_number"),
+    ),
+    "same-serial-number": (
+        {"new.serial_number": "RB-OLD-0001"},
+        2,
+        ("old and new are the same box", "serial number RB-OLD-0001"),
+    ),
+    "same-address": ({"new.address": "10.77.0.21"}, 2, ("old and new are the same box", "10.77.0.21")),
+    "misspelt": ({"package.verison": "Bomgar-12.2.0"}, 2, ("package.verison", 'Did you mean "version"?')),
+}
+
+
+@pytest.mark.parametrize("name", _REFUSED_AT_PLANNING)
+def test_what_planning_sees_is_refused_before_there_is_a_run(rehearsal: Rehearsal, name: str) -> None:
+    changes, status, words = _REFUSED_AT_PLANNING[name]
+    runs = rehearsal.run_folders()
+    with unchanged(rehearsal):
+        assert_told(run(rehearsal, name, changes), status, "Error", *words)
+    assert rehearsal.run_folders() == runs
+
+
+def test_the_old_box_under_another_address_is_not_taken_for_the_new_one(rehearsal: Rehearsal) -> None:
+    assert rehearsal.lab.description.site
+    changes = {"new.address": "fd77::21", "new.tls_sha256": rehearsal.lab.description.site.certificate_sha256}
+    runs = rehearsal.run_folders()
+    with unchanged(rehearsal):
+        assert_told(run(rehearsal, "same-box", changes), 3, "the old box itself answers as the new one", "new.address")
+    assert rehearsal.run_folders() == runs
+
+
+def test_a_wrong_api_secret_is_refused_and_not_repeated(rehearsal: Rehearsal) -> None:
+    wrong = "not-the-secret-of-this-box-at-all"
+    runs = rehearsal.run_folders()
+    with unchanged(rehearsal):
+        told = run(rehearsal, "wrong-secret", {"old.client_secret": rehearsal.secret_file("wrong", wrong)})
+    assert_told(told, 1, "old (10.77.0.21)", "refuses our API account", "client 'rebox'", "client_secret")
+    assert wrong not in told.words
+    assert rehearsal.run_folders() == runs
+
+
+def test_a_secret_others_can_read_is_refused(rehearsal: Rehearsal) -> None:
+    reference = rehearsal.secret_file("open", "whatever it may be")
+    Path(reference.removeprefix("file:")).chmod(0o644)
+    assert_told(run(rehearsal, "open-secret", {"old.client_secret": reference}), 2, "read by others", "chmod 600")
+
+
+# --------------------------------------------------------------------------------- stopped by a gate at once
+
+
+def assert_stopped(rehearsal: Rehearsal, answer: Answer, step: str, status: int, *words: str) -> str:
+    """The run of the answer stopped there, and its own records say why; returns its id."""
+    assert_told(answer, status, step, *words)
+    stopped = max(rehearsal.run_folders() - {"latest"})
+    history = rehearsal.history(stopped)
+    assert history.stopped_at == step
+    assert history.state in (RunState.BLOCKED, RunState.FAILED)
+    for word in words[:1]:
+        assert word in str(history.stopped_why["summary"])
+    report = (rehearsal.runs / stopped / "report.html").read_text(encoding="utf-8")
+    assert step in report
+    return stopped
+
+
+def go_back(rehearsal: Rehearsal, stopped: str) -> None:
+    """Ends a stopped run, so that the boxes are free for the next."""
+    assert rehearsal.carry("back", stopped).told["state"] == RunState.WENT_BACK
+    assert rehearsal.site_as_users_see_it() == rehearsal.serving("old")
+
+
+def test_without_an_accepted_eula_nothing_begins(rehearsal: Rehearsal) -> None:
+    with unchanged(rehearsal):
+        told = run(rehearsal, "eula", {"package.eula_accepted": False})
+    go_back(rehearsal, assert_stopped(rehearsal, told, "inspect-old", 3, "EULA", "package.eula_accepted = true"))
+
+
+def test_a_package_too_old_for_the_backup_is_refused_before_anything_begins(rehearsal: Rehearsal) -> None:
+    with unchanged(rehearsal):
+        told = run(rehearsal, "too-old", {"package.version": "Bomgar-12.0.1"})
+    stopped = assert_stopped(rehearsal, told, "inspect-old", 3, "too old for the backup", "Bomgar-12.1.6")
+    go_back(rehearsal, stopped)
+
+
+def test_an_address_that_a_stranger_uses_is_not_taken(rehearsal: Rehearsal) -> None:
+    rehearsal.lab.power_off("new")
+    change = ["ip", "address", "add", "10.77.0.22/24", "dev", "eth0"]
+    assert rehearsal.lab.run("client2", change).returncode == 0
+    try:
+        with unchanged(rehearsal):
+            told = rehearsal.rebox("run", rehearsal.inventory, "--runs", rehearsal.runs)
+        mac = rehearsal.lab.description.machines["client2"].mac
+        stopped = assert_stopped(rehearsal, told, "provision-new", 3, "in use by a stranger", mac, "another address")
+        assert rehearsal.lab.status().machines["new"].power == "off"
+    finally:
+        change[2] = "delete"
+        assert rehearsal.lab.run("client2", change).returncode == 0
+    go_back(rehearsal, stopped)
+
+
+def test_a_box_that_shows_another_certificate_when_it_is_switched_on_is_told_no_secret(rehearsal: Rehearsal) -> None:
+    rehearsal.lab.power_off("new")
+    inventory = rehearsal.variant("first-contact", {"new.tls_sha256": _WRONG_FINGERPRINT})
+    with unchanged(rehearsal):
+        told = rehearsal.rebox("run", inventory, "--runs", rehearsal.runs)
+    words = ("serves another TLS certificate", _WRONG_FINGERPRINT, "console")
+    stopped = assert_stopped(rehearsal, told, "provision-new", 1, *words)
+    go_back(rehearsal, stopped)
+    assert rehearsal.lab.status().machines["new"].power == "off"
+
+
+# ------------------------------------------------------------------------------------------ stopped on the way
+
+
+def run_until(rehearsal: Rehearsal, name: str, changes: dict[str, Any], point: str) -> str:
+    """A run that was killed at that point."""
+    started = rehearsal.start(rehearsal.variant(name, {**_EXISTING, **changes}))
+    assert rehearsal.carry("run", started, kill_at=point).killed_at == point
+    return started
+
+
+def resume(rehearsal: Rehearsal, started: str, *options: object) -> Answer:
+    return rehearsal.rebox("resume", started, "--runs", rehearsal.runs, *options)
+
+
+def test_a_certificate_without_its_key_cannot_be_exported(rehearsal: Rehearsal) -> None:
+    inventory = rehearsal.variant("keyless", _EXISTING)
+    started = rehearsal.start(inventory)
+    with unchanged(rehearsal, new=False):
+        ended = rehearsal.carry("run", started, keyless=True).told
+    assert (ended["state"], ended["step"]) == (RunState.FAILED, "export-certificate")
+    assert "without its private key" in ended["summary"]
+    go_back(rehearsal, started)
+
+
+def test_wrong_passphrases_stop_the_step_that_needs_them(rehearsal: Rehearsal) -> None:
+    certificate = Path(rehearsal.secret_file("certificate", "a passphrase for the key").removeprefix("file:"))
+    backup = Path(rehearsal.secret_file("backup", "a passphrase for the backup").removeprefix("file:"))
+    references = {"certificate.passphrase": f"file:{certificate}", "backup.passphrase": f"file:{backup}"}
+    started = run_until(rehearsal, "passphrases", references, "install-site-package:recorded")
+    right = {path: path.read_text(encoding="ascii") for path in (certificate, backup)}
+
+    certificate.write_text("another passphrase\n", encoding="ascii")
+    with unchanged(rehearsal):
+        told = resume(rehearsal, started)
+    assert_stopped(rehearsal, told, "import-certificate", 1, "passphrase", "certificate.pem")
+    assert "another passphrase" not in told.words
+
+    certificate.write_text(right[certificate], encoding="ascii")
+    backup.write_text("another passphrase\n", encoding="ascii")
+    with unchanged(rehearsal, new=False):
+        told = resume(rehearsal, started)
+    assert_stopped(rehearsal, told, "restore-settings", 1, "passphrase", "inventory")
+    assert "restore-settings" not in rehearsal.actions("new")[-1:]
+
+    backup.write_text(right[backup], encoding="ascii")
+    assert rehearsal.carry("resume", started, kill_at="restore-settings:recorded").killed_at
+    go_back(rehearsal, started)
+
+
+def test_a_backup_that_is_damaged_before_the_swing_keeps_the_traffic_where_it_is(rehearsal: Rehearsal) -> None:
+    started = run_until(rehearsal, "damaged", {}, "start-watch:recorded")
+    folder = rehearsal.runs / started / "backup"
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size > 400]
+    assert {path.parent.name for path in files} >= {"settings", "records"}
+    for path in files[:: max(1, len(files) // 4)]:
+        whole = path.read_bytes()
+        for damaged in (whole[: len(whole) // 2], flipped(whole)):
+            path.write_bytes(damaged)
+            with unchanged(rehearsal):
+                told = rehearsal.carry("resume", started).told
+            assert (told["step"], told["state"]) == ("swing-traffic", RunState.BLOCKED), (path, told)
+            assert "backup-intact" in told["summary"]
+            assert told["exit_status"] in (3, 4)
+        path.write_bytes(whole)
+    assert rehearsal.carry("resume", started, kill_at="swing-traffic:recorded").killed_at
+    go_back(rehearsal, started)
+
+
+def flipped(content: bytes) -> bytes:
+    """One bit in the middle is another."""
+    damaged = bytearray(content)
+    damaged[len(damaged) // 2] ^= 1
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("way", ["tampered-metadata", "expired", "tampered-packages", "truncated-packages"])
+def test_a_spoilt_update_repository_leaves_the_new_box_as_it_was(fresh: Rehearsal, way: str, folder: Path) -> None:
+    started = run_until(fresh, way, {}, "export-certificate:recorded")
+    updates, kept = fresh.lab.folder.updates, folder / "updates"
+    shutil.copytree(updates, kept)
+    WAYS[way](Repository(updates))
+    try:
+        told = resume(fresh, started)
+        stopped = assert_stopped(fresh, told, "install-site-package", 1, "new (10.77.0.22)")
+        assert any(word in told.words for word in ("signature", "expired", "hash", "length", "truncated", "Nothing"))
+        assert fresh.rows("new", "SELECT value FROM facts WHERE name = 'site_version'") in ([], [{"value": "null"}])
+    finally:
+        shutil.rmtree(updates)
+        shutil.copytree(kept, updates)
+    go_back(fresh, stopped)
+
+
+def test_a_wrong_clock_on_the_new_box_is_named(fresh: Rehearsal) -> None:
+    clock = fresh.lab.folder.disk("new") / "clock.json"
+    fresh.lab.power_off("new")
+    clock.write_text('{"offset_seconds": -300000000}', encoding="ascii")
+    fresh.lab.power_on("new")
+    started = fresh.start(fresh.variant("clock", {}))
+    told = resume(fresh, started)
+    stopped = assert_stopped(fresh, told, "install-site-package", 1, "clock", "NTP")
+    clock.unlink()
+    go_back(fresh, stopped)
+
+
+@pytest.fixture
+def fresh(rehearsal: Rehearsal) -> Rehearsal:
+    """The new box as it came from the factory."""
+    rehearsal.lab.power_off("new")
+    disk = rehearsal.lab.folder.disk("new")
+    untouched = disk.with_name("untouched")
+    shutil.rmtree(disk)
+    shutil.copytree(untouched, disk)
+    rehearsal.lab.power_on("new")
+    return rehearsal
+
+
+def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(rehearsal: Rehearsal, folder: Path) -> None:
+    small = folder / "small"
+    small.mkdir()
+
+    def mount(*options: str) -> None:
+        assert rehearsal.lab.run("operator", ["mount", "-t", "tmpfs", *options, "none", str(small)]).returncode == 0
+
+    inventory = rehearsal.variant("full", _EXISTING)
+    mount("-o", "size=40k")
+    with unchanged(rehearsal):
+        told = rehearsal.rebox("run", inventory, "--runs", small)
+    assert_told(told, 1, str(small), "the disk is full", "Free space")
+
+    mount("-o", "remount,size=1200k")
+    with unchanged(rehearsal, new=False):
+        told = rehearsal.rebox("run", inventory, "--runs", small)
+    assert_told(told, 1, str(small), "full", "Free space")
+
+    mount("-o", "remount,size=50m")
+    told = rehearsal.operator("resume", run="latest", runs=small, kill_at="put-back-records:recorded")
+    assert told.killed_at, told
+    assert rehearsal.operator("back", run="latest", runs=small).told["state"] == RunState.WENT_BACK
+    assert rehearsal.lab.run("operator", ["umount", str(small)]).returncode == 0
+
+
+def test_a_second_command_is_refused_while_a_run_is_at_work_and_ctrl_c_leaves_it_resumable(
+    rehearsal: Rehearsal,
+) -> None:
+    inventory = rehearsal.variant("second", _EXISTING)
+    started = rehearsal.start(inventory)
+    command = [sys.executable, "-m", "toolkit.cli.main", "resume", started, "--runs", str(rehearsal.runs)]
+    environment = {"REBOX_STATE": str(rehearsal.state)}
+    with rehearsal.popen("operator", command, environment) as process:
+        journal = rehearsal.runs / started / "journal.jsonl"
+        deadline = time.monotonic() + 60
+        while not journal.exists() or "acting" not in journal.read_text(encoding="utf-8"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGSTOP)
+        attempts = journal.read_text(encoding="utf-8").count('"event":"run"')
+        assert_told(resume(rehearsal, started), 3, "is being worked on", "Ctrl-C")
+        assert_told(rehearsal.rebox("run", inventory, "--runs", rehearsal.runs), 3, "RB-", started)
+        assert_told(rehearsal.rebox("back", started, "--runs", rehearsal.runs), 3, "is being worked on")
+        assert journal.read_text(encoding="utf-8").count('"event":"run"') == attempts
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert rehearsal.history(started).state is RunState.INTERRUPTED
+    go_back(rehearsal, started)
+
+
+def test_a_wrongly_typed_serial_number_closes_the_reset(rehearsal: Rehearsal) -> None:
+    started = run_until(rehearsal, "typed", {"reset.confirm_serial_number": "RB-OLD-0007"}, "soak:recorded")
+    told = resume(rehearsal, started)
+    assert_stopped(rehearsal, told, "reset-old", 3, "RB-OLD-0007", "not the old box's")
+    told = resume(rehearsal, started, "--confirm-serial", "RB-NEW-0002")
+    assert_stopped(rehearsal, told, "reset-old", 3, "RB-NEW-0002", "not the old box's")
+    assert "reset" not in rehearsal.actions("old")
+    go_back(rehearsal, started)
+
+
+def test_the_wrong_tsig_key_leaves_the_zone_as_it_was(dns_rehearsal: Rehearsal) -> None:
+    dns, site = dns_rehearsal.lab.description.dns, dns_rehearsal.lab.description.site
+    assert dns
+    assert site
+    dns_rehearsal.lab.power_on("new")
+    before = dns_rehearsal.user("names", name=site.name, servers=[dns.server]).told
+    wrong = dns_rehearsal.secret_file("tsig", "d3JvbmcgYnV0IHdlbGwgZm9ybWVkIGtleSBvZiAzMiA=")
+    told = run(dns_rehearsal, "tsig", {"swing.tsig_secret": wrong})
+    stopped = assert_stopped(dns_rehearsal, told, "lower-ttl", 1, "refuses our TSIG key", "tsig_secret")
+    assert dns_rehearsal.user("names", name=site.name, servers=[dns.server]).told == before
+    go_back(dns_rehearsal, stopped)
