@@ -59,6 +59,8 @@ def run_command(
     if not (as_json or yes):
         show_plan(plan)
     _ask(f"Run these {len(plan.steps)} steps on box {' and box '.join(plan.boxes.values())}?", yes=yes or as_json)
+    if not (yes or as_json):
+        confirm_serial = _typed_serial(origin, confirm_serial)
     with _engine(origin, runs, confirm_serial, quiet=as_json) as engine:
         run_id = engine.start(plan, acknowledge or (), origin.attachments())
         outcome = engine.run(run_id)
@@ -75,7 +77,10 @@ def resume_command(
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a run that was interrupted, blocked or failed; nothing is done twice."""
-    with _engine(_origin(runs, run), runs, confirm_serial, quiet=as_json) as engine:
+    origin = _origin(runs, run)
+    if not as_json:
+        confirm_serial = _typed_serial(origin, confirm_serial)
+    with _engine(origin, runs, confirm_serial, quiet=as_json) as engine:
         outcome = engine.resume(run, acknowledge or ())
     _finish(outcome, as_json=as_json)
 
@@ -163,6 +168,16 @@ def _ask(question: str, *, yes: bool) -> None:
     """Asks a person; where nobody can be asked, the command itself is the answer."""
     if not yes and sys.stdin.isatty() and sys.stderr.isatty():
         typer.confirm(question, abort=True, err=True)
+
+
+def _typed_serial(origin: "Origin", given: str | None) -> str | None:
+    """The old box's serial number, typed once more by whoever wants it reset; without it the run stops before that."""
+    known = given or origin.inventory().reset.confirm_serial_number
+    if known or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return known
+    question = "Serial number of the old box, off its label, to allow its reset (Enter: stop before the reset)"
+    typed: str = typer.prompt(question, default="", show_default=False, err=True)
+    return typed.strip() or None
 
 
 def _write_report(run_directory: Path) -> None:
