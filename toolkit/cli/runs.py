@@ -172,9 +172,9 @@ def _ask(question: str, *, yes: bool) -> None:
 
 def _typed_serial(origin: "Origin", given: str | None) -> str | None:
     """The old box's serial number, typed once more by whoever wants it reset; without it the run stops before that."""
-    known = given or origin.inventory().reset.confirm_serial_number
-    if known or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return known
+    somebody = sys.stdin.isatty() and sys.stderr.isatty()
+    if given or not somebody or origin.inventory().reset.confirm_serial_number:
+        return given
     question = "Serial number of the old box, off its label, to allow its reset (Enter: stop before the reset)"
     typed: str = typer.prompt(question, default="", show_default=False, err=True)
     return typed.strip() or None
