@@ -19,6 +19,7 @@ from toolkit.emulator.appliance.factory import Factory, Made, manufacture
 from toolkit.emulator.appliance.faults import Faults
 
 OWN, SHARED = "10.77.0.11", "10.77.0.10"
+NEW_SERIAL_NUMBER, OLD_SERIAL_NUMBER = "NEW-0001", "OLD-0001"
 ADMIN_PASSWORD = "correct horse battery"
 CLIENT_ID, CLIENT_SECRET = "tests", "a secret of at least 24 characters"
 SITE = "support.example.net"
@@ -28,14 +29,14 @@ DEADLINE_SECONDS = 30.0
 def factory_order(**changes: Any) -> Factory:
     """A box fresh from the factory."""
     return Factory.model_validate(
-        {"serial_number": "NEW-0001", "mac": "02:00:00:00:00:12", "addresses": [f"{OWN}/24"], **changes}
+        {"serial_number": NEW_SERIAL_NUMBER, "mac": "02:00:00:00:00:12", "addresses": [f"{OWN}/24"], **changes}
     )
 
 
 def in_use_order(**changes: Any) -> Factory:
     """A box that serves a small site."""
     fields = {
-        "serial_number": "OLD-0001",
+        "serial_number": OLD_SERIAL_NUMBER,
         "profile": "in-use",
         "site": SITE,
         "site_version": "Bomgar-12.2.0",
@@ -124,9 +125,14 @@ class BoxProcess:
     def place(self, address: str = OWN) -> tuple[str, int]:
         """Where an address of the box is reached on this machine."""
         prefix = f"listening: {address} at "
-        (line,) = [line for line in self.console_lines() if line.startswith(prefix)]
-        host, _, port = line.removeprefix(prefix).rpartition(":")
+        lines = [line for line in self.console_lines() if line.startswith(prefix)]
+        assert len(lines) == 1, self.console_lines()
+        host, _, port = lines[0].removeprefix(prefix).rpartition(":")
         return host, int(port)
+
+    def url(self, address: str = OWN) -> str:
+        host, port = self.place(address)
+        return f"https://{host}:{port}"
 
     def console_fingerprint(self, address: str = OWN) -> str:
         (line,) = [line for line in self.console_lines() if line.endswith(f" on {address}") and "sha256" in line]
@@ -136,11 +142,10 @@ class BoxProcess:
 
     def anonymous(self, address: str = OWN) -> httpx.Client:
         """Somebody without an account; trusts any certificate, which the TLS tests look at themselves."""
-        host, port = self.place(address)
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        client = httpx.Client(base_url=f"https://{host}:{port}", verify=context, timeout=DEADLINE_SECONDS)
+        client = httpx.Client(base_url=self.url(address), verify=context, timeout=DEADLINE_SECONDS)
         self._clients.append(client)
         return client
 

@@ -35,6 +35,7 @@ from toolkit.emulator.appliance.power import Power
 from toolkit.emulator.appliance.protocols import UpdateService
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.reset import Reset
+from toolkit.emulator.appliance.site_users import SiteUsers
 from toolkit.emulator.appliance.states import BoxEvent, BoxState
 from toolkit.emulator.appliance.tls import server_context
 from toolkit.emulator.appliance.versions import Versions
@@ -72,6 +73,7 @@ class Box:
         self.jobs = Jobs(database)
         self.versions = Versions(database, lay_first_site)
         self.accounts = Accounts(database, self._audit, taken_into_use=self._taken_into_use)
+        self.users = SiteUsers(database, self._audit)
         self.content = Content(database, self._audit, disk, self.versions)
         self.certificates = Certificates(database, self._audit, self.clock, listeners.serve)
         self.network = Network(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.appliance.pages.visitor import BoxProcess, Visitor, in_use
+from tests.emulator.appliance.box_process import BoxProcess, factory_order
+from tests.emulator.appliance.pages.visitor import Visitor, in_use
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +14,7 @@ def shared_box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]
     """A box in use, for all tests of a module: leave it as it was."""
     box = in_use(tmp_path_factory.mktemp("shared"))
     yield box
-    box.switch_off()
+    box.remove()
 
 
 @pytest.fixture
@@ -21,15 +22,15 @@ def box(tmp_path: Path) -> Iterator[BoxProcess]:
     """A box in use."""
     box = in_use(tmp_path)
     yield box
-    box.switch_off()
+    box.remove()
 
 
 @pytest.fixture
 def new_box(tmp_path: Path) -> Iterator[BoxProcess]:
     """A box fresh from the factory."""
-    box = BoxProcess(tmp_path)
-    yield box
-    box.switch_off()
+    box = BoxProcess(tmp_path, factory_order())
+    yield box.power_on()
+    box.remove()
 
 
 @pytest.fixture

@@ -15,16 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
-from tests.emulator.appliance.pages.visitor import (
-    ADDRESS,
-    PASSWORD,
-    SERIAL_NUMBER,
-    SHARED,
-    BoxProcess,
-    Visitor,
-    heading,
-    in_use,
-)
+from tests.emulator.appliance.box_process import ADMIN_PASSWORD, OLD_SERIAL_NUMBER, OWN, SHARED, SITE, BoxProcess
+from tests.emulator.appliance.pages.visitor import Visitor, heading, in_use
 from tests.emulator.update_server.authority import Authority
 from toolkit.emulator.update_server.repository import Offer, make_repository
 from toolkit.emulator.update_server.server import serving
@@ -40,7 +32,7 @@ UPDATES = "/appliance/support/updates"
 
 def test_basics_shows_versions_serial_number_guid_clock_and_what_is_stored(operator: Visitor) -> None:
     text = operator.look(BASICS).text
-    for shown in ("3.3.2", "Bomgar-12.1.6", SERIAL_NUMBER, "support.example.com", f"{datetime.now(UTC):%Y-%m-%d}"):
+    for shown in ("3.3.2", "Bomgar-12.1.6", OLD_SERIAL_NUMBER, SITE, f"{datetime.now(UTC):%Y-%m-%d}"):
         assert shown in text
     assert re.search(r"<dt>Session records</dt><dd>24</dd>", text)
 
@@ -66,13 +58,13 @@ def test_what_ends_service_wants_the_right_serial_number(operator: Visitor, shar
 
 
 def test_shut_down_ends_the_box(owner: Visitor, box: BoxProcess) -> None:
-    answer = owner.submit("/appliance/status/shut-down", "/appliance/status/shut-down", serial_number=SERIAL_NUMBER)
+    answer = owner.submit("/appliance/status/shut-down", "/appliance/status/shut-down", serial_number=OLD_SERIAL_NUMBER)
     assert heading(answer) == "The appliance is shutting down"
     assert box.process.wait(timeout=15) == 0
 
 
 def test_reboot_brings_the_box_back(owner: Visitor, box: BoxProcess) -> None:
-    owner.submit("/appliance/status/reboot", "/appliance/status/reboot", serial_number=SERIAL_NUMBER)
+    owner.submit("/appliance/status/reboot", "/appliance/status/reboot", serial_number=OLD_SERIAL_NUMBER)
     deadline = time.monotonic() + 20
     booted = None
     while booted is None:
@@ -87,20 +79,20 @@ def test_reboot_brings_the_box_back(owner: Visitor, box: BoxProcess) -> None:
 
 
 def test_a_reset_is_followed_to_its_end_by_anybody(owner: Visitor, box: BoxProcess) -> None:
-    answer = owner.submit("/appliance/status/reset", "/appliance/status/reset", serial_number=SERIAL_NUMBER)
+    answer = owner.submit("/appliance/status/reset", "/appliance/status/reset", serial_number=OLD_SERIAL_NUMBER)
     assert answer.url.path == "/appliance/reset"
     box.wait_for_console("factory reset: complete")
     with Visitor(box) as anybody:
         text = anybody.look("/appliance/reset").text
         assert "The reset is complete since" in text
-        assert SERIAL_NUMBER in text
+        assert OLD_SERIAL_NUMBER in text
         assert anybody.log_in("appliance").status_code == 401
         assert heading(anybody.log_in("appliance", password="password")) == "Choose a new password first"
 
 
 def test_while_a_reset_runs_every_other_page_is_closed(box: BoxProcess, owner: Visitor) -> None:
     (box.disk / "faults").write_text("reset-never-completes\n")
-    owner.submit("/appliance/status/reset", "/appliance/status/reset", serial_number=SERIAL_NUMBER, follow=False)
+    owner.submit("/appliance/status/reset", "/appliance/status/reset", serial_number=OLD_SERIAL_NUMBER, follow=False)
     page = owner.look("/appliance/reset")
     assert "Everything is being destroyed." in page.text
     assert page.headers["refresh"] == "1"
@@ -129,22 +121,22 @@ def test_the_last_own_address_cannot_be_taken_away(operator: Visitor) -> None:
         operator.submit("/appliance/networking/addresses/1/delete", "/appliance/networking/addresses/1/delete"),
     ):
         assert answer.status_code == 409
-        assert ADDRESS in answer.text
+        assert OWN in answer.text
     assert operator.forms(NETWORK)["/appliance/networking/addresses/1"].fields["enabled"] == "true"
 
 
 def test_addresses_are_added_and_deleted(operator: Visitor) -> None:
-    new: dict[str, Any] = {"address": "192.0.2.99", "prefix": "24", "interface": "eth0"}
+    new: dict[str, Any] = {"address": "10.77.0.99", "prefix": "24", "interface": "eth0"}
     answer = operator.submit(NETWORK, "/appliance/networking/addresses", **new)
     assert "The address was added." in answer.text
     assert operator.submit(NETWORK, "/appliance/networking/addresses", **new).status_code == 409
-    wrong = operator.submit(NETWORK, "/appliance/networking/addresses", **{**new, "address": "192.0.2.999"})
+    wrong = operator.submit(NETWORK, "/appliance/networking/addresses", **{**new, "address": "10.77.0.999"})
     assert wrong.status_code == 422
 
     page = "/appliance/networking/addresses/3/delete"
-    assert "192.0.2.99" in operator.look(page).text
+    assert "10.77.0.99" in operator.look(page).text
     assert "The address was deleted." in operator.submit(page, page).text
-    assert "192.0.2.99" not in operator.look(NETWORK).text
+    assert "10.77.0.99" not in operator.look(NETWORK).text
     assert operator.look(page).status_code == 404
 
 
@@ -153,16 +145,16 @@ def test_name_servers_and_time_servers_are_saved(operator: Visitor) -> None:
         NETWORK,
         "/appliance/networking/settings",
         hostname="box.example.net",
-        dns_servers="192.0.2.53\n192.0.2.54",
+        dns_servers="10.77.0.53\n10.77.0.54",
         ntp_servers="ntp.example.net",
     )
     assert "The network settings were saved." in saved.text
-    assert "192.0.2.53\n192.0.2.54</textarea>" in saved.text
+    assert "10.77.0.53\n10.77.0.54</textarea>" in saved.text
     wrong = operator.submit(
         NETWORK, "/appliance/networking/settings", hostname="box.example.net", dns_servers="not an address"
     )
     assert wrong.status_code == 422
-    assert "192.0.2.53\n192.0.2.54</textarea>" in wrong.text
+    assert "10.77.0.53\n10.77.0.54</textarea>" in wrong.text
 
 
 # Security > Certificates
@@ -171,24 +163,24 @@ def test_name_servers_and_time_servers_are_saved(operator: Visitor) -> None:
 @pytest.fixture
 def bundle(tmp_path: Path) -> bytes:
     """Certificate and key in one PEM file."""
-    certificate, key = Authority(tmp_path).issue("support.example.com")
+    certificate, key = Authority(tmp_path).issue(SITE)
     return certificate.read_bytes() + key.read_bytes()
 
 
 def test_a_certificate_is_imported_assigned_exported_and_deleted(operator: Visitor, bundle: bytes) -> None:
     imported = operator.submit(CERTIFICATES, f"{CERTIFICATES}/import", files={"file": bundle})
     assert "The certificate was imported." in imported.text
-    assert "support.example.com" in imported.text
+    assert SITE in imported.text
     page = imported.url.path
 
     again = operator.submit(CERTIFICATES, f"{CERTIFICATES}/import", files={"file": bundle})
     assert "was here already" in again.text
 
-    assigned = operator.submit(page, f"{page}/addresses", addresses=[ADDRESS, SHARED])
+    assigned = operator.submit(page, f"{page}/addresses", addresses=[OWN, SHARED])
     assert "The configuration was saved" in assigned.text
     refused = operator.submit(f"{page}/delete", f"{page}/delete")
     assert refused.status_code == 409
-    assert ADDRESS in refused.text
+    assert OWN in refused.text
 
     plain = operator.submit(page, f"{page}/export", file_format="pem")
     assert plain.headers["content-disposition"].startswith("attachment; filename=")
@@ -222,9 +214,7 @@ def test_a_file_that_is_no_certificate_is_refused(operator: Visitor, content: by
 def updatable(tmp_path: Path) -> Iterator[BoxProcess]:
     """A box in use that was made to trust an update server that runs."""
     authority = Authority(tmp_path)
-    repository = make_repository(
-        tmp_path / "updates", "https://127.0.0.1", offer=Offer("support.example.com"), package_bytes=200_000
-    )
+    repository = make_repository(tmp_path / "updates", "https://127.0.0.1", offer=Offer(SITE), package_bytes=200_000)
     with serving(repository, *authority.issue("127.0.0.1")) as port:
         box = in_use(
             tmp_path,
@@ -233,7 +223,7 @@ def updatable(tmp_path: Path) -> Iterator[BoxProcess]:
             ca=authority.ca_file.read_bytes(),
         )
         yield box
-        box.switch_off()
+        box.remove()
 
 
 def follow_job(visitor: Visitor, page: str) -> str:
@@ -322,7 +312,7 @@ def test_every_change_is_in_the_audit_under_its_own_name(operator: Visitor) -> N
         operator.submit(NETWORK, "/appliance/networking/addresses/2", enabled=enabled)
     secret = "a secret of twenty-four characters"
     account = operator.http.put(
-        "/api/v1/api-accounts/auditor", json={"client_secret": secret}, auth=("admin", PASSWORD)
+        "/api/v1/api-accounts/auditor", json={"client_secret": secret}, auth=("admin", ADMIN_PASSWORD)
     )
     assert account.status_code == 201
     token = operator.http.post(

@@ -6,7 +6,8 @@ from typing import cast
 import pytest
 from fastapi.routing import APIRoute
 
-from tests.emulator.appliance.pages.visitor import ADDRESS, PASSWORD, BoxProcess, Visitor, heading
+from tests.emulator.appliance.box_process import ADMIN_PASSWORD, OWN, BoxProcess
+from tests.emulator.appliance.pages.visitor import Visitor, heading
 from toolkit.emulator.appliance.pages import PARTS
 
 OPEN_PATHS = {"/", "/assets/pages.css", "/assets/icon.svg", "/appliance/reset"}
@@ -34,7 +35,9 @@ FORMS = [path for path in paths("POST") if not path.endswith("/log-in")]
 def test_the_session_cookie_is_kept_from_scripts_from_other_sites_and_from_the_other_interface(
     visitor: Visitor,
 ) -> None:
-    answer = visitor.submit("/appliance/log-in", "/appliance/log-in", username="admin", password=PASSWORD, follow=False)
+    answer = visitor.submit(
+        "/appliance/log-in", "/appliance/log-in", username="admin", password=ADMIN_PASSWORD, follow=False
+    )
     cookie = next(
         text for text in answer.headers.get_list("set-cookie") if text.startswith("appliance_session=")
     ).lower()
@@ -76,7 +79,7 @@ def test_a_token_of_another_session_is_not_taken(visitor: Visitor, shared_box: B
 def test_the_log_in_form_of_another_browser_is_not_taken(visitor: Visitor, shared_box: BoxProcess) -> None:
     with Visitor(shared_box) as other:
         token = other.forms("/login/log-in")["/login/log-in"].fields["csrf_token"]
-    sent = {"username": "admin", "password": PASSWORD, "csrf_token": token}
+    sent = {"username": "admin", "password": ADMIN_PASSWORD, "csrf_token": token}
     assert visitor.http.post("/login/log-in", data=sent).status_code == 403  # no cookie of its own
     visitor.look("/login/log-in")
     assert visitor.http.post("/login/log-in", data=sent).status_code == 403  # another cookie
@@ -157,17 +160,17 @@ def test_the_factory_password_opens_one_page_only(new_box: BoxProcess) -> None:
         page = "/appliance/password"
         for new, repeated, reason in (
             ("password", "password", "at least 12 characters"),
-            (PASSWORD, "something else", "not the same"),
+            (ADMIN_PASSWORD, "something else", "not the same"),
         ):
             answer = visitor.submit(page, page, password="password", new_password=new, repeated=repeated)
             assert answer.status_code == 422
             assert reason in answer.text
 
-        answer = visitor.submit(page, page, password="password", new_password=PASSWORD, repeated=PASSWORD)
+        answer = visitor.submit(page, page, password="password", new_password=ADMIN_PASSWORD, repeated=ADMIN_PASSWORD)
         assert "The password was changed." in answer.text
         assert heading(answer) == "Basics"
         assert "taken.example" not in answer.text
-        assert ADDRESS in visitor.look("/appliance/networking/ip-configuration").text
+        assert OWN in visitor.look("/appliance/networking/ip-configuration").text
 
     with Visitor(new_box) as visitor:
         assert visitor.log_in("appliance", password="password").status_code == 401

@@ -11,7 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.emulator.appliance.pages.visitor import ADDRESS, PASSWORD, SERIAL_NUMBER, BoxProcess, Visitor, in_use
+from tests.emulator.appliance.box_process import ADMIN_PASSWORD, OLD_SERIAL_NUMBER, OWN, SITE, BoxProcess
+from tests.emulator.appliance.pages.visitor import Visitor, in_use
 from tests.emulator.update_server.authority import Authority
 from toolkit.emulator.update_server.repository import Offer, make_repository
 from toolkit.emulator.update_server.server import serving
@@ -63,9 +64,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
     """A box in use that has checked for updates and is half-way through a job, as far as its pages know."""
     folder = tmp_path_factory.mktemp("browsed")
     authority = Authority(folder)
-    repository = make_repository(
-        folder / "updates", "https://127.0.0.1", offer=Offer("support.example.com"), package_bytes=12_000
-    )
+    repository = make_repository(folder / "updates", "https://127.0.0.1", offer=Offer(SITE), package_bytes=12_000)
     with serving(repository, *authority.issue("127.0.0.1")) as port:
         box = in_use(
             folder,
@@ -81,7 +80,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
                 "INSERT INTO jobs VALUES ('half', 'install', 'running', 'downloading', 0.34, 1200000, 3000000, NULL)"
             )
         yield box
-        box.switch_off()
+        box.remove()
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +93,7 @@ def browser() -> Iterator[Browser]:
 
 def open_page(browser: Browser, box: BoxProcess, **options: Any) -> Iterator[Page]:
     """A page in a new browser profile; anything the browser complains about fails the test."""
-    context: BrowserContext = browser.new_context(base_url=box.url, ignore_https_errors=True, **options)
+    context: BrowserContext = browser.new_context(base_url=box.url(), ignore_https_errors=True, **options)
     complaints: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -121,7 +120,7 @@ def plain_page(browser: Browser, box: BoxProcess) -> Iterator[Page]:
     yield from open_page(browser, box, java_script_enabled=False)
 
 
-def log_in(page: Page, interface: str, password: str = PASSWORD) -> None:
+def log_in(page: Page, interface: str, password: str = ADMIN_PASSWORD) -> None:
     page.goto(f"/{interface}")
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(password)
@@ -202,5 +201,5 @@ def test_a_browser_without_scripts_can_do_everything(plain_page: Page) -> None:
     page.get_by_label("Serial number of the appliance").fill("RB-OTHER-1")
     page.get_by_role("button", name="Shut Down This Appliance").click()
     assert "Not done." in page.get_by_role("alert").inner_text()
-    assert SERIAL_NUMBER in page.content()
-    assert ADDRESS not in page.get_by_role("alert").inner_text()
+    assert OLD_SERIAL_NUMBER in page.content()
+    assert OWN not in page.get_by_role("alert").inner_text()

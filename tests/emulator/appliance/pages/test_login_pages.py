@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from tests.emulator.appliance.pages.visitor import BoxProcess, Visitor, heading
+from tests.emulator.appliance.box_process import SITE, BoxProcess
+from tests.emulator.appliance.pages.visitor import Visitor, heading
 
 SOFTWARE = "/login/management/software"
 
@@ -83,7 +84,7 @@ def test_a_backup_is_downloaded_and_restored_with_its_passphrase_only(operator: 
     backup = operator.submit(SOFTWARE, f"{SOFTWARE}/backup", **secret, repeated=secret["passphrase"])
     assert backup.status_code == 200
     assert "attachment" in backup.headers["content-disposition"]
-    assert b"support.example.com" not in backup.content
+    assert SITE.encode() not in backup.content
 
     refused: tuple[dict[str, Any], ...] = ({}, {"passphrase": "another passphrase"})
     for wrong in refused:
@@ -113,4 +114,4 @@ def test_the_sites_front_door_is_open_to_everybody(shared_box: BoxProcess) -> No
         answer = anybody.look("/")
         assert answer.status_code == 200
         assert heading(answer) == "Remote support"
-        assert "support.example.com" in answer.text
+        assert SITE in answer.text

@@ -41,7 +41,7 @@ def add(
 ) -> Response:
     """Adds a user with a first password."""
     try:
-        visit.users.add(visit.by, username=username, display_name=display_name, email=email, password=password)
+        visit.box.users.add(visit.by, username=username, display_name=display_name, email=email, password=password)
     except Refusal as refusal:
         return _page(visit, refusal)
     return see_other(f"{_PAGE}?done=user-added")
@@ -51,7 +51,7 @@ def add(
 def disable(visit: SiteChange, user_id: str) -> Response:
     """Shuts a user out."""
     try:
-        visit.users.disable(visit.by, user_id)
+        visit.box.users.disable(visit.by, user_id)
     except Refusal as refusal:
         return _page(visit, refusal)
     return see_other(f"{_PAGE}?done=user-disabled")
@@ -67,7 +67,7 @@ def enable_form(visit: SiteVisit, user_id: str) -> HTMLResponse:
 def enable(visit: SiteChange, user_id: str, password: Annotated[str, Form()]) -> Response:
     """Lets a user in again."""
     try:
-        visit.users.enable(visit.by, user_id, password)
+        visit.box.users.enable(visit.by, user_id, password)
     except Refusal as refusal:
         return visit.page("enable_user.html", refusal=refusal, user=_user(visit, user_id))
     return see_other(f"{_PAGE}?done=user-enabled")

@@ -13,7 +13,6 @@ from toolkit.emulator.appliance.box import Box
 from toolkit.emulator.appliance.facts import WebSession
 from toolkit.emulator.appliance.pages.page_route import ElsewhereError
 from toolkit.emulator.appliance.pages.rendering import render
-from toolkit.emulator.appliance.pages.site_users import SiteUsers
 from toolkit.emulator.appliance.refusal import Refusal
 
 COOKIE: dict[WebInterface, str] = {"appliance": "appliance_session", "login": "login_session"}
@@ -32,11 +31,6 @@ class Visit:
     def box(self) -> Box:
         """The box behind the pages."""
         return box_of(self.request)
-
-    @property
-    def users(self) -> SiteUsers:
-        """The support site's users."""
-        return SiteUsers(self.box._database, self.box._audit)
 
     @property
     def by(self) -> str:
@@ -106,7 +100,7 @@ def _change(interface: WebInterface) -> Callable[..., Visit]:
     def dependency(request: Request, csrf_token: Annotated[str, Form()] = "") -> Visit:
         visit = visiting(request)
         check_token(visit.session.csrf_token, csrf_token)
-        if interface == "login" and not visit.users.is_administrator(visit.session.username):
+        if interface == "login" and not visit.box.users.is_administrator(visit.session.username):
             raise Refusal(403, "not_allowed", "Only administrators of this site may do that.")
         return visit
 
