@@ -35,9 +35,11 @@ _VERSION = re.compile(r"\d+(?:\.\d+)+\w*")
 _INTRODUCTION = """\
 # Speed beside the tools people use today
 
-Written by `{command}` on {date}; do not edit. Ours and the peer take turns in one run on the same work, and each number
-is a median. Only ratios carry over to other machines. A ratio is how many times better ours is than the peer, whatever
-the unit; a goal is a ratio, or a limit on our own number. No test asserts a time.
+Written by `{command}` on {date}; do not edit.
+
+Ours and the peer take turns in one run on the same work, and each number is a median. Only ratios carry over to other
+machines. A ratio is how many times better ours is than the peer, whatever the unit; a goal is a ratio, or a limit on
+our own number. No test asserts a time.
 
 - Machine: {machine}, {system}; load average at the start {load_before}, at the end {load_after}
 - Versions: {versions}
