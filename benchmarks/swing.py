@@ -85,7 +85,7 @@ def run(arena: Arena) -> list[Row]:
 def _row(peer: Peer, ours: list[MethodResult], theirs: list[MethodResult]) -> Row:
     if peer.stop:
         mine, other = ([seen.gap_ms_max for seen in side] for side in (ours, theirs))
-        pause = statistics.median(seen.own_gap_ms_max for seen in (*ours, *theirs))
+        pause = statistics.median(seen.own_gap_ms_max for seen in ours)
         note = f"{NOTE}; {min(mine):.1f} to {max(mine):.1f} ms in {len(mine)} swings; the watch paused {pause:.1f} ms"
         return _judged(BREAK_FIRST, mine, other, peer.name, limit=GAP_MS_MAX, unit="ms", note=note)
     mine, other = ([float(seen.lost) for seen in side] for side in (ours, theirs))
