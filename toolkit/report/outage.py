@@ -42,11 +42,15 @@ class Lane:
 
     @property
     def outage_seen(self) -> bool:
-        """Several probes were lost, or the longest gap is more than the watch's own pauses explain.
+        """The longest gap shows an outage."""
+        return self.measured and self.shows_outage(self.longest_ms)
+
+    def shows_outage(self, gap_ms: float) -> bool:
+        """Whether a gap is more than the watch's own pauses explain, or several probes in a row were lost in it.
 
         One lost probe alone shows no more than a moment, whatever the interval around it.
         """
-        return self.measured and self.longest_ms > 0 and (self.lost > 1 or self.longest_ms > self.floor_ms)
+        return gap_ms > self.floor_ms or (self.lost > 1 and gap_ms > 1.5 * self.interval_ms)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def _overview(watch: Watch, chosen: CloseUps) -> Markup:
     drawn = [text(0, 21, "whole watch", "label"), *_reigns(watch, scale, 8.0, 18.0)]
     for lane in watch.lanes:
         for gap in lane.gaps:
-            if gap.length_ms > lane.floor_ms:
+            if lane.shows_outage(gap.length_ms):
                 left, width = scale.span(gap.start_ms, gap.end_ms, 1.5)
                 drawn.append(
                     box(left, 28, width, 7, "gap-solid", title=f"{lane.method}: {milliseconds(gap.length_ms)}")
@@ -134,7 +134,7 @@ def _gaps(lane: Lane, scale: Scale, top: float) -> list[Markup]:
     bars: list[Markup] = []
     labels: list[Markup] = []
     for index, (gap, (left, width)) in enumerate(zip(gaps, places, strict=True)):
-        seen = gap.length_ms > lane.floor_ms
+        seen = lane.shows_outage(gap.length_ms)
         words = milliseconds(gap.length_ms)
         hover = f"{lane.method}: no answer for {words}"
         bars.append(box(left, top + 2, width, 20, "background"))

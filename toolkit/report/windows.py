@@ -41,7 +41,7 @@ def close_ups(watch: Watch) -> CloseUps:
 
 def _events(watch: Watch) -> Iterable[Stretch]:
     for lane in watch.lanes:
-        yield from (gap for gap in lane.gaps if gap.length_ms > lane.floor_ms)
+        yield from (gap for gap in lane.gaps if lane.shows_outage(gap.length_ms))
         yield from lane.unwatched
     for reign in watch.reigns[1:]:
         yield Stretch(reign.stretch.start_ms, reign.stretch.start_ms)

@@ -107,13 +107,24 @@ def outages(results: tuple[WatchResult, ...]) -> dict[str, Outage]:
     """By method; those of further addresses carry the address. A watch that was killed has not seen the rest."""
     found: dict[str, Outage] = {}
     for number, result in enumerate(results):
+        # every watch counts from its own start; the report has one zero, that of the first
+        later_ms = (result.started - results[0].started).total_seconds() * 1000.0
         for method, outage in result.outages().items():
             name = method if number == 0 else f"{method} {result.request.address}"
             blind: tuple[Gap, ...] = ()
             if result.ended in ("killed", "limit"):
                 blind = (Gap(start_ms=result.seconds * 1000.0, end_ms=result.seconds * 1000.0),)
-            found[name] = outage.model_copy(update={"unwatched": (*outage.unwatched, *blind)})
+            found[name] = outage.model_copy(
+                update={
+                    "gaps": _shifted(outage.gaps, later_ms),
+                    "unwatched": _shifted((*outage.unwatched, *blind), later_ms),
+                }
+            )
     return found
+
+
+def _shifted(gaps: tuple[Gap, ...], by_ms: float) -> tuple[Gap, ...]:
+    return tuple(Gap(start_ms=gap.start_ms + by_ms, end_ms=gap.end_ms + by_ms) for gap in gaps)
 
 
 def _requests(inventory: Inventory) -> list[WatchRequest]:
