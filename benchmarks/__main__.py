@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = [name for name in options.names if name not in PEERS]
     if unknown:
         parser.error(f"no such comparison: {', '.join(unknown)}")
+    # ended from outside, it still ends what it started and clears its folders
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     console = Console(stderr=True)
     load_before = os.getloadavg()[0]
     results: dict[str, Sequence[Row]] = {}
