@@ -159,6 +159,14 @@ class Rehearsal:
         """The command line on the operator's machine."""
         return self.operator("rebox", arguments=[str(argument) for argument in arguments], **fields)
 
+    def make_new_again(self) -> None:
+        """The new box is as it came from the factory, and on."""
+        self.lab.power_off("new")
+        disk = self.lab.folder.disk("new")
+        shutil.rmtree(disk)
+        shutil.copytree(disk.with_name("untouched"), disk)
+        self.lab.power_on("new")
+
     def popen(self, machine: str, command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         """A program on a machine, beside the drivers; what it says is not kept."""
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -3,7 +3,7 @@
 from tests.migration.rehearsal import Rehearsal
 from toolkit.engine.states import RunState
 
-_STEPS = ("lower-ttl", "start-watch", "swing-traffic", "prove-site", "put-back-ttl")
+_STEPS = ("lower-ttl", "swing-traffic", "put-back-ttl")
 
 
 def test_name_and_ttl_are_as_before_after_going_back_from_every_step_that_touches_them(

@@ -26,6 +26,12 @@ def test_neither_a_plan_nor_a_dry_run_asks_for_a_change_in_any_state(rehearsal: 
     assert_only_looks(rehearsal, inventory)
 
 
+def test_planning_often_locks_nobody_out(rehearsal: Rehearsal) -> None:
+    rehearsal.make_new_again()
+    for _ in range(7):
+        assert_only_looks(rehearsal, rehearsal.variant("often", {"provision": {"driver": "existing"}}))
+
+
 def test_a_box_that_is_off_stays_off(rehearsal: Rehearsal) -> None:
     rehearsal.lab.power_off("new")
     assert_only_looks(rehearsal, rehearsal.inventory)

@@ -13,6 +13,12 @@ from pydantic import JsonValue
 
 from toolkit.model.errors import ApplianceError, AuthenticationError, ReboxError, RefusedError, UnreachableError
 
+_LOCKED_SECONDS, _LOCKED_SECONDS_MAX = 30.0, 60.0
+"""How long an account is locked when the box does not say; how long we wait at most, whatever it says."""
+
+_TOKEN_USED = 0.9
+"""The part of a token's life for which it is used: it must not end while a long upload is under way."""
+
 
 class _PinMismatchError(ssl.SSLError):
     """The peer's certificate is not one we pinned; carries what was served."""
@@ -84,6 +90,8 @@ class BoxConnection:
         client_secret: Callable[[], str],
         read_only: bool = False,
         timeout_seconds: float = 30.0,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
         wrap_transport: Callable[[httpx.BaseTransport], httpx.BaseTransport] = lambda transport: transport,
     ) -> None:
         self.name = name
@@ -93,6 +101,10 @@ class BoxConnection:
         self._client_secret = client_secret
         self._read_only = read_only
         self._token = ""
+        self._token_ends = 0.0
+        self._monotonic = monotonic
+        self._refused: AuthenticationError | None = None
+        self._sleep = sleep
         host = f"[{address}]" if ":" in address else address
         self.where = f"{name} ({host}:{port})" if port != 443 else f"{name} ({address})"
         self._client = httpx.Client(
@@ -134,22 +146,36 @@ class BoxConnection:
         response = self._send(method, path, signed, named)
         if signed and response.status_code == 401:
             self._token = ""  # expired, or the box was restarted: sign in once more
-            response = self._send(method, path, signed, named)
+            # an iterator gave all it had to the first request; the next one is signed anew
+            if not isinstance(named.get("content"), Iterator):
+                response = self._send(method, path, signed, named)
         self._raise_for(response, path)
         return response
 
     def stream(self, method: str, path: str, **named: Any) -> httpx.Response:
         """An open response to be read in pieces and closed by the caller."""
         self._check_allowed(method, path)
-        try:
-            request = self._client.build_request(method, path, headers=self._headers(named.pop("headers", {})), **named)
-            response = self._client.send(request, stream=True)
-        except httpx.HTTPError as error:
-            raise self.translate(error) from None
+        response = self._open(method, path, named)
+        if response.status_code == 401:
+            response.close()
+            self._token = ""
+            response = self._open(method, path, named)
         if response.is_error:
-            response.read()
+            try:
+                response.read()
+            except httpx.HTTPError as error:
+                raise self.translate(error) from None
             self._raise_for(response, path)
         return response
+
+    def _open(self, method: str, path: str, named: Mapping[str, Any]) -> httpx.Response:
+        arguments = dict(named)
+        headers = self._headers(dict(arguments.pop("headers", {})))
+        try:
+            request = self._client.build_request(method, path, headers=headers, **arguments)
+            return self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise self.translate(error) from None
 
     def _send(self, method: str, path: str, signed: bool, named: Mapping[str, Any]) -> httpx.Response:
         arguments = dict(named)
@@ -162,29 +188,45 @@ class BoxConnection:
             raise self.translate(error) from None
 
     def _headers(self, extra: Mapping[str, str]) -> dict[str, str]:
-        if not self._token:
+        if not self._token or self._monotonic() >= self._token_ends:
             self.sign_in()
         return {**extra, "Authorization": f"Bearer {self._token}"}
 
     def sign_in(self) -> None:
-        """Fetches a token (OAuth 2.0 client credentials, RFC 6749 section 4.4)."""
+        """Fetches a token (OAuth 2.0 client credentials, RFC 6749 section 4.4).
+
+        A read-only connection that was refused does not ask again: a factory box does not know our account yet, and
+        looking at it often would lock us out. Others wait out a lock that earlier looks have brought about.
+        """
+        if self._refused is not None:
+            raise self._refused
+        response = self._ask_for_token()
+        if response.status_code == 429 and not self._read_only:
+            self._sleep(min(float(response.headers.get("Retry-After", _LOCKED_SECONDS)), _LOCKED_SECONDS_MAX))
+            response = self._ask_for_token()
+        if response.status_code in (401, 403):
+            refused = AuthenticationError(
+                "the box refuses our API account",
+                where=self.where,
+                why=f"client {self._client_id!r}: {_message(response)}",
+                next_move="Check client_id and client_secret in the inventory against the box's API accounts.",
+            )
+            self._refused = refused if self._read_only else None
+            raise refused
+        self._raise_for(response, "/oauth2/token")
+        answer = response.json()
+        self._token = str(answer["access_token"])
+        self._token_ends = self._monotonic() + float(answer["expires_in"]) * _TOKEN_USED
+
+    def _ask_for_token(self) -> httpx.Response:
         try:
-            response = self._client.post(
+            return self._client.post(
                 "/oauth2/token",
                 auth=(self._client_id, self._client_secret()),
                 data={"grant_type": "client_credentials"},
             )
         except httpx.HTTPError as error:
             raise self.translate(error) from None
-        if response.status_code in (401, 403):
-            raise AuthenticationError(
-                "the box refuses our API account",
-                where=self.where,
-                why=f"client {self._client_id!r}: {_message(response)}",
-                next_move="Check client_id and client_secret in the inventory against the box's API accounts.",
-            )
-        self._raise_for(response, "/oauth2/token")
-        self._token = str(response.json()["access_token"])
 
     def _check_allowed(self, method: str, path: str) -> None:
         if self._read_only and method not in ("GET", "HEAD"):
@@ -275,7 +317,8 @@ def _message(response: httpx.Response) -> str:
         body = response.json()
         return str(body.get("message") or body.get("error") or body)
     except (ValueError, AttributeError):
-        return f"HTTP {response.status_code}"
+        plain = response.headers.get("content-type", "").startswith("text/plain")
+        return (response.text.strip() if plain else "") or f"HTTP {response.status_code}"
 
 
 def wait_until(

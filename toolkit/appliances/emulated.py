@@ -276,7 +276,11 @@ class EmulatedAppliance:
                 "PUT",
                 f"{_API}/recordings/{lsid}",
                 content=chunks,
-                headers={"Content-SHA256": sha256, "Content-Length": str(size_bytes)},
+                headers={
+                    "Content-Type": "application/octet-stream",
+                    "Content-SHA256": sha256,
+                    "Content-Length": str(size_bytes),
+                },
             )
         except BoxRefusedError as error:
             if error.box_code not in ("not_supported", "quota"):
