@@ -10,6 +10,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -130,6 +131,7 @@ def do(child: Child, order: Order) -> dict[str, Any]:
         "rebox": _rebox,
         "see": _see,
         "names": _names,
+        "wait": _wait,
     }
     return orders[order["do"]](child, order)
 
@@ -212,6 +214,19 @@ def _names(_: Child, order: Order) -> dict[str, Any]:
     """What name servers say."""
     answers = {server: look_up(server, order["name"]) for server in order["servers"]}
     return {s: {"addresses": sorted(a.addresses), "ttl_seconds": a.ttl_seconds} for s, a in answers.items()}
+
+
+def _wait(_: Child, order: Order) -> dict[str, Any]:
+    """Whether a box that was just switched on comes to answer."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((order["address"], 443), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return {"answers": True}
+    return {"answers": False}
 
 
 def in_child(order: Order) -> dict[str, Any]:

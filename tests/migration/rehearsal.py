@@ -165,12 +165,25 @@ class Rehearsal:
         disk = self.lab.folder.disk("new")
         shutil.rmtree(disk)
         shutil.copytree(disk.with_name("untouched"), disk)
-        self.lab.power_on("new")
+        self.switch_on_new()
 
-    def popen(self, machine: str, command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-        """A program on a machine, beside the drivers; what it says is not kept."""
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return self.lab.popen(machine, command, env={**os.environ, **environment}, cwd=_ROOT, **quiet)
+    def switch_on_new(self) -> None:
+        """The new box is on, and answers."""
+        self.lab.power_on("new")
+        assert self.operator("wait", address=self.lab.description.topology.addresses("new")[0]).told["answers"]
+
+    def beside(self, *arguments: object) -> "subprocess.Popen[str]":
+        """The command line on the operator's machine as a program of its own; it says everything to `stdout`."""
+        return self.lab.popen(
+            "operator",
+            [sys.executable, "-m", "toolkit.cli.main", *(str(argument) for argument in arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=_ROOT,
+            env={**os.environ, "REBOX_STATE": str(self.state)},
+        )
 
     # ------------------------------------------------------------------------------------------ what is seen
 

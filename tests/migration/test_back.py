@@ -12,7 +12,7 @@ _FINAL = ("reset-old", "shut-down-old")
 def test_the_old_box_serves_again_after_going_back_from_every_step(rehearsal: Rehearsal) -> None:
     # switched on beforehand: booting it anew for every step would take most of the time
     inventory = rehearsal.variant("existing", {"provision": {"driver": "existing"}})
-    rehearsal.lab.power_on("new")
+    rehearsal.switch_on_new()
     steps = [step["name"] for step in rehearsal.plan(inventory)["steps"] if step["name"] not in _FINAL]
 
     for step in steps:
@@ -36,7 +36,7 @@ def assert_old_alone_serves(rehearsal: Rehearsal, run: str) -> None:
 
 def test_killed_again_and_again_on_the_way_back_it_goes_on(rehearsal: Rehearsal) -> None:
     inventory = rehearsal.variant("existing", {"provision": {"driver": "existing"}})
-    rehearsal.lab.power_on("new")
+    rehearsal.switch_on_new()
     run = rehearsal.start(inventory)
     assert rehearsal.carry("run", run, kill_at="swing-traffic:verified").killed_at
 
@@ -69,7 +69,7 @@ def test_a_box_that_was_switched_on_for_the_run_is_switched_off_again_wherever_i
 
 
 def test_the_estimate_is_said_in_advance_and_the_way_back_ends_with_the_reset(rehearsal: Rehearsal) -> None:
-    rehearsal.lab.power_on("new")
+    rehearsal.switch_on_new()
     inventory = rehearsal.variant("existing", {"provision": {"driver": "existing"}})
     run = rehearsal.start(inventory)
     assert rehearsal.carry("run", run, kill_at="prove-site:recorded").killed_at

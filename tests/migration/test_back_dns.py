@@ -10,7 +10,7 @@ def test_name_and_ttl_are_as_before_after_going_back_from_every_step_that_touche
     dns_rehearsal: Rehearsal,
 ) -> None:
     inventory = dns_rehearsal.variant("existing", {"provision": {"driver": "existing"}})
-    dns_rehearsal.lab.power_on("new")
+    dns_rehearsal.switch_on_new()
     before = names(dns_rehearsal)
 
     for step in _STEPS:

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,11 +23,11 @@ _WRONG_FINGERPRINT = "ab" * 32
 @pytest.fixture(autouse=True)
 def at_rest(rehearsal: Rehearsal) -> Iterator[None]:
     """Both boxes are on; what a failed test has left is taken back, so that one failure is one."""
-    rehearsal.lab.power_on("new")
+    rehearsal.switch_on_new()
     yield
     for name in rehearsal.run_folders() - {"latest"}:
         if rehearsal.history(name).state in UNFINISHED:
-            rehearsal.lab.power_on("new")
+            rehearsal.switch_on_new()
             rehearsal.carry("back", name)
 
 
@@ -245,7 +244,7 @@ def test_a_backup_that_is_damaged_before_the_swing_keeps_the_traffic_where_it_is
         path.write_bytes(damage(whole))
         with unchanged(rehearsal):
             told = resume(rehearsal, started)
-        assert_stopped(rehearsal, told, "swing-traffic", 3, "backup-intact", "is not whole")
+        assert_stopped(rehearsal, told, "swing-traffic", 3, "backup-intact", str(path), "Take another copy")
         path.write_bytes(whole)
     assert rehearsal.carry("resume", started, kill_at="swing-traffic:recorded").killed_at
     go_back(rehearsal, started)
@@ -325,12 +324,11 @@ def test_a_second_command_is_refused_while_a_run_is_at_work_and_ctrl_c_leaves_it
 ) -> None:
     inventory = rehearsal.variant("second", _EXISTING)
     started = rehearsal.start(inventory)
-    command = [sys.executable, "-m", "toolkit.cli.main", "resume", started, "--runs", str(rehearsal.runs)]
-    environment = {"REBOX_STATE": str(rehearsal.state)}
-    with rehearsal.popen("operator", command, environment) as process:
+    with rehearsal.beside("resume", started, "--runs", rehearsal.runs) as process:
         journal = rehearsal.runs / started / "journal.jsonl"
         deadline = time.monotonic() + 60
         while not journal.exists() or "acting" not in journal.read_text(encoding="utf-8"):
+            assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(signal.SIGSTOP)
@@ -360,7 +358,7 @@ def test_the_wrong_tsig_key_leaves_the_zone_as_it_was(dns_rehearsal: Rehearsal) 
     dns, site = dns_rehearsal.lab.description.dns, dns_rehearsal.lab.description.site
     assert dns
     assert site
-    dns_rehearsal.lab.power_on("new")
+    dns_rehearsal.switch_on_new()
     before = dns_rehearsal.user("names", name=site.name, servers=[dns.server]).told
     wrong = dns_rehearsal.secret_file("tsig", "d3JvbmcgYnV0IHdlbGwgZm9ybWVkIGtleSBvZiAzMiA=")
     told = run(dns_rehearsal, "tsig", {"swing.tsig_secret": wrong})

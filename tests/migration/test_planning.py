@@ -7,29 +7,38 @@ import pytest
 from tests.migration.rehearsal import Rehearsal
 from toolkit.engine.states import RunState
 
-_STATES = ("take-into-use", "install-site-package", "put-back-records", "swing-traffic", "soak")
+_BEFORE_CERTIFICATE = ("take-into-use", "install-site-package")
+_AFTER_CERTIFICATE = ("import-certificate", "swing-traffic", "soak")
 
 
 @pytest.fixture(scope="module")
 def inventory(rehearsal: Rehearsal) -> Path:
-    rehearsal.lab.power_on("new")
+    rehearsal.switch_on_new()
     return rehearsal.variant("existing", {"provision": {"driver": "existing"}})
 
 
 def test_neither_a_plan_nor_a_dry_run_asks_for_a_change_in_any_state(rehearsal: Rehearsal, inventory: Path) -> None:
     assert_only_looks(rehearsal, inventory)
     run = rehearsal.start(inventory)
-    for state in _STATES:
+    assert rehearsal.lab.description.site
+    # from then on the new box shows the site's certificate on its own address, too
+    later = {"new.tls_sha256": rehearsal.lab.description.site.certificate_sha256}
+    in_the_middle = rehearsal.variant("middle", {"provision": {"driver": "existing"}, **later})
+    for state in _BEFORE_CERTIFICATE:
         assert rehearsal.carry("resume", run, kill_at=f"{state}:recorded").killed_at
         assert_only_looks(rehearsal, inventory)
+    for state in _AFTER_CERTIFICATE:
+        assert rehearsal.carry("resume", run, kill_at=f"{state}:recorded").killed_at
+        assert_only_looks(rehearsal, in_the_middle)
     assert rehearsal.carry("back", run).told["state"] == RunState.WENT_BACK
     assert_only_looks(rehearsal, inventory)
 
 
 def test_planning_often_locks_nobody_out(rehearsal: Rehearsal) -> None:
     rehearsal.make_new_again()
-    for _ in range(7):
-        assert_only_looks(rehearsal, rehearsal.variant("often", {"provision": {"driver": "existing"}}))
+    inventory = rehearsal.variant("often", {"provision": {"driver": "existing"}})
+    for _ in range(8):
+        assert rehearsal.operator("plan", inventory=inventory).told["plan"]["boxes"]["new"] == "RB-NEW-0002"
 
 
 def test_a_box_that_is_off_stays_off(rehearsal: Rehearsal) -> None:

@@ -1,13 +1,22 @@
 """What must be safe before traffic moves, and before the old box is reset."""
 
+from toolkit.backup.age import MissingIdentityError, WrongIdentityError, WrongPassphraseError
 from toolkit.backup.steps import witness_backups_intact, witness_records, witness_settings
-from toolkit.model.execution import Outcome, StepContext
+from toolkit.model.errors import BackupError
+from toolkit.model.execution import Outcome, StepContext, witness
 from toolkit.model.plan import GateReference
 
 
 def backup_intact(context: StepContext, gate: GateReference) -> Outcome:
     """Every byte of the run's backups reads back as it was written, and opens."""
-    return witness_backups_intact(context)
+    try:
+        return witness_backups_intact(context)
+    except (MissingIdentityError, WrongIdentityError, WrongPassphraseError):
+        # without the key nothing can be said about what it opens
+        raise
+    except BackupError as error:
+        # it was looked at and found damaged, which is more than not to know
+        return witness(context, probe="file", subject="backup", summary=str(error), passed=False)
 
 
 def settings_compared(context: StepContext, gate: GateReference) -> Outcome:
