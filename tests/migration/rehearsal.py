@@ -7,8 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -169,8 +169,27 @@ class Rehearsal:
 
     def switch_on_new(self) -> None:
         """The new box is on, and answers."""
-        self.lab.power_on("new")
-        assert self.operator("wait", address=self.lab.description.topology.addresses("new")[0]).told["answers"]
+        self.switch_on("new")
+
+    def switch_on(self, box: str) -> None:
+        """A box is on, and answers."""
+        self.lab.power_on(box)
+        assert self.operator("wait", address=self.lab.description.topology.addresses(box)[0]).told["answers"]
+
+    @contextmanager
+    def serving_another_certificate(self, chain_pem: bytes, key_pem: bytes, sha256: str) -> Iterator[None]:
+        """Meanwhile the old box holds that in place of the site's certificate, and serves it everywhere."""
+        (kept,) = self.rows("old", "SELECT chain_pem, key_pem, sha256 FROM certificates WHERE NOT factory")
+        self._replace_certificate((chain_pem, key_pem, sha256))
+        try:
+            yield
+        finally:
+            self._replace_certificate((kept["chain_pem"], kept["key_pem"], kept["sha256"]))
+
+    def _replace_certificate(self, values: Sequence[object]) -> None:
+        self.lab.power_off("old")
+        self.change("old", "UPDATE certificates SET chain_pem = ?, key_pem = ?, sha256 = ? WHERE NOT factory", values)
+        self.switch_on("old")
 
     def beside(self, *arguments: object) -> "subprocess.Popen[str]":
         """The command line on the operator's machine as a program of its own; it says everything to `stdout`."""

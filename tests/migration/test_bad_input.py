@@ -1,15 +1,20 @@
 """Bad input, end to end: a clear error, the right exit status, and nothing changed on either box."""
 
+import hashlib
+import json
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
+from tests.certificates.authority import Authority, Order
 from tests.migration.rehearsal import Answer, Rehearsal
 from toolkit.emulator.update_server.repository import Repository
 from toolkit.emulator.update_server.spoil import WAYS
@@ -192,7 +197,8 @@ def test_a_box_that_shows_another_certificate_when_it_is_switched_on_is_told_no_
 def run_until(rehearsal: Rehearsal, name: str, changes: dict[str, Any], point: str) -> str:
     """A run that was killed at that point."""
     started = rehearsal.start(rehearsal.variant(name, {**_EXISTING, **changes}))
-    assert rehearsal.carry("run", started, kill_at=point).killed_at == point
+    ended = rehearsal.carry("run", started, kill_at=point)
+    assert ended.killed_at == point, ended.told
     return started
 
 
@@ -208,6 +214,60 @@ def test_a_certificate_without_its_key_cannot_be_exported(rehearsal: Rehearsal) 
     assert (ended["state"], ended["step"]) == (RunState.FAILED, "export-certificate")
     assert "without its private key" in ended["summary"]
     go_back(rehearsal, started)
+
+
+def make_authority() -> Authority:
+    """One that browsers take: its certificates say that they sign."""
+    signs = x509.KeyUsage(
+        key_cert_sign=True,
+        crl_sign=True,
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    begun, ended = datetime.now(UTC) - timedelta(days=900), datetime.now(UTC) + timedelta(days=900)
+    root = Order("Root", authority=True, start=begun, end=ended, extensions=((signs, True),)).signed_by(None)
+    middle = Order("Middle", authority=True, path_length=0, start=begun, end=ended, extensions=((signs, True),))
+    return Authority(root, middle.signed_by(root))
+
+
+@contextmanager
+def own_certificate(rehearsal: Rehearsal, folder: Path, *, days: int, order: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The old box serves a certificate that ends in so many days, its chain in that order; the inventory's changes."""
+    assert rehearsal.lab.description.site
+    authority, now = make_authority(), datetime.now(UTC)
+    name = rehearsal.lab.description.site.name
+    leaf = authority.issue(Order(name, (name,), start=now - timedelta(days=90), end=now + timedelta(days=days)))
+    parts = (leaf, authority.intermediate, authority.root)
+    (folder / "root.pem").write_bytes(authority.root.pem)
+    fingerprint = hashlib.sha256(leaf.der).hexdigest()
+    chain = b"".join(parts[number].pem for number in order)
+    with rehearsal.serving_another_certificate(chain, leaf.key_pem, fingerprint):
+        yield {"site.ca_file": str(folder / "root.pem"), "old.tls_sha256": fingerprint}
+
+
+def test_an_expired_certificate_is_not_moved(rehearsal: Rehearsal, folder: Path) -> None:
+    with own_certificate(rehearsal, folder, days=-1, order=(0, 1)) as changes:
+        before = changes_of(rehearsal, "old"), changes_of(rehearsal, "new")
+        told = run(rehearsal, "expired", changes)
+        stopped = assert_stopped(rehearsal, told, "inspect-old", 1, "not accepted for", "expired on 20")
+        assert (changes_of(rehearsal, "old"), changes_of(rehearsal, "new")) == before
+        assert rehearsal.carry("back", stopped).told["state"] == RunState.WENT_BACK
+
+
+def test_a_chain_in_the_wrong_order_is_put_right_and_that_is_said(rehearsal: Rehearsal, folder: Path) -> None:
+    with own_certificate(rehearsal, folder, days=90, order=(0, 2, 1)) as changes:
+        started = run_until(rehearsal, "order", changes, "import-certificate:recorded")
+        result = rehearsal.history(started).steps["export-certificate"].result
+        assert "chain-order: the chain was in the wrong order; it is put right" in str(result)
+        assert_told(rehearsal.rebox("report", started, "--runs", rehearsal.runs), 0)
+        report = json.loads((rehearsal.runs / started / "report.json").read_text(encoding="utf-8"))
+        assert any("chain-order" in finding for finding in report["certificate"]["findings"])
+        assert rehearsal.carry("back", started).told["state"] == RunState.WENT_BACK
 
 
 def test_wrong_passphrases_stop_the_step_that_needs_them(rehearsal: Rehearsal) -> None:
