@@ -1,7 +1,7 @@
 """The swing by shared address: disabled on the one box, enabled on the other (requirement F6)."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 
 from toolkit.appliances.protocol import Networked
@@ -49,7 +49,7 @@ def _move(context: StepContext, giver: Role, taker: Role, *, overlap: bool) -> f
     return move(world.inventory.site.addresses, box(context, giver), box(context, taker), overlap=overlap)
 
 
-def move(addresses: Iterable[str], giver: Networked, taker: Networked, *, overlap: bool) -> float:
+def move(addresses: Sequence[str], giver: Networked, taker: Networked, *, overlap: bool) -> float:
     """Moves addresses from one box to another; returns the milliseconds from the first request to the last answer.
 
     What a box has done before, in an attempt that was cut short, is not asked of it again.
@@ -57,6 +57,10 @@ def move(addresses: Iterable[str], giver: Networked, taker: Networked, *, overla
     giver.prepare_swing()
     taker.prepare_swing()
     given, taken = _enabled(giver), _enabled(taker)
+    for address in addresses:
+        # asked for what already holds: a refusal, or a box that has to wake up, shows before the gap and not in it
+        giver.set_address_enabled(address, address in given)
+        taker.set_address_enabled(address, address in taken)
     started = time.perf_counter()
     for address in addresses:
         give = partial(giver.set_address_enabled, address, False) if address in given else _nothing

@@ -135,6 +135,8 @@ class Network:
             done = entry.model_copy(update={"enabled": enabled})
             if self._faults.is_set("says-ok-changes-nothing:address"):
                 return done
+            if entry.enabled == enabled:
+                return entry
             if enabled:
                 self._take(entry)
                 try:
