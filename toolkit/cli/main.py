@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from toolkit.model.errors import ReboxError
 
 # imported only when used, so that the command answers at once
-_COMMANDS = {
+COMMANDS = {
     "migrate": ("toolkit.cli.migrate", "Rehearse a whole migration in a fresh lab, or run one on real boxes."),
     "plan": ("toolkit.cli.plan", "Print what would be done, step by step; changes nothing."),
     "run": ("toolkit.cli.runs", "Run the procedure of an inventory."),
@@ -32,12 +32,12 @@ class _LazyGroup(TyperGroup):
     """A group whose commands live in modules that are imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        module = importlib.import_module(COMMANDS[cmd_name][0])
         command = typer.main.get_command(module.app)
         # a module for several top-level commands holds them by name; a noun's module is the group itself
         found = command
@@ -48,7 +48,7 @@ class _LazyGroup(TyperGroup):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
 app = typer.Typer(
