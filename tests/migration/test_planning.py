@@ -54,6 +54,7 @@ def assert_only_looks(rehearsal: Rehearsal, inventory: Path) -> None:
     for sent in (*planned["sent"], *looked["sent"]):
         method, _, place = sent.partition(" ")
         assert method in ("GET", "HEAD") or (method == "POST" and place.endswith("/oauth2/token")), sent
+    assert looked["seen"]["start-watch"] == looked["seen"]["soak"] == "would be done"
     assert len(planned["sent"]) >= 4, "it has looked"
     assert len(looked["sent"]) >= 4, "it has looked"
     assert everything(rehearsal) == before

@@ -47,7 +47,7 @@ class Step(_Frozen):
     )
     back_seconds: float = Field(default=0.0, description="How long undoing it is expected to take.")
     expected_seconds: float = Field(default=1.0, description="How long the step is expected to take.")
-    changes: bool = Field(default=True, description="False: only looks; a dry run may execute it.")
+    changes: bool = Field(default=True, description="False: it only looks, and not for long: a dry run executes it.")
     irreversible: bool = Field(default=False, description="True: from here on there is no way back.")
     interrupts_service: bool = False
 

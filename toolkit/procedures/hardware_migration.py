@@ -204,7 +204,7 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
         kind="start-watch",
         title="Watch the site without a pause",
         why="The outage is measured, not guessed; the watch goes on even if this command is killed.",
-        changes=False,
+        requirements=("H7",),
         way_back="The watch is ended.",
     )
     before = (
@@ -283,7 +283,7 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
         title=f"Let the new box serve for {inventory.reset.soak_seconds:.0f} s, asking all the time",
         why="Some gateways ignore gratuitous ARP until their own entry expires; the old box is the way back meanwhile.",
         requirements=("H7", "H8"),
-        changes=False,
+        way_back="Nothing is left to take back: the new box was only looked at.",
         expected_seconds=inventory.reset.soak_seconds,
         parameters={"soak_seconds": inventory.reset.soak_seconds},
     )
