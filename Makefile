@@ -17,7 +17,7 @@ migrate: setup ## Rehearse the whole migration in a fresh lab; SWING=dns, or INV
 	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--topology fixtures/labs/migration-$(SWING).toml)
 
 test: setup-test check ## Set up, check and test everything.
-	@$(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: setup-test ## Ruff, mypy, import contracts.
 	@$(BIN)/ruff check .
