@@ -7,8 +7,8 @@ import pytest
 from tests.migration.rehearsal import Rehearsal
 from toolkit.engine.states import RunState
 
-_BEFORE_CERTIFICATE = ("take-into-use", "install-site-package")
-_AFTER_CERTIFICATE = ("import-certificate", "swing-traffic", "soak")
+_BEFORE_CERTIFICATE = ("take-into-use",)
+_AFTER_CERTIFICATE = ("import-certificate", "swing-traffic")
 
 
 @pytest.fixture(scope="module")
