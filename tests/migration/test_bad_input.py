@@ -374,7 +374,7 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(rehearsal: 
 
     mount("-o", "remount,size=50m")
     told = rehearsal.operator("resume", run="latest", runs=small, kill_at="put-back-records:recorded")
-    assert told.killed_at, told
+    assert told.killed_at, str(told.answer)
     assert rehearsal.operator("back", run="latest", runs=small).told["state"] == RunState.WENT_BACK
     assert rehearsal.lab.run("operator", ["umount", str(small)]).returncode == 0
 
