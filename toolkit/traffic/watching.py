@@ -1,6 +1,7 @@
 """The swing is watched from before it begins until the new box has been proven: started, found again, ended."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
@@ -28,12 +29,13 @@ class StartWatch:
 
     def act(self, context: StepContext) -> Result:
         """Ends what half an attempt has left, then starts all of them."""
-        for watch in _running(context.run_directory):
-            watch.stop()
+        _stop_all(context.run_directory)
         begun = len(_folders(context.run_directory))
         requests = _requests(context.world.inventory)
-        for number, request in enumerate(requests):
-            Watch.start(request, context.run_directory / _FOLDER / f"{begun + number:02}")
+        folders = [context.run_directory / _FOLDER / f"{begun + number:02}" for number in range(len(requests))]
+        # side by side: each is a process that takes a second to start
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Watch.start, requests, folders))
         return {"addresses": [request.address for request in requests]}
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
@@ -53,8 +55,7 @@ class StartWatch:
 
     def undo(self, context: StepContext, result: Result | None) -> Outcome:
         """Ends the watch; what it saw stays."""
-        for watch in _running(context.run_directory):
-            watch.stop()
+        _stop_all(context.run_directory)
         _keep_capture(context.run_directory)
         return Outcome(Verdict.PASSED, "The watch has ended; what it saw is kept.")
 
@@ -66,8 +67,7 @@ class ProveSite(ReadOnlyStep):
         """Looks, lets the watch see a moment of the new life, and ends it."""
         views = view_site(context.world)
         context.clock.sleep(_AFTERWARDS_SECONDS if _running(context.run_directory) else 0.0)
-        for watch in _running(context.run_directory):
-            watch.stop()
+        _stop_all(context.run_directory)
         _keep_capture(context.run_directory)
         served = sorted({seen.certificate_sha256 for seen in views if seen.certificate_sha256})
         owners = sorted({served_by(context, seen) or "nobody" for seen in views})
@@ -162,6 +162,12 @@ def _folders(run_directory: Path) -> list[Path]:
 def _running(run_directory: Path) -> list[Watch]:
     watches = [Watch.adopt(folder) for folder in _folders(run_directory) if (folder / "started.json").exists()]
     return [watch for watch in watches if watch.running]
+
+
+def _stop_all(run_directory: Path) -> None:
+    """Ends the watches side by side: each waits for the answers that are still on their way."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Watch.stop, _running(run_directory)))
 
 
 def _keep_capture(run_directory: Path) -> None:
