@@ -104,6 +104,7 @@ class BoxConnection:
         self._token_ends = 0.0
         self._monotonic = monotonic
         self._refused: AuthenticationError | None = None
+        self._absent: UnreachableError | None = None
         self._sleep = sleep
         host = f"[{address}]" if ":" in address else address
         self.where = f"{name} ({host}:{port})" if port != 443 else f"{name} ({address})"
@@ -141,8 +142,13 @@ class BoxConnection:
         return self.change(method, path, headers=headers, content=_HeldBack(content, first))
 
     def request(self, method: str, path: str, *, signed: bool = True, **named: Any) -> httpx.Response:
-        """One request and its whole answer; raises the errors of `appliances.protocol`."""
+        """One request and its whole answer; raises the errors of `appliances.protocol`.
+
+        A read-only connection to a box that is off does not knock again: each time would take seconds.
+        """
         self._check_allowed(method, path)
+        if self._absent is not None:
+            raise self._absent
         response = self._send(method, path, signed, named)
         if signed and response.status_code == 401:
             self._token = ""  # expired, or the box was restarted: sign in once more
@@ -247,12 +253,15 @@ class BoxConnection:
                 return self._wrong_fingerprint(cause.served)
             cause = cause.__cause__ or cause.__context__
         reason = str(error) or type(error).__name__
-        return UnreachableError(
+        unreachable = UnreachableError(
             "the box does not answer",
             where=self.where,
             why=re.sub(r"^\[Errno \d+\] ", "", reason),
             next_move="Check that it is switched on, that the address is right and that port 443 is open from here.",
         )
+        if self._read_only and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            self._absent = unreachable
+        return unreachable
 
     def _wrong_fingerprint(self, served: str) -> AuthenticationError:
         expected = ", ".join(sorted(self.pins)) or "none"
