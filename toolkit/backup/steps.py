@@ -1,10 +1,7 @@
 """Settings, session records and recordings on their way from the old box to the new one (requirements U9, H2, H6)."""
 
 import json
-import os
 from collections.abc import Iterable
-from pathlib import Path
-from weakref import WeakKeyDictionary
 
 from toolkit.appliances.protocol import Progress
 from toolkit.appliances.trust import box
@@ -24,6 +21,7 @@ from toolkit.backup.settings_backup import (
     restore_settings,
     verdict_of,
 )
+from toolkit.backup.storage import write_whole
 from toolkit.backup.verification import Verification, verify
 from toolkit.model.box import RecordCounts
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
@@ -31,9 +29,6 @@ from toolkit.model.verdict import Verdict
 
 _SETTINGS, _RECORDS = "backup/settings", "backup/records"
 _RESTORE = "restore.json"
-
-_OPENED: WeakKeyDictionary[World, tuple[Identity, ...]] = WeakKeyDictionary()
-"""Opening the identity file costs seconds on purpose (scrypt); every step needs it."""
 
 
 class BackUpSettings(ReadOnlyStep):
@@ -94,7 +89,7 @@ class RestoreSettings(ReadOnlyStep):
         world: World = context.world
         new, path = box(context, "new"), context.run_directory / _RESTORE
         before = compare_settings(_settings_before(context), read_settings(new))
-        _write(path, {"equal_settings_prove_it": verdict_of(before) is Verdict.FAILED})
+        write_whole(path, json.dumps({"equal_settings_prove_it": verdict_of(before) is Verdict.FAILED}).encode())
         restored = restore_settings(
             new,
             context.run_directory / _SETTINGS,
@@ -102,7 +97,7 @@ class RestoreSettings(ReadOnlyStep):
             world.secret(world.inventory.backup.passphrase, "the box's settings backup"),
             context.progress,
         )
-        _write(path, {"equal_settings_prove_it": True})
+        write_whole(path, json.dumps({"equal_settings_prove_it": True}).encode())
         return _compared(restored.differences)
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
@@ -204,14 +199,15 @@ def _witness_backup(context: StepContext, name: str, words: str) -> Outcome:
 
 
 def _identities(world: World) -> tuple[Identity, ...]:
-    """The identities that open the run's backups, opened once a process."""
-    if world not in _OPENED:
-        settings = world.inventory.backup
-        _OPENED[world] = read_identities(
+    """The identities that open the run's backups; opened once, because it costs seconds on purpose (scrypt)."""
+    settings = world.inventory.backup
+    return world.once(
+        "backup identities",
+        lambda: read_identities(
             world.path(settings.identity_file),
             lambda: world.secret(settings.identity_passphrase, "the identity that opens backups"),
-        )
-    return _OPENED[world]
+        ),
+    )
 
 
 def _settings_before(context: StepContext) -> Settings:
@@ -274,12 +270,3 @@ def _counted(counts: RecordCounts) -> Result:
         "recordings": counts.recordings,
         "recording_bytes": counts.recording_bytes,
     }
-
-
-def _write(path: Path, result: Result) -> None:
-    partial = path.with_suffix(".part")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(result, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
