@@ -1,5 +1,6 @@
 """Certificates imported, exported, assigned and served (requirements H3, H4)."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.emulator.appliance.box_process import OWN, SHARED, in_use_order
 from tests.emulator.appliance.paperwork import Chain
-from tests.emulator.appliance.quiet_box import QuietBox, quiet_box
+from tests.emulator.appliance.quiet_box import QuietBox, powered, quiet_box
 from toolkit.emulator.appliance.certificate_files import read_bundle
 from toolkit.emulator.appliance.refusal import Refusal
 
@@ -174,6 +175,36 @@ def test_it_cannot_be_assigned_to_what_is_no_address_of_the_box(box: QuietBox, a
         box.certificates.assign("me", entry.id, [OWN, address])
     assert refused.value.code == "unknown_address"
     assert box.certificates.list()[0].addresses == (OWN, SHARED)
+
+
+def test_a_deleted_key_is_nowhere_on_the_disk(box: QuietBox) -> None:
+    keys = []
+    for chain in (CHAIN, OTHER, Chain.issue("third.example.net")):
+        entry, _ = box.certificates.import_file("me", chain.pem + chain.leaf.key_pem(), None)
+        keys.append((entry.id, chain.leaf.key_pem()))
+    for certificate_id, key in keys:
+        assert _on_disk(box.disk.root, key)
+        box.certificates.delete("me", certificate_id)
+        assert not _on_disk(box.disk.root, key)
+
+
+def test_a_kill_between_deleting_and_forgetting_leaves_the_key_until_the_next_power_on_only(
+    box: QuietBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry, _ = box.certificates.import_file("me", CHAIN.pem + CHAIN.leaf.key_pem(), None)
+    monkeypatch.setattr(box._database, "forget", lambda: None)
+    box.certificates.delete("me", entry.id)
+    shutil.copytree(box.disk.root, tmp_path / "killed")
+    assert _on_disk(tmp_path / "killed", CHAIN.leaf.key_pem())
+    with powered(tmp_path / "killed") as again:
+        assert not _on_disk(again.disk.root, CHAIN.leaf.key_pem())
+
+
+def _on_disk(folder: Path, key_pem: bytes) -> bool:
+    """Whether any line of the key can be read in any file, the database's log and temporary files among them."""
+    lines = [line for line in key_pem.splitlines() if not line.startswith(b"-----")]
+    content = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    return any(line in content for line in lines)
 
 
 def test_the_factorys_certificate_cannot_be_deleted(box: QuietBox) -> None:

@@ -94,7 +94,10 @@ class Certificates:
         return self.get(certificate_id)
 
     def delete(self, by: str, certificate_id: int) -> None:
-        """404, 409 `assigned`, 409 `conflict` for the factory's own, which every address falls back to."""
+        """No byte of the key stays on the disk; 404, 409 `assigned`.
+
+        409 `conflict` for the factory's own, which every address falls back to.
+        """
         row = self._row(certificate_id)
         if row["factory"]:
             raise conflict("The factory's own certificate stays: an address without another one serves it.")
@@ -106,6 +109,7 @@ class Certificates:
                 )
             connection.execute("DELETE FROM certificates WHERE id = ?", (row["id"],))
             self._audit.record(by, "delete-certificate", id=certificate_id, sha256=row["sha256"])
+        self._database.forget()
 
     def serve_all(self) -> None:
         """Makes every address serve what it is assigned."""

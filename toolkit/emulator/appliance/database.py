@@ -1,10 +1,10 @@
 """The box's state in SQLite: the schema, and two connections so that readers never wait for a writer."""
 
+import contextlib
 import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,10 @@ CREATE TABLE jobs (
 
 
 class Database:
-    """One file. A change that has been committed survives a kill at any moment; one that has not never happened."""
+    """One file. A change that has been committed survives a kill at any moment; one that has not never happened.
+
+    What is deleted is overwritten in the file; `forget` does the same for the log of changes beside it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,8 +52,9 @@ class Database:
         self._open: tuple[sqlite3.Connection, ...] = ()
 
     def open(self) -> None:
-        """Opens it; again after `close`, at the same path."""
+        """Opens it; again after `close`, at the same path. What a kill kept from being forgotten is so now."""
         self._writer, self._reader = self._open = (self._connect(), self._connect())
+        self.forget()
 
     def lay(self) -> None:
         """Lays the schema into the empty file just opened."""
@@ -61,6 +65,14 @@ class Database:
         with self._write_lock, self._read_lock:
             for connection in self._open:
                 connection.close()
+
+    def forget(self) -> None:
+        """Empties the log, which holds the changes of a while as they were made: for whoever has deleted a secret.
+
+        Not within a change. What a full disk keeps from being done is done at the next power-on.
+        """
+        with self._write_lock, self._read_lock, contextlib.suppress(sqlite3.OperationalError):
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """What the last commit left; never half a change."""
@@ -85,7 +97,7 @@ class Database:
                 [(name, json.dumps(value)) for name, value in facts.items()],
             )
 
-    @contextmanager
+    @contextlib.contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed at the end of the block, or rolled back whole. Changes wait for each other.
 
@@ -112,4 +124,5 @@ class Database:
         # a kill loses nothing at NORMAL; only the host's own power cut could, and the host is no part of the box
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
         return connection
