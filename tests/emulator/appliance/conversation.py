@@ -9,6 +9,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +115,14 @@ def _with_the_old_box(say: Recorder, box: BoxProcess) -> None:
     say.client.headers["Authorization"] = f"Bearer {token}"
     say("status", "GET", "/api/v1/status")
     say("clock", "PUT", "/api/v1/clock", json={"time": "2026-11-22T20:00:00+00:00"})
+    # what follows is about certificates of today
+    say.client.put("/api/v1/clock", json={"time": datetime.now(UTC).isoformat()})
     _about_errors(say)
     _about_the_network(say)
     _about_certificates(say)
     _about_settings(say)
     _about_records(say)
-    say("audit", "GET", "/api/v1/audit?after=2")
+    say("audit", "GET", "/api/v1/audit?after=3")
     say("job-not-found", "GET", "/api/v1/jobs/0123456789abcdef")
     _about_the_end(say, box)
 
