@@ -42,6 +42,19 @@ NOT_OURS = {
     "updates": "we check anew",
     "status-after-reset": "we ask a reset box for its reset only",
     "address-delete": "the same as address-not-found",
+    "token-revoke": "our tokens end by themselves",
+    **dict.fromkeys(
+        ("user-add", "user-add-again", "user-add-no-site", "user-add-weak-password", "user-disable", "user-enable"),
+        "users come and go with the backup",
+    ),
+    **dict.fromkeys(("user-disable-last-administrator", "user-not-found"), "the same"),
+    **dict.fromkeys(
+        (
+            *("password-before-setup", "password-appliance", "password-weak-appliance", "password-wrong-appliance"),
+            *("password-login", "password-weak-login", "password-wrong-login"),
+        ),
+        "passwords are changed by those who have them",
+    ),
 }
 """Recorded calls that the driver never makes."""
 

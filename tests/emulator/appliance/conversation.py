@@ -121,6 +121,8 @@ def _with_the_old_box(say: Recorder, box: BoxProcess) -> None:
     _about_the_network(say)
     _about_certificates(say)
     _about_settings(say)
+    _about_users(say)
+    _about_passwords(say)
     _about_records(say)
     say("audit", "GET", "/api/v1/audit?after=3")
     say("job-not-found", "GET", "/api/v1/jobs/0123456789abcdef")
@@ -203,6 +205,33 @@ def _about_settings(say: Recorder) -> None:
         )
 
 
+def _about_users(say: Recorder) -> None:
+    new = {
+        "username": "new.user",
+        "display_name": "New User",
+        "email": "new@example.net",
+        "password": "a first password",
+    }
+    number = say("user-add", "POST", "/api/v1/users", json=new)["id"]
+    say("user-add-again", "POST", "/api/v1/users", json=new)
+    say("user-add-weak-password", "POST", "/api/v1/users", json={**new, "username": "other", "password": "short"})
+    say("user-disable", "POST", f"/api/v1/users/{number}/disable")
+    say("user-disable-last-administrator", "POST", "/api/v1/users/user-0001/disable")
+    say("user-enable", "POST", f"/api/v1/users/{number}/enable", json={"password": "another first password"})
+    say("user-not-found", "POST", "/api/v1/users/user-9999/disable")
+
+
+def _about_passwords(say: Recorder) -> None:
+    for interface, username, password in (
+        ("login", "new.user", "another first password"),
+        ("appliance", "admin", ADMIN_PASSWORD),
+    ):
+        there, account = f"/api/v1/passwords/{interface}", (username, password)
+        say(f"password-weak-{interface}", "PUT", there, json={"new_password": "short"}, auth=account)
+        say(f"password-{interface}", "PUT", there, json={"new_password": "another long password"}, auth=account)
+        say(f"password-wrong-{interface}", "PUT", there, json={"new_password": ADMIN_PASSWORD}, auth=account)
+
+
 def _about_records(say: Recorder) -> None:
     page = say("sessions", "GET", "/api/v1/sessions?after=0&limit=2")
     say("sessions-last-page", "GET", "/api/v1/sessions?after=23&limit=2")
@@ -245,6 +274,8 @@ def _with_the_new_box(say: Recorder, box: BoxProcess) -> None:
     account = f"/api/v1/api-accounts/{CLIENT_ID}"
     secret = {"client_secret": CLIENT_SECRET}
     say("api-account-before-setup", "PUT", account, json=secret, auth=("admin", "password"))
+    body = {"new_password": ADMIN_PASSWORD}
+    say("password-before-setup", "PUT", "/api/v1/passwords/appliance", json=body, auth=("admin", "password"))
     say("setup-password", "POST", "/api/v1/setup/password", json={**first, "new_password": ADMIN_PASSWORD})
     say("setup-password-again", "POST", "/api/v1/setup/password", json={**first, "new_password": ADMIN_PASSWORD})
     say("api-account-made", "PUT", account, json=secret, auth=("admin", ADMIN_PASSWORD))
@@ -258,11 +289,17 @@ def _with_the_new_box(say: Recorder, box: BoxProcess) -> None:
     say.client.headers["Authorization"] = f"Bearer {token}"
     say("status-without-site", "GET", "/api/v1/status")
     say("certificates-factory", "GET", "/api/v1/certificates")
+    user = {"username": "new.user", "display_name": "New User", "password": "a first password"}
+    say("user-add-no-site", "POST", "/api/v1/users", json=user)
     say("backup-no-site", "POST", "/api/v1/backup", json={"passphrase": None})
     say("sessions-not-supported", "POST", "/api/v1/sessions", json={"sessions": []})
     say("updates", "GET", "/api/v1/updates")
     say("updates-no-server", "POST", "/api/v1/updates/check")
     say("update-not-found", "POST", "/api/v1/updates/Bomgar-99/install")
+    client = {"client_id": "passing", "client_secret": CLIENT_SECRET}
+    say.client.put("/api/v1/api-accounts/passing", json=secret, auth=("admin", ADMIN_PASSWORD))
+    passing = say.client.post("/oauth2/token", data={**grant, **client}).json()["access_token"]
+    say("token-revoke", "POST", "/oauth2/revoke", data={"token": passing}, auth=("passing", CLIENT_SECRET))
     say("shut-down", "POST", "/api/v1/power/shut-down")
     assert box.wait_off() == 0
 

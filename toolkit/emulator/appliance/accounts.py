@@ -88,13 +88,7 @@ class Accounts:
 
     def issue_token(self, client_id: str, client_secret: str, peer: str) -> tuple[str, int]:
         """An access token and the seconds it lasts; 401 `invalid_client`, 429 `locked_out`."""
-        account = f"api:{client_id}"
-        self._lockout.check(account, peer)
-        row = self._database.row("SELECT secret FROM api_accounts WHERE client_id = ?", (client_id,))
-        if not matches(client_secret, row["secret"] if row else None):
-            self._lockout.failed(account, peer)
-            raise Refusal(401, "invalid_client", "There is no such API account, or the secret is wrong.")
-        self._lockout.succeeded(account, peer)
+        self._check_client(client_id, client_secret, peer)
         token = secrets.token_urlsafe(32)
         with self._database.change() as connection:
             connection.execute("DELETE FROM tokens WHERE expires < ?", (self._now(),))
@@ -102,6 +96,15 @@ class Accounts:
                 "INSERT INTO tokens VALUES (?, ?, ?)", (_digest(token), client_id, self._now() + TOKEN_SECONDS)
             )
         return token, TOKEN_SECONDS
+
+    def revoke_token(self, client_id: str, client_secret: str, token: str, peer: str) -> None:
+        """Ends one of the client's own tokens; 401 `invalid_client`, 429.
+
+        One that is unknown or has ended is no error (RFC 7009 section 2.2).
+        """
+        self._check_client(client_id, client_secret, peer)
+        with self._database.change() as connection:
+            connection.execute("DELETE FROM tokens WHERE hash = ? AND client_id = ?", (_digest(token), client_id))
 
     def check_token(self, token: str) -> str:
         """The actor's name for the audit; 401 `access_denied`."""
@@ -148,12 +151,20 @@ class Accounts:
     def change_password(self, cookie: str, session: WebSession, password: str, new_password: str, peer: str) -> None:
         """Replaces the logged-in account's password; 401, 422 `weak_password`, 429. Its other sessions end."""
         self._check(session.interface, session.username, password, peer)
-        with self._database.change() as connection:
-            self._replace_password(session.interface, session.username, new_password)
-            connection.execute(
-                "DELETE FROM web_sessions WHERE interface = ? AND username = ? AND hash != ?",
-                (session.interface, session.username, _digest(cookie)),
-            )
+        self._replace_password(session.interface, session.username, new_password, keep=_digest(cookie))
+
+    def replace_password(
+        self, interface: WebInterface, username: str, password: str, new_password: str, peer: str
+    ) -> None:
+        """The same for whoever is not logged in: all web sessions end; 401, 403, 422 `weak_password`, 429.
+
+        403 `password_change_required` at first boot, where `set_up_password` is the way.
+        """
+        if interface == "appliance":
+            self.check_admin(username, password, peer)
+        else:
+            self._check(interface, username, password, peer)
+        self._replace_password(interface, username, new_password)
 
     def log_out(self, cookie: str) -> None:
         """Ends the session."""
@@ -161,6 +172,15 @@ class Accounts:
             connection.execute("DELETE FROM web_sessions WHERE hash = ?", (_digest(cookie),))
 
     # what they have in common
+
+    def _check_client(self, client_id: str, client_secret: str, peer: str) -> None:
+        account = f"api:{client_id}"
+        self._lockout.check(account, peer)
+        row = self._database.row("SELECT secret FROM api_accounts WHERE client_id = ?", (client_id,))
+        if not matches(client_secret, row["secret"] if row else None):
+            self._lockout.failed(account, peer)
+            raise Refusal(401, "invalid_client", "There is no such API account, or the secret is wrong.")
+        self._lockout.succeeded(account, peer)
 
     def _check(self, interface: WebInterface, username: str, password: str, peer: str) -> bool:
         """Whether the password is right and still has to be changed; raises Refusal when it is wrong."""
@@ -178,7 +198,8 @@ class Accounts:
         row = self._database.row(_SELECT_PASSWORD[interface], (username,))
         return (row["password"], bool(row["must_change"])) if row else None
 
-    def _replace_password(self, interface: WebInterface, username: str, new_password: str) -> None:
+    def _replace_password(self, interface: WebInterface, username: str, new_password: str, keep: str = "") -> None:
+        """Ends the account's web sessions, but for the one whose cookie has the digest `keep`."""
         if len(new_password) < _PASSWORD_LENGTH_MIN or new_password == FACTORY_PASSWORD:
             raise Refusal(
                 422,
@@ -189,6 +210,10 @@ class Accounts:
         with self._database.change() as connection:
             first = interface == "appliance" and self._factory_password_stands()
             connection.execute(_UPDATE_PASSWORD[interface], (hashed, username))
+            connection.execute(
+                "DELETE FROM web_sessions WHERE interface = ? AND username = ? AND hash != ?",
+                (interface, username, keep),
+            )
             self._audit.record(f"{interface}:{username}", "change-password")
         if first:
             self._taken_into_use()

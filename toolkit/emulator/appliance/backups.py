@@ -58,7 +58,7 @@ class Backups:
     def make(self, by: str, passphrase: str | None) -> tuple[Path, str]:
         """A file to be sent and then unlinked by the caller, and the name to offer it under; 409 `no_site_package`."""
         header = Header.fresh(
-            site_version=self._site_version(),
+            site_version=self._versions.require_site(),
             base_version=self._versions.base,
             serial_number=self._serial_number,
             created=self._clock.now(),
@@ -79,7 +79,7 @@ class Backups:
 
         `wrong_passphrase`, `passphrase_required`, `corrupt_backup`, `backup_too_new`.
         """
-        present = self._site_version()
+        present = self._versions.require_site()
         header = read_header(source)
         self._refuse_newer(header.site_version, present)
         rows = [_row(line) for line in read_lines(source, passphrase)]
@@ -112,11 +112,6 @@ class Backups:
             raise Refusal(
                 422, "corrupt_backup", "The backup's records contradict each other; nothing changed."
             ) from None
-
-    def _site_version(self) -> str:
-        if self._versions.site is None:
-            raise Refusal(409, "no_site_package", "This box has no site package yet: install one first.")
-        return self._versions.site
 
     def _refuse_newer(self, made_by: str, present: str) -> None:
         try:

@@ -73,7 +73,7 @@ class Box:
         self.jobs = Jobs(database)
         self.versions = Versions(database, lay_first_site)
         self.accounts = Accounts(database, self._audit, taken_into_use=self._taken_into_use)
-        self.users = SiteUsers(database, self._audit)
+        self.users = SiteUsers(database, self._audit, self.versions)
         self.content = Content(database, self._audit, disk, self.versions)
         self.certificates = Certificates(database, self._audit, self.clock, listeners.serve)
         self.network = Network(

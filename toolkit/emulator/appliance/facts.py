@@ -177,6 +177,17 @@ class RefusedSession(Fact):
     reason: str
 
 
+class User(Fact):
+    """One user of the support site; never with a password."""
+
+    id: str
+    username: str
+    display_name: str
+    email: str
+    rights: tuple[str, ...]
+    enabled: bool
+
+
 class ImportResult(Fact):
     """What became of the session records sent: every one is counted once."""
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable
 
 from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.model.version import Version
 
 _CAPABILITIES = (("import-sessions", (12, 1)), ("import-recordings", (12, 2)))
@@ -27,6 +28,12 @@ class Versions:
         """The site package, e.g. "Bomgar-12.2.0"; None before the first."""
         found: str | None = self._database.fact("site_version")
         return found
+
+    def require_site(self) -> str:
+        """The site package; 409 `no_site_package` before the first."""
+        if self.site is None:
+            raise Refusal(409, "no_site_package", "This box has no site package yet: install one first.")
+        return self.site
 
     @property
     def site_hostname(self) -> str | None:

@@ -3,7 +3,7 @@
 from base64 import b64decode
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Form, Request
 from fastapi.security import HTTPBasic, OAuth2
 from fastapi.security.utils import get_authorization_scheme_param
 
@@ -13,6 +13,7 @@ from toolkit.emulator.appliance.states import BoxState
 
 _oauth = OAuth2(flows={"clientCredentials": {"tokenUrl": "/oauth2/token", "scopes": {}}}, auto_error=False)
 _basic = HTTPBasic(auto_error=False, description="The admin account of /appliance.")
+_account = HTTPBasic(auto_error=False, scheme_name="Account", description="An account of /appliance or of /login.")
 
 
 async def the_box(request: Request) -> Box:
@@ -52,6 +53,19 @@ def admin(request: Request, box: TheBox, peer: Peer, _scheme: Annotated[Any, Dep
     return box.accounts.check_admin(username, password, peer)
 
 
+async def whose_account(request: Request, box: TheBox, _scheme: Annotated[Any, Depends(_account)]) -> tuple[str, str]:
+    """User name and password of an account of either web interface, not looked at yet; 503."""
+    box.refuse_if_busy()
+    return basic_credentials(request) or ("", "")
+
+
+async def client(
+    request: Request, client_id: Annotated[str, Form()] = "", client_secret: Annotated[str, Form()] = ""
+) -> tuple[str, str]:
+    """An API account's id and secret, not looked at yet: as HTTP Basic, or in the form (RFC 6749 section 2.3.1)."""
+    return basic_credentials(request) or (client_id, client_secret)
+
+
 def who_may_shut_down(
     request: Request,
     box: TheBox,
@@ -83,6 +97,8 @@ def basic_credentials(request: Request) -> tuple[str, str] | None:
 Actor = Annotated[str, Depends(in_service)]
 ActorAnyTime = Annotated[str, Depends(any_time)]
 Admin = Annotated[str, Depends(admin)]
+Client = Annotated[tuple[str, str], Depends(client)]
+WhoseAccount = Annotated[tuple[str, str], Depends(whose_account)]
 WhoMayShutDown = Annotated[str, Depends(who_may_shut_down)]
 
 

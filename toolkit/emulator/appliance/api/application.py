@@ -10,7 +10,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from toolkit.emulator.appliance.api import certificates, content, network, system, updates
+from toolkit.emulator.appliance.api import (
+    accounts,
+    certificates,
+    content,
+    network,
+    system,
+    updates,
+    users,
+)
 from toolkit.emulator.appliance.api.access import refusals
 from toolkit.emulator.appliance.api.limits import BodyLimit
 from toolkit.emulator.appliance.box import Box
@@ -48,8 +56,9 @@ def application(box: Box) -> FastAPI:
         responses=refusals(s422="invalid_request"),
     )
     app.state.box = box
-    for router in (system.router, network.router, certificates.router, content.router, updates.router, pages):
-        app.include_router(router)
+    for part in (system, accounts, network, certificates, users, content, updates):
+        app.include_router(part.router)
+    app.include_router(pages)
     app.add_middleware(BodyLimit)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -39,6 +39,12 @@ class NewPassword(Body):
     new_password: str
 
 
+class ReplacingPassword(Body):
+    """At least 12 characters."""
+
+    new_password: str
+
+
 class ClientSecret(Body):
     """The secret of an API account, at least 24 characters."""
 
@@ -107,6 +113,20 @@ class BackupRequest(Body):
     """null: the backup is not protected by a passphrase."""
 
     passphrase: str | None = None
+
+
+class FirstPassword(Body):
+    """At least 12 characters; it has to be changed at the first log-in."""
+
+    password: str
+
+
+class NewUser(FirstPassword):
+    """A user of the support site, with a first password."""
+
+    username: str
+    display_name: str
+    email: str = ""
 
 
 class SessionsImport(Body):
