@@ -55,6 +55,13 @@ NOT_OURS = {
         ),
         "passwords are changed by those who have them",
     ),
+    **dict.fromkeys(
+        (
+            *("active-sessions", "active-session-begin", "active-session-end", "active-session-nobody"),
+            *("active-session-no-site", "active-session-not-found"),
+        ),
+        "support sessions are counted, in the status, and left alone",
+    ),
 }
 """Recorded calls that the driver never makes."""
 
@@ -74,8 +81,10 @@ def test_every_recorded_message_is_replayed_here_or_is_none_of_ours() -> None:
 
 
 def test_status_and_health() -> None:
-    with Replay("token", "status", "health", "health-resetting", "status-without-site") as box:
+    names = ("status", "status-with-a-session", "health", "health-resetting", "status-without-site")
+    with Replay("token", *names) as box:
         status = box.status()
+        assert (status.active_sessions, box.status().active_sessions) == (0, 1)
         assert (status.serial_number, status.base_version, status.state) == ("OLD-0001", "3.3.2", "running")
         assert status.records.model_dump() == answered("status")["records"]
         assert status.capabilities == {"import-sessions", "import-recordings"}

@@ -1,5 +1,6 @@
 """The whole world: an old box in service, a new one switched off, an update server, and the operator's inventory."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -25,20 +26,22 @@ with socket.create_connection((address, 443), timeout=5) as plain:
         print(hashlib.sha256(connection.getpeercert(binary_form=True)).hexdigest())
 """
 
-SHUT_DOWN = """
+ASK = """
 import httpx, sys
-address, authorities, secret_file = sys.argv[1:]
+address, secret_file, method, path = sys.argv[1:]
 with httpx.Client(base_url=f"https://{address}", verify=False) as box:
     grant = {"grant_type": "client_credentials"}
     token = box.post("/oauth2/token", data=grant, auth=("rebox", open(secret_file).read().strip())).json()
     headers = {"Authorization": "Bearer " + token["access_token"]}
-    print(box.post("/api/v1/power/shut-down", headers=headers).status_code)
+    answer = box.request(method, path, headers=headers)
+    print(answer.status_code, answer.text)
 """
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    topology = read_topology(SMALL.read_text(encoding="utf-8"), str(SMALL))
+    text = SMALL.read_text(encoding="utf-8").replace("[site]", "[site]\nactive_sessions = 3")
+    topology = read_topology(text, str(SMALL))
     with Lab.up(topology, state=tmp_path_factory.mktemp("state")) as lab:
         yield lab
 
@@ -56,6 +59,15 @@ def wait_until_served(lab: Lab, address: str) -> str:
     return fingerprint
 
 
+def ask_old(lab: Lab, method: str, path: str) -> tuple[str, str]:
+    """Status and body of what the old box answers."""
+    secret = str(lab.description.operator[operator.OLD_API_SECRET])
+    said = lab.run("operator", [sys.executable, "-c", ASK, "10.77.0.21", secret, method, path])
+    status, _, body = said.stdout.strip().partition(" ")
+    assert status, said.stderr
+    return status, body
+
+
 def test_users_reach_the_site_by_name_with_a_certificate_they_trust(lab: Lab) -> None:
     assert lab.description.site
     expected = lab.description.site.certificate_sha256
@@ -63,6 +75,11 @@ def test_users_reach_the_site_by_name_with_a_certificate_they_trust(lab: Lab) ->
     assert served(lab, "support.example.net") == expected
     for address in lab.description.site.addresses:
         assert served(lab, address) == expected
+
+
+def test_the_old_box_comes_up_with_the_sessions_in_progress_that_its_topology_names(lab: Lab) -> None:
+    sessions = json.loads(ask_old(lab, "GET", "/api/v1/active-sessions")[1])
+    assert [session["address"] for session in sessions] == ["10.77.0.20"] * 3
 
 
 def test_the_update_server_is_trusted_too(lab: Lab) -> None:
@@ -125,9 +142,7 @@ def test_a_crashed_box_is_off_and_serves_again_after_power_on(lab: Lab) -> None:
 
 
 def test_a_box_that_shuts_itself_down_is_off(lab: Lab) -> None:
-    secret = lab.description.operator[operator.OLD_API_SECRET]
-    said = lab.run("operator", [sys.executable, "-c", SHUT_DOWN, "10.77.0.21", "", str(secret)])
-    assert said.stdout.strip() == "202", said.stderr
+    assert ask_old(lab, "POST", "/api/v1/power/shut-down")[0] == "202"
 
     deadline = time.monotonic() + 20
     while lab.status().machines["old"].power == "on":

@@ -176,6 +176,20 @@ class Rehearsal:
         self.lab.power_on(box)
         assert self.operator("wait", address=self.lab.description.topology.addresses(box)[0]).told["answers"]
 
+    def ask_old(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """A call of the old box's automation API by another program; its answer."""
+        told = self.operator(
+            "ask-box",
+            address=self.lab.description.topology.addresses("old")[0],
+            client_id=operator.CLIENT_ID,
+            secret_file=self.lab.folder.operator / operator.OLD_API_SECRET,
+            method=method,
+            path=path,
+            body=body,
+        ).told
+        assert told["status"] < 300, told
+        return told["body"]
+
     @contextmanager
     def serving_another_certificate(self, chain_pem: bytes, key_pem: bytes, sha256: str) -> Iterator[None]:
         """Meanwhile the old box holds that in place of the site's certificate, and serves it everywhere."""

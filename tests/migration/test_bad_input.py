@@ -310,6 +310,36 @@ def test_a_backup_that_is_damaged_before_the_swing_keeps_the_traffic_where_it_is
     go_back(rehearsal, started)
 
 
+def test_support_sessions_stop_the_swing_until_they_end_or_somebody_says_that_they_may_be_cut(
+    rehearsal: Rehearsal,
+) -> None:
+    # without the right serial number the run stops before the reset, and the old box stays for the next tests
+    changes = {"reset.confirm_serial_number": "RB-OLD-0007"}
+    started = run_until(rehearsal, "sessions", changes, "start-watch:recorded")
+    user = rehearsal.ask_old("GET", "/api/v1/settings/users")[1]["username"]
+    help_of = {"username": user, "customer": "Ana Lima"}
+    first, second = (rehearsal.ask_old("POST", "/api/v1/active-sessions", help_of)["lsid"] for _ in range(2))
+
+    with unchanged(rehearsal):
+        told = resume(rehearsal, started)
+    assert_stopped(rehearsal, told, "swing-traffic", 3, "2 support sessions", "--acknowledge no-active-sessions")
+    rehearsal.ask_old("DELETE", f"/api/v1/active-sessions/{first}")
+    with unchanged(rehearsal):
+        told = resume(rehearsal, started)
+    assert_stopped(rehearsal, told, "swing-traffic", 3, "1 support session is active")
+
+    told = resume(rehearsal, started, "--acknowledge", "no-active-sessions")
+    assert_stopped(rehearsal, told, "reset-old", 3, "RB-OLD-0007")
+    assert rehearsal.ask_old("GET", "/api/v1/status")["active_sessions"] == 0, "the swing has ended it"
+    kept = {row["lsid"]: json.loads(row["record"]) for row in rehearsal.rows("old", "SELECT * FROM sessions")}
+    assert kept[first]["events"][-1]["by"] == kept[first]["representative"]
+    assert "gave up" in kept[second]["events"][-1]["reason"]
+    assert (rehearsal.history(started).steps["collect-late-records"].result or {})["late_sessions"] == 2
+    on_new = {row["lsid"] for row in rehearsal.rows("new", "SELECT lsid FROM sessions")}
+    assert {first, second} <= on_new
+    go_back(rehearsal, started)
+
+
 def flipped(content: bytes) -> bytes:
     """One bit in the middle is another."""
     damaged = bytearray(content)

@@ -47,6 +47,7 @@ def factory_order(folder: LabFolder, topology: Topology, name: str) -> Factory:
             "site_version": box.site_version,
             "size_mb": topology.site.size_mb,
             "seed": topology.site.seed,
+            "active_sessions": topology.site.active_sessions,
             "shared_addresses": tuple(SharedAddress(address=address, enabled=True) for address in shared),
             "certificate": folder.site_certificate.read_bytes(),
             "key": SecretBytes(folder.site_key.read_bytes()),

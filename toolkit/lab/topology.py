@@ -47,6 +47,9 @@ class Site(_Table):
         default=1, ge=0, le=100_000, description="How much the old box's recordings take, in 10^6 bytes."
     )
     seed: int = Field(default=1, description="The same seed gives the same content.")
+    active_sessions: int = Field(
+        default=0, ge=0, le=1000, description="Support sessions in progress when the old box is first switched on."
+    )
 
 
 class Dns(_Table):

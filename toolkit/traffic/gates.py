@@ -62,7 +62,8 @@ def no_active_sessions(context: StepContext, gate: GateReference) -> Outcome:
     """Nobody is in the middle of a support session on the old box."""
     active = box(context, "old").status().active_sessions
     if active:
-        return Outcome(Verdict.FAILED, f"{active} support sessions are active on the old box; the swing ends them.")
+        sessions, them = (f"{active} support sessions are", "them") if active > 1 else ("1 support session is", "it")
+        return Outcome(Verdict.FAILED, f"{sessions} active on the old box; the swing ends {them}.")
     return Outcome(Verdict.PASSED, "No session is active on the old box.")
 
 

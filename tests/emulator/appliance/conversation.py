@@ -125,6 +125,7 @@ def _with_the_old_box(say: Recorder, box: BoxProcess) -> None:
     _about_passwords(say)
     _about_records(say)
     say("audit", "GET", "/api/v1/audit?after=3")
+    _about_sessions_in_progress(say)
     say("job-not-found", "GET", "/api/v1/jobs/0123456789abcdef")
     _about_the_end(say, box)
 
@@ -232,6 +233,17 @@ def _about_passwords(say: Recorder) -> None:
         say(f"password-wrong-{interface}", "PUT", there, json={"new_password": ADMIN_PASSWORD}, auth=account)
 
 
+def _about_sessions_in_progress(say: Recorder) -> None:
+    say(
+        "active-session-begin", "POST", "/api/v1/active-sessions", json={"username": "new.user", "customer": "Ana Lima"}
+    )
+    say("active-session-nobody", "POST", "/api/v1/active-sessions", json={"username": "nobody", "customer": "Ana Lima"})
+    lsid = say("active-sessions", "GET", "/api/v1/active-sessions")[0]["lsid"]
+    say("status-with-a-session", "GET", "/api/v1/status")
+    say("active-session-end", "DELETE", f"/api/v1/active-sessions/{lsid}")
+    say("active-session-not-found", "DELETE", f"/api/v1/active-sessions/{'e' * 32}")
+
+
 def _about_records(say: Recorder) -> None:
     page = say("sessions", "GET", "/api/v1/sessions?after=0&limit=2")
     say("sessions-last-page", "GET", "/api/v1/sessions?after=23&limit=2")
@@ -291,6 +303,7 @@ def _with_the_new_box(say: Recorder, box: BoxProcess) -> None:
     say("certificates-factory", "GET", "/api/v1/certificates")
     user = {"username": "new.user", "display_name": "New User", "password": "a first password"}
     say("user-add-no-site", "POST", "/api/v1/users", json=user)
+    say("active-session-no-site", "POST", "/api/v1/active-sessions", json={"username": "admin", "customer": "Ana"})
     say("backup-no-site", "POST", "/api/v1/backup", json={"passphrase": None})
     say("sessions-not-supported", "POST", "/api/v1/sessions", json={"sessions": []})
     say("updates", "GET", "/api/v1/updates")

@@ -36,7 +36,7 @@ def test_a_box_made_by_the_command_line_is_the_one_that_was_ordered(tmp_path: Pa
         " --gateway 10.77.0.1 --dns 10.77.0.2 --profile in-use --site support.example.net"
         " --site-version Bomgar-12.1.6 --size-mb 1 --seed 3 --base-version 3.3.1 --certificate site.pem --key site.key"
         " --api-account rebox:secret --admin-password-file password --update-server https://updates.example.net"
-        " --tuf-root root.json --ca-file ca.pem --clock-offset -86400"
+        " --tuf-root root.json --ca-file ca.pem --clock-offset -86400 --active-sessions 2"
     )
     subprocess.run([*COMMAND, *words.split()], cwd=tmp_path, check=True)
     with powered(tmp_path / "disk") as box:
@@ -54,6 +54,7 @@ def test_a_box_made_by_the_command_line_is_the_one_that_was_ordered(tmp_path: Pa
         assert box.certificates.list()[1].addresses == ("10.77.0.11", "fd77::11", "10.77.0.10", "fd77::10")
         assert box.accounts.issue_token("rebox", "a secret of at least 24 characters", "peer")
         assert box.accounts.check_admin("admin", "correct horse battery", "peer")
+        assert box.status().active_sessions == 2
         assert box.update_server == "https://updates.example.net"
         assert (box.disk.trust / "ca.pem").read_bytes() == chain.root.pem
 
@@ -74,6 +75,7 @@ def test_only_its_owner_can_look_into_a_disk(tmp_path: Path) -> None:
         ({"gateway": "nowhere"}, "gateway"),
         ({"profile": "broken"}, "profile"),
         ({"size_mb": -1}, "size_mb"),
+        ({"active_sessions": 1001}, "active_sessions"),
         ({"colour": "blue"}, "colour"),
     ],
 )
@@ -91,6 +93,7 @@ def test_an_order_that_makes_no_sense_names_the_field(change: dict[str, object],
         (in_use_order(site_version=None), "site-version is missing"),
         (factory_order(api_accounts={"x": "y" * 24}), "api accounts is given"),
         (factory_order(shared_addresses=[{"address": "10.77.0.10/24"}]), "shared addresses is given"),
+        (factory_order(active_sessions=1), "active sessions is given"),
         (in_use_order(certificate=b"x"), "certificate and key are not both given"),
         (in_use_order(certificate=b"x", key=b"y"), "certificate and key cannot be used"),
         (in_use_order(site_version="twelve"), "'twelve' is not a version"),

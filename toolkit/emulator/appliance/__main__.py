@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--site-version", help="e.g. Bomgar-12.1.6 (in-use)")
     make.add_argument("--size-mb", type=int, default=10, help="recordings, in million bytes (in-use)")
     make.add_argument("--seed", type=int, default=1)
+    make.add_argument("--active-sessions", type=int, default=0, help="in progress at the first power-on (in-use)")
     make.add_argument("--certificate", type=Path, metavar="FILE", help="PEM: leaf and chain")
     make.add_argument("--key", type=Path, metavar="FILE", help="PEM, not encrypted")
     make.add_argument("--api-account", action="append", default=[], metavar="ID:FILE", help="FILE holds the secret")
@@ -83,6 +84,7 @@ def _manufacture(options: argparse.Namespace) -> None:
             "site_version": options.site_version,
             "size_mb": options.size_mb,
             "seed": options.seed,
+            "active_sessions": options.active_sessions,
             "certificate": _content(options.certificate),
             "key": _content(options.key),
             "admin_password": _secret(options.admin_password_file),

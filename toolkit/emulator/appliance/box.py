@@ -37,6 +37,7 @@ from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.reset import Reset
 from toolkit.emulator.appliance.site_users import SiteUsers
 from toolkit.emulator.appliance.states import BoxEvent, BoxState
+from toolkit.emulator.appliance.support_sessions import BOX, SupportSessions
 from toolkit.emulator.appliance.tls import server_context
 from toolkit.emulator.appliance.versions import Versions
 from toolkit.emulator.appliance.wire import Wire
@@ -75,6 +76,7 @@ class Box:
         self.accounts = Accounts(database, self._audit, taken_into_use=self._taken_into_use)
         self.users = SiteUsers(database, self._audit, self.versions)
         self.content = Content(database, self._audit, disk, self.versions)
+        self.support_sessions = SupportSessions(database, self._audit, self.clock, self.versions, self.refuse_if_busy)
         self.certificates = Certificates(database, self._audit, self.clock, listeners.serve)
         self.network = Network(
             database,
@@ -82,7 +84,7 @@ class Box:
             self.faults,
             wire,
             defined=lambda address: listeners.open(address, self.certificates.contexts()[address]),
-            withdrawn=listeners.drop,
+            withdrawn=self._withdrawn,
             deleted=listeners.close,
         )
         self.backups = Backups(
@@ -104,6 +106,7 @@ class Box:
             network=self.network,
             certificates=self.certificates,
             versions=self.versions,
+            support_sessions=self.support_sessions,
             switch_off=switch_off,
             say=console.say,
         )
@@ -134,6 +137,7 @@ class Box:
     def _wake(self) -> None:
         self.disk.sweep()
         self.jobs.interrupt_all()
+        self.support_sessions.wake()
         if any(self.disk.updates.iterdir()):
             self.updates.recover()
         for address, context in self.certificates.contexts().items():
@@ -175,6 +179,10 @@ class Box:
         complete = record is not None and not record.switched_off
         return BoxState.RESET_COMPLETE if complete else BoxState.FIRST_BOOT
 
+    def _withdrawn(self, address: str) -> None:
+        self._listeners.drop(address)
+        self.support_sessions.address_left(address)
+
     def _taken_into_use(self) -> None:
         self.condition.move(BoxEvent.TAKEN_INTO_USE)
         self._reset.forget()
@@ -196,7 +204,7 @@ class Box:
             uptime_seconds=round(time.monotonic() - self._booted, 3),
             state=self.condition.state,
             records=self.content.counts(),
-            active_sessions=0,
+            active_sessions=self.support_sessions.count(),
             capabilities=self.versions.capabilities,
         )
 
@@ -243,9 +251,10 @@ class Box:
 
     @contextmanager
     def installing(self) -> Iterator[None]:
-        """While inside, the box is out of service (requirement U7)."""
+        """While inside, the box is out of service; every support session ends (requirement U7)."""
         self.condition.move(BoxEvent.INSTALL_BEGAN)
         try:
+            self.support_sessions.end_all(BOX, "an update is being installed")
             yield
         finally:
             self.condition.move(BoxEvent.INSTALL_ENDED)

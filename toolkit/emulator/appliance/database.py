@@ -30,6 +30,9 @@ CREATE TABLE records (kind TEXT NOT NULL, id TEXT NOT NULL, record TEXT NOT NULL
 CREATE TABLE sessions (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, lsid TEXT NOT NULL UNIQUE, record TEXT NOT NULL, recording_size INTEGER,
     recording_sha256 TEXT);
+CREATE TABLE active_sessions (
+    lsid TEXT PRIMARY KEY, start_time TEXT, representative TEXT NOT NULL, customer TEXT NOT NULL, team TEXT NOT NULL,
+    address TEXT) WITHOUT ROWID;
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
     detail TEXT NOT NULL);

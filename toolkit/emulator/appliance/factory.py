@@ -23,6 +23,7 @@ from toolkit.emulator.appliance.identity import Identity, guid_of
 from toolkit.emulator.appliance.passwords import hash_password
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.site_content import SiteContent, Sizes, recording_content
+from toolkit.emulator.appliance.support_sessions import ACTIVE_SESSIONS_MAX
 from toolkit.emulator.appliance.tls import self_signed
 from toolkit.model.errors import InputError
 from toolkit.model.version import Version
@@ -60,7 +61,7 @@ class Factory(_Frozen):
 
     A `factory` box knows nothing but its plate, its own addresses and where updates come from. An `in-use` box has a
     site package, accounts, a certificate (if given) on every address, and content made from the seed whose recordings
-    add up to `size_mb` million bytes.
+    add up to `size_mb` million bytes; when it is first switched on, `active_sessions` support sessions are in progress.
     """
 
     serial_number: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")
@@ -81,6 +82,7 @@ class Factory(_Frozen):
     site_version: str | None = None
     size_mb: int = Field(default=10, ge=0, le=100_000)
     seed: int = 1
+    active_sessions: int = Field(default=0, ge=0, le=ACTIVE_SESSIONS_MAX)
     certificate: bytes | None = Field(default=None, description="PEM: leaf and chain.")
     key: SecretBytes | None = Field(default=None, description="PEM, not encrypted.")
     admin_password: SecretStr | None = None
@@ -130,7 +132,7 @@ def _check(factory: Factory) -> None:
     for name in ("site", "site_version"):
         if in_use and getattr(factory, name) is None:
             raise _wrong(f"{name.replace('_', '-')} is missing", "a box in use serves a site", f"Give its {name}.")
-    for name in ("certificate", "admin_password", "api_accounts", "shared_addresses"):
+    for name in ("certificate", "admin_password", "api_accounts", "shared_addresses", "active_sessions"):
         if not in_use and getattr(factory, name):
             reason = "a box fresh from the factory knows nobody and serves nothing"
             raise _wrong(f"{name.replace('_', ' ')} is given", reason, "Leave it out, or make the box in-use.")
@@ -220,6 +222,11 @@ def _take_into_use(database: Database, disk: Disk, factory: Factory) -> None:
             connection.executemany(
                 "INSERT INTO records VALUES (?, ?, ?)", [(kind, one["id"], json.dumps(one)) for one in records]
             )
+        connection.executemany(
+            "INSERT INTO active_sessions (lsid, representative, customer, team)"
+            " VALUES (:lsid, :representative, :customer, :team)",
+            content.active_sessions(factory.active_sessions),
+        )
         for record, size_bytes in content.sessions():
             digest = _record(disk, factory.seed, record["lsid"], size_bytes) if size_bytes else None
             connection.execute(

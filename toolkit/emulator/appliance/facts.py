@@ -163,6 +163,17 @@ class Session(SessionRecord):
     seq: int
 
 
+class ActiveSession(Fact):
+    """A support session in progress; `address` is the one of the box that it runs over."""
+
+    lsid: str
+    start_time: Moment
+    representative: str
+    customer: str
+    team: str
+    address: str
+
+
 class SessionPage(Fact):
     """Some sessions in the order of `seq`; `next_after` is None on the last page."""
 

@@ -12,6 +12,7 @@ from toolkit.emulator.appliance.network import Network
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.reset import Reset
 from toolkit.emulator.appliance.states import BoxEvent, BoxState
+from toolkit.emulator.appliance.support_sessions import SupportSessions
 from toolkit.emulator.appliance.versions import Versions
 
 
@@ -29,6 +30,7 @@ class Power:
         network: Network,
         certificates: Certificates,
         versions: Versions,
+        support_sessions: SupportSessions,
         switch_off: Callable[[bool], None],
         say: Callable[[str], None],
     ) -> None:
@@ -40,6 +42,7 @@ class Power:
         self._network = network
         self._certificates = certificates
         self._versions = versions
+        self._support_sessions = support_sessions
         self._switch_off = switch_off
         self._say = say
 
@@ -99,6 +102,7 @@ class Power:
         before = self._condition.state
         self._condition.move(BoxEvent.SWITCHED_OFF)
         self._audit.record(by, action)
+        self._support_sessions.end_all(by, f"{action} of the appliance")
         if before is BoxState.RESET_COMPLETE:
             self._reset.switch_off()
         self._switch_off(again)

@@ -165,6 +165,17 @@ class SiteContent:
             "events": _events(dice, start, duration_seconds, user["display_name"], customer),
         }
 
+    def active_sessions(self, count: int) -> Iterator[Record]:
+        """Who helps whom when the box comes up; the time is the box's to say."""
+        dice = self._dice("active sessions")
+        for _ in range(count):
+            yield {
+                "lsid": f"{dice.getrandbits(128):032x}",
+                "representative": dice.choice(self.users[1:])["display_name"],
+                "customer": f"{dice.choice(_FIRST)} {dice.choice(_LAST)}",
+                "team": dice.choice(self.teams)["name"],
+            }
+
     def _dice(self, part: str) -> random.Random:
         return random.Random(f"{self._seed}/{part}")
 

@@ -57,7 +57,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
     _UPDATES: (f"GET {_API}/updates",),
     f"{_UPDATES}/{{update_id}}/eula": (f"GET {_API}/updates/{{update_id}}/eula",),
     f"{_UPDATES}/jobs/{{job_id}}": (f"GET {_API}/jobs/{{job_id}}",),
-    f"{_LOGIN}/status/information": (f"GET {_API}/status",),
+    f"{_LOGIN}/status/information": (f"GET {_API}/status", f"GET {_API}/active-sessions"),
     _USERS: (f"GET {_API}/settings/{{kind}}",),
 }
 """What each page shows, and the calls that tell it."""

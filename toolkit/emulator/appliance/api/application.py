@@ -15,6 +15,7 @@ from toolkit.emulator.appliance.api import (
     certificates,
     content,
     network,
+    support_sessions,
     system,
     updates,
     users,
@@ -56,7 +57,7 @@ def application(box: Box) -> FastAPI:
         responses=refusals(s422="invalid_request"),
     )
     app.state.box = box
-    for part in (system, accounts, network, certificates, users, content, updates):
+    for part in (system, accounts, network, certificates, users, content, support_sessions, updates):
         app.include_router(part.router)
     app.include_router(pages)
     app.add_middleware(BodyLimit)

@@ -129,6 +129,13 @@ class NewUser(FirstPassword):
     email: str = ""
 
 
+class SupportSession(Body):
+    """Who helps, by username, and who is helped."""
+
+    username: str
+    customer: str = Field(min_length=1, max_length=200)
+
+
 class SessionsImport(Body):
     """Session records to be put back."""
 

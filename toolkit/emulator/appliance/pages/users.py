@@ -17,7 +17,8 @@ _PAGE = "/login/users"
 @router.get("/status/information")
 def information(visit: SiteVisit) -> HTMLResponse:
     """The site at a glance."""
-    return visit.page("information.html", counts=visit.box.content.counts())
+    box = visit.box
+    return visit.page("information.html", counts=box.content.counts(), sessions=box.support_sessions.list())
 
 
 @router.get("/users")
