@@ -61,13 +61,14 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="chromium is not i
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
-    """A box in use that has checked for updates and is half-way through a job, as far as its pages know."""
+    """A box in use, with people in sessions, that has checked for updates and is half-way through a job."""
     folder = tmp_path_factory.mktemp("browsed")
     authority = Authority(folder)
     repository = make_repository(folder / "updates", "https://127.0.0.1", offer=Offer(SITE), package_bytes=12_000)
     with serving(repository, *authority.issue("127.0.0.1")) as port:
         box = in_use(
             folder,
+            active_sessions=2,
             update_server=f"https://127.0.0.1:{port}",
             tuf_root=repository.root_file.read_bytes(),
             ca=authority.ca_file.read_bytes(),
