@@ -159,7 +159,6 @@ from tests.backup.conftest import NOW
 from tests.backup.small_box import box_with_sessions, quiet
 from tests.backup.test_records import LIMITS
 from toolkit.backup.records import extract_records
-from toolkit.backup import storage
 
 box = box_with_sessions()
 left = int(sys.argv[3])

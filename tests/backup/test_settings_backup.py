@@ -115,7 +115,7 @@ def test_killed_while_downloading_it_starts_anew_and_leaves_no_open_copy(
 
     box.while_downloading = power_cut
     with monkeypatch.context() as dead:
-        dead.setattr("toolkit.backup.storage.shutil.rmtree", lambda *_, **__: None)  # the dead tidy nothing up
+        dead.setattr("toolkit.backup.folder.shutil.rmtree", lambda *_, **__: None)  # the dead tidy nothing up
         with pytest.raises(PowerCutError):
             create(box, tmp_path / "b", key)
     assert any(name.startswith(".scratch") for name in names(tmp_path / "b"))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.evidence.files import write_atomically
 from toolkit.evidence.run_directory import (
     create_run_directory,
     find_run_directory,
@@ -15,6 +14,7 @@ from toolkit.evidence.run_directory import (
     make_run_id,
 )
 from toolkit.model.errors import InputError, StorageError
+from toolkit.storage.whole_file import write_whole
 
 FILES = {"run.json": b"{}", "plan.json": b"{}"}
 
@@ -60,7 +60,7 @@ def test_a_full_disk_leaves_no_half_run(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_file_is_replaced_whole_or_stays_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "f"
-    write_atomically(path, b"old")
+    write_whole(path, b"old")
     with monkeypatch.context() as patch:
 
         def full(descriptor: int) -> None:
@@ -68,8 +68,8 @@ def test_a_file_is_replaced_whole_or_stays_what_it_was(tmp_path: Path, monkeypat
 
         patch.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match=r"f.*quota.*Free space"):
-            write_atomically(path, b"new")
+            write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert [other.name for other in tmp_path.iterdir()] == ["f"]
-    write_atomically(path, b"new")
+    write_whole(path, b"new")
     assert path.read_bytes() == b"new"

@@ -203,7 +203,7 @@ def test_a_folder_of_somebody_elses_is_not_cleared_away(plain: Topology, state: 
     ("limit", "words"),
     [
         ("ulimit -n 16", ["could not be built", "Too many open files"]),
-        ('mount -t tmpfs -o size=16k,mode=755 none "$STATE"', ["StorageError", "No space left", "Free some space"]),
+        ('mount -t tmpfs -o size=16k,mode=755 none "$STATE"', ["StorageError", "No space left", "Free space"]),
     ],
 )
 def test_a_build_that_fails_says_why_and_leaves_nothing(

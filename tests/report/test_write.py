@@ -49,7 +49,7 @@ def test_a_full_disk_is_named_and_loses_nothing(tmp_path: Path, monkeypatch: pyt
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="no space is left") as raised:
+    with pytest.raises(StorageError, match="No space left") as raised:
         write(sample, tmp_path)
     assert raised.value.where == str(tmp_path / "report.json")
     assert str(tmp_path) in raised.value.next_move

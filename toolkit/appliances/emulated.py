@@ -1,7 +1,6 @@
 """The driver for the emulated appliance: its automation API (docs/appliance-api.md) as the appliance protocol."""
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,10 +27,10 @@ from toolkit.model.errors import (
     AuthenticationError,
     InputError,
     ReboxError,
-    StorageError,
     UnreachableError,
     VerificationError,
 )
+from toolkit.storage.whole_file import WholeFile
 
 _API = "/api/v1"
 _FACTORY_USER, _FACTORY_PASSWORD = "admin", "password"
@@ -206,24 +205,21 @@ class EmulatedAppliance:
     # ------------------------------------------------------------------------------------------------ backups
 
     def download_backup(self, target: Path, passphrase: str, progress: Progress) -> None:
-        """Streams the settings backup into `target` (new, mode 0600) and fsyncs it."""
+        """Streams the settings backup into `target` (new, mode 0600): all of it, on the disk, or nothing."""
         progress(0.0, "downloading")
         response = self._connection.stream("POST", f"{_API}/backup", json={"passphrase": passphrase})
         try:
-            with open(target, "xb", opener=_private) as file:
+            with WholeFile(
+                target,
+                replace=False,
+                what="the backup cannot be written",
+                then="try again; the box is as it was",
+            ) as file:
                 for chunk in response.iter_bytes(1 << 20):
                     file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
+                file.commit()
         except httpx.HTTPError as error:
             raise self._connection.translate(error) from None
-        except OSError as error:
-            raise StorageError(
-                "the backup cannot be written",
-                where=str(target),
-                why=error.strerror or str(error),
-                next_move="Make room or choose another folder, then try again; the box is as it was.",
-            ) from None
         finally:
             response.close()
         progress(1.0, "downloaded")
@@ -434,7 +430,3 @@ class EmulatedAppliance:
                 where=self._connection.where,
                 next_move="Look at its console, then switch it off there.",
             )
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -1,13 +1,12 @@
 """The TLS certificates a run has learnt to accept on each box, kept on disk so that a resumed run knows them too."""
 
 import json
-import os
 from pathlib import Path
 
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.world import Role, World
-from toolkit.model.errors import StorageError
 from toolkit.model.execution import StepContext
+from toolkit.storage.whole_file import write_whole
 
 _FILE = "trusted-certificates.json"
 
@@ -43,17 +42,9 @@ def _read(folder: Path) -> dict[str, list[str]]:
 
 
 def _write(folder: Path, known: dict[str, list[str]]) -> None:
-    partial = folder / f"{_FILE}.part"
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump(known, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(folder / _FILE)
-    except OSError as error:
-        raise StorageError(
-            "the certificate a box is going to serve cannot be written down",
-            where=str(folder / _FILE),
-            why=error.strerror or str(error),
-            next_move="Make room in the run's folder, then resume; the box is as it was.",
-        ) from None
+    write_whole(
+        folder / _FILE,
+        json.dumps(known, indent=2).encode(),
+        what="the certificate a box is going to serve cannot be written down",
+        then="resume; the box is as it was",
+    )

@@ -3,7 +3,7 @@
 pyrage streams, but three of its manners must be known. It holds the interpreter's lock while it works, so what should
 run beside it must run in threads of C code (zstd's do). An exception raised by a stream it is given comes back as text
 only, so the streams keep theirs. And it drops an error of the very last write without a word, so the stream must be
-asked afterwards; `NewFile.commit` raises it again.
+asked afterwards; `WholeFile.commit` raises it again.
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,15 @@
 """Identity files: the private half of a backup's key, itself locked with a passphrase."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from toolkit.backup import age
-from toolkit.backup.storage import others_may_read, write_whole
+from toolkit.backup.folder import others_may_read
 from toolkit.model.errors import InputError
+from toolkit.storage.errors import AlreadyThereError
+from toolkit.storage.whole_file import write_whole
 
 _AGE_HEADERS = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
 _SIZE_MAX = 1 << 20
@@ -21,16 +24,15 @@ def make_identity(path: Path, passphrase: str, now: datetime) -> str:
     """
     if not passphrase:
         raise InputError("the passphrase is empty", where=str(path), next_move="Give one that cannot be guessed.")
-    if path.exists() or path.is_symlink():
-        raise InputError(
-            "there is a file already",
-            where=str(path),
-            why="overwriting an identity makes every backup for it unreadable",
-            next_move="Choose another name.",
-        )
+    if os.path.lexists(path):
+        raise _already_there(path)
     secret, recipient = age.new_identity()
     text = f"# created: {now.isoformat(timespec='seconds')}\n# public key: {recipient}\n{secret}\n"
-    write_whole(path, age.encrypt_with_passphrase(text.encode(), passphrase))
+    locked = age.encrypt_with_passphrase(text.encode(), passphrase)
+    try:
+        write_whole(path, locked, replace=False)
+    except AlreadyThereError:  # made by somebody else while we were busy with the passphrase
+        raise _already_there(path) from None
     return recipient
 
 
@@ -63,6 +65,15 @@ def read_identities(path: Path, passphrase: Callable[[], str] | None = None) -> 
 def recipients_of(identities: Sequence[age.Identity]) -> tuple[str, ...]:
     """The public keys that belong to `identities`."""
     return tuple(age.recipient_of(identity) for identity in identities)
+
+
+def _already_there(path: Path) -> InputError:
+    return InputError(
+        "there is a file already",
+        where=str(path),
+        why="overwriting an identity makes every backup for it unreadable",
+        next_move="Choose another name.",
+    )
 
 
 def _content(path: Path) -> bytes:

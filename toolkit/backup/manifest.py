@@ -11,9 +11,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.backup.sealed import Sealed
-from toolkit.backup.storage import write_whole
 from toolkit.model.box import BoxStatus, RecordCounts
 from toolkit.model.errors import BackupError, InputError
+from toolkit.storage.whole_file import write_whole
 
 NAME = "manifest.json"
 FORMAT = 1

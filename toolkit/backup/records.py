@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from toolkit.appliances.protocol import Identified, Progress, Recorded
 from toolkit.backup.age import Identity
+from toolkit.backup.folder import own_folder
 from toolkit.backup.manifest import (
     Manifest,
     SealedFile,
@@ -26,7 +27,6 @@ from toolkit.backup.manifest import (
 )
 from toolkit.backup.sealed import SUFFIX, seal, unsealed
 from toolkit.backup.segments import IndexEntry, Limits, Session, cut, index, lay_out, read_index, read_session, summary
-from toolkit.backup.storage import own_folder
 from toolkit.backup.verification import check_stored, check_there
 from toolkit.model.box import BoxStatus, RecordCounts
 from toolkit.model.errors import InputError, UnreachableError, VerificationError

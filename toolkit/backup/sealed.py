@@ -20,8 +20,8 @@ import zstandard
 from pydantic import BaseModel, ConfigDict, Field
 
 from toolkit.backup import age
-from toolkit.backup.storage import NewFile
 from toolkit.model.errors import BackupError
+from toolkit.storage.whole_file import WholeFile
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -50,7 +50,7 @@ def seal(chunks: Iterable[bytes], target: Path, recipients: Sequence[str]) -> Se
     """
     age.check_recipients(recipients)
     source = _Counted(chunks)
-    with NewFile(target) as file:
+    with WholeFile(target) as file:
         compressed = _Pulled(_compressed(source))
         try:
             age.encrypt(cast(BinaryIO, io.BufferedReader(compressed, _PIECE)), cast(BinaryIO, file), recipients)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from toolkit.appliances.protocol import BackedUp, Identified, Progress
 from toolkit.backup.age import Identity
 from toolkit.backup.compare import RecordDifferences, compare_records
+from toolkit.backup.folder import own_folder, scratch_folder
 from toolkit.backup.manifest import (
     Manifest,
     SealedFile,
@@ -21,12 +22,13 @@ from toolkit.backup.manifest import (
     write_manifest,
 )
 from toolkit.backup.sealed import SUFFIX, seal, unsealed
-from toolkit.backup.storage import NewFile, own_folder, scratch_folder, storage_error
 from toolkit.backup.verification import check_stored, verify
 from toolkit.model.box import RecordCounts
 from toolkit.model.errors import ApplianceError, VerificationError
 from toolkit.model.run_report import Compared
 from toolkit.model.verdict import Verdict
+from toolkit.storage.errors import storage_error
+from toolkit.storage.whole_file import WholeFile
 
 KINDS = ("users", "teams", "jump-clients", "options")
 """What a settings backup carries and a box shows, so that it can be compared."""
@@ -190,7 +192,7 @@ def restore_settings(
     check_stored(folder, file)
     with scratch_folder(scratch) as private:
         opened = private / "settings"
-        with unsealed(folder / file.name, identities, file) as stream, NewFile(opened) as target:
+        with unsealed(folder / file.name, identities, file) as stream, WholeFile(opened) as target:
             while piece := stream.read(_PIECE):
                 target.write(piece)
             target.commit()

@@ -21,11 +21,11 @@ from toolkit.backup.settings_backup import (
     restore_settings,
     verdict_of,
 )
-from toolkit.backup.storage import write_whole
 from toolkit.backup.verification import Verification, verify
 from toolkit.model.box import RecordCounts
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
 from toolkit.model.verdict import Verdict
+from toolkit.storage.whole_file import write_whole
 
 _SETTINGS, _RECORDS = "backup/settings", "backup/records"
 _RESTORE = "restore.json"

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict
 
 from toolkit.appliances.protocol import Progress
 from toolkit.backup.age import Identity
+from toolkit.backup.folder import leftovers, sha256_on_disk
 from toolkit.backup.manifest import NAME, Manifest, SealedFile, find_manifest, read_manifest
 from toolkit.backup.sealed import read_through, unsealed
-from toolkit.backup.storage import leftovers, sha256_on_disk
 from toolkit.model.errors import BackupError
 from toolkit.model.verdict import Verdict, combine
 

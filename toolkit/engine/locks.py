@@ -21,8 +21,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolkit.engine.history import read_history
 from toolkit.engine.states import UNFINISHED
-from toolkit.evidence.files import storage_error, write_atomically
 from toolkit.model.errors import ReboxError, RefusedError, UnknownStateError
+from toolkit.storage.entries import still_is
+from toolkit.storage.errors import storage_error
+from toolkit.storage.whole_file import write_whole
 
 # a reader that only asks whether a run is alive holds its lock for an instant: no reason to refuse
 _PATIENCE_SECONDS = 0.3
@@ -59,7 +61,7 @@ class Lease:
     def assert_held(self) -> None:
         """Raises RefusedError unless every lock and every claim is still this process's; renews the heartbeat."""
         for path, descriptor in self.locks.items():
-            if not _same_file(path, descriptor):
+            if not still_is(path, descriptor):
                 raise _lost(path, "the lock file was removed or replaced")
         for path, claim in self.claims.items():
             found = read_claim(path)
@@ -70,7 +72,7 @@ class Lease:
     def renew(self) -> None:
         """Writes the heartbeat."""
         for path, claim in self.claims.items():
-            write_atomically(path, claim.model_copy(update={"beat": self.now()}).model_dump_json().encode())
+            write_whole(path, claim.model_copy(update={"beat": self.now()}).model_dump_json().encode())
         self.last_beat = time.monotonic()
 
     def release_boxes(self) -> None:
@@ -199,13 +201,6 @@ def _flock(descriptor: int) -> bool:
             time.sleep(0.02)
         else:
             return True
-
-
-def _same_file(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except OSError:
-        return False
 
 
 def _holder(path: Path) -> dict[str, object]:

@@ -8,8 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from toolkit.evidence.files import storage_error, sync_directory
 from toolkit.model.errors import StorageError
+from toolkit.storage.entries import sync_folder
+from toolkit.storage.errors import storage_error
+
+_THEN = "go on"
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -40,10 +43,10 @@ class AppendOnlyLines:
             new = not path.exists()
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
-            raise storage_error(path, error) from None
+            raise storage_error(path, error, then=_THEN) from None
         try:
             if new:
-                sync_directory(path.parent)
+                sync_folder(path.parent)
             self.existing, self.repaired_bytes = self._repair()
         except BaseException:
             os.close(self._descriptor)
@@ -76,7 +79,7 @@ class AppendOnlyLines:
             except OSError as error:
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._descriptor, before)
-                raise storage_error(self.path, error) from None
+                raise storage_error(self.path, error, then=_THEN) from None
 
     def _repair(self) -> tuple[list[dict[str, Any]], int]:
         size = os.fstat(self._descriptor).st_size

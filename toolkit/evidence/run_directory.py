@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from toolkit.evidence.files import storage_error, sync_directory, write_atomically
 from toolkit.model.errors import InputError
+from toolkit.storage.entries import sync_folder
+from toolkit.storage.errors import storage_error
+from toolkit.storage.whole_file import write_whole
 
 LATEST = "latest"
 
@@ -29,9 +31,9 @@ def create_run_directory(runs_directory: Path, run_id: str, files: Mapping[str, 
     try:
         building.mkdir(parents=True, mode=0o700)
         for name, content in files.items():
-            write_atomically(building / name, content)
+            write_whole(building / name, content)
         building.rename(target)
-        sync_directory(runs_directory)
+        sync_folder(runs_directory)
         _point_latest(runs_directory, run_id)
     except OSError as error:
         raise storage_error(target, error) from None
@@ -72,4 +74,4 @@ def _point_latest(runs_directory: Path, run_id: str) -> None:
         temporary.unlink()
     temporary.symlink_to(run_id)
     temporary.replace(runs_directory / LATEST)
-    sync_directory(runs_directory)
+    sync_folder(runs_directory)

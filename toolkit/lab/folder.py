@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.model.errors import InputError, RefusedError, StorageError
+from toolkit.storage import errors
+from toolkit.storage.entries import still_is
 
 _BUSY_SECONDS = 30.0
 _FLOCK = struct.Struct("hhqqi4x")
@@ -153,7 +155,7 @@ class LabFolder:
             descriptor = self._open()
             with suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if self._is(descriptor):
+                if still_is(self.path, descriptor):
                     return descriptor
             os.close(descriptor)
             if time.monotonic() > deadline:
@@ -172,13 +174,6 @@ class LabFolder:
             raise _foreign(self, error) from None
         except OSError as error:
             raise storage_error(error, self.path) from None
-
-    def _is(self, descriptor: int) -> bool:
-        # whoever held the lock before may have taken the folder away
-        try:
-            return os.path.samestat(os.fstat(descriptor), self.path.stat())
-        except FileNotFoundError:
-            return False
 
     def clear(self) -> None:
         """Empties the folder but leaves it; refuses one that is no lab's."""
@@ -205,11 +200,11 @@ class LabFolder:
 
 def storage_error(error: OSError, path: Path) -> StorageError:
     """What to tell when a file of the lab cannot be written; `path` is the folder it lies in."""
-    return StorageError(
-        "the lab's files cannot be written",
-        where=str(error.filename or path),
-        why=error.strerror or str(error),
-        next_move="Free some space, or name another folder with --folder.",
+    return errors.storage_error(
+        Path(error.filename or path),
+        error,
+        what="the lab's files cannot be written",
+        then="try again, or name another folder with --folder",
     )
 
 

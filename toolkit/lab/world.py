@@ -15,6 +15,7 @@ from toolkit.lab.network import INTERFACE
 from toolkit.lab.programs import Command
 from toolkit.lab.topology import Topology
 from toolkit.model.errors import InputError
+from toolkit.storage.whole_file import write_whole
 
 RESOLV_CONF = "resolv.conf"
 LOG = "program.log"
@@ -163,9 +164,7 @@ class World:
         write_inventory(self.folder, description)
         given = {path.name: path for path in sorted(self.folder.operator.iterdir())}
         text = description.model_copy(update={"operator": given}).model_dump_json(indent=2) + "\n"
-        new = self.folder.description.with_suffix(".new")
-        new.write_text(text, encoding="utf-8")
-        new.replace(self.folder.description)
+        write_whole(self.folder.description, text.encode())
 
     def _description(self) -> LabDescription:
         topology = self.topology

@@ -1,8 +1,5 @@
 """The new box: have it running, recognise it, take it into use (requirements H1, A1)."""
 
-import os
-from pathlib import Path
-
 from toolkit.appliances.connection import wait_until
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.trust import box
@@ -11,6 +8,7 @@ from toolkit.model.errors import ReboxError, UnreachableError, VerificationError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, witness
 from toolkit.model.inventory import SharedAddressSwing
 from toolkit.model.verdict import Verdict
+from toolkit.storage.whole_file import write_whole
 
 _BOOT_SECONDS_MAX = 300.0
 _OURS = "new-box-is-ours"
@@ -29,7 +27,7 @@ class ProvisionNew:
         ours = context.run_directory / _OURS
         # noted before it is done: a kill in between must not leave a box running that nobody switches off again
         if not ours.exists() and not world.provisioner.is_provided():
-            _note(ours)
+            write_whole(ours, b"", then="resume; the new box is as it was")
         context.progress(0.1, "switching on")
         world.provisioner.provide()
         context.progress(0.5, "waiting until it answers")
@@ -66,16 +64,6 @@ class ProvisionNew:
             summary="The new box is off again." if off else "The new box is still running.",
             passed=off,
         )
-
-
-def _note(path: Path) -> None:
-    """Puts an empty file on the disk, so that it survives a power cut."""
-    path.touch()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _wait_until_it_answers(new: Appliance, context: StepContext) -> None:

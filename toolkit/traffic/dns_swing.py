@@ -9,6 +9,7 @@ from toolkit.appliances.world import World
 from toolkit.model.errors import UnknownStateError
 from toolkit.model.execution import Outcome, Result, StepContext, together, witness
 from toolkit.model.inventory import DnsSwing
+from toolkit.storage.whole_file import write_whole
 from toolkit.traffic.dns import AddressRecords, Zone, look_up, zone_of
 from toolkit.traffic.looks import prove_site
 
@@ -153,7 +154,7 @@ def _lowered_at(context: StepContext) -> datetime:
     """When the TTL was lowered; remembered on disk, so that a resumed run waits only for the rest."""
     path = context.run_directory / _LOWERED
     if not path.exists():
-        path.write_text(json.dumps({"lowered": context.clock.now().isoformat()}), encoding="utf-8")
+        write_whole(path, json.dumps({"lowered": context.clock.now().isoformat()}).encode(), then="resume")
     return datetime.fromisoformat(json.loads(path.read_text(encoding="utf-8"))["lowered"])
 
 

@@ -19,27 +19,23 @@ from toolkit.probes.watch.request import (
     WatchResult,
 )
 from toolkit.probes.watch.samples import read_samples
+from toolkit.storage.errors import storage_error
+from toolkit.storage.whole_file import write_whole
 
 REQUEST, STARTED, ENDED, STOP, LOCK = "request.json", "started.json", "ended.json", "stop", "lock"
 OWNERS, CERTIFICATES, ADDRESSES, CAPTURE = "owners.jsonl", "certificates.jsonl", "addresses.jsonl", "capture.pcapng"
 SUMMARY, LOG = "summary.json", "watch.log"
+_THEN = "try again, or choose another folder for the watch"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a small file so that it is there whole or not at all; raises StorageError."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written",
-            why=error.strerror or str(error),
-            next_move="Free space, or choose another folder for the watch.",
-        ) from error
+def keep(path: Path, text: str) -> None:
+    """Writes a small file of the folder so that it is there whole or not at all; raises StorageError."""
+    write_whole(path, text.encode(), mode=0o644, then=_THEN)
+
+
+def not_kept(path: Path, error: OSError) -> StorageError:
+    """What to tell when something of the folder cannot be written."""
+    return storage_error(path, error, then=_THEN)
 
 
 def try_lock(directory: Path) -> int | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.model import errors
-from toolkit.model.errors import InputError, ReboxError, RefusedError, StorageError, UnknownStateError
+from toolkit.model.errors import InputError, ReboxError, RefusedError, UnknownStateError
 from toolkit.probes.watch import folder
 from toolkit.probes.watch.request import WatchRequest, WatchResult
 
@@ -36,12 +36,12 @@ class Watch:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"{directory} cannot be made", why=error.strerror or str(error)) from error
+            raise folder.not_kept(directory / folder.REQUEST, error) from error
         if (directory / folder.REQUEST).exists():
             raise RefusedError(
                 f"there is a watch in {directory} already", next_move="Give every watch a folder of its own."
             )
-        folder.write_whole(directory / folder.REQUEST, request.model_dump_json(indent=2) + "\n")
+        folder.keep(directory / folder.REQUEST, request.model_dump_json(indent=2) + "\n")
         with (directory / folder.LOG).open("ab") as log:
             try:
                 done = subprocess.run(

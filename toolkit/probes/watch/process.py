@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from toolkit.model.errors import ReboxError, RefusedError, StorageError
+from toolkit.model.errors import ReboxError, RefusedError
 from toolkit.probes.echo_socket import EchoSocket
 from toolkit.probes.sockets import parse_address
 from toolkit.probes.watch import folder
@@ -96,7 +96,7 @@ class Supervisor:
         started = {"started": datetime.now(UTC).isoformat(), "pid": os.getpid(), "start_ns": self._start_ns}
         for job in self._jobs:
             self._fork(job)
-        folder.write_whole(self._directory / folder.STARTED, json.dumps(started))
+        folder.keep(self._directory / folder.STARTED, json.dumps(started))
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -228,9 +228,9 @@ class Supervisor:
             },
             "problems": self._problems,
         }
-        folder.write_whole(self._directory / folder.ENDED, json.dumps(ended))
+        folder.keep(self._directory / folder.ENDED, json.dumps(ended))
         result = folder.read_result(self._directory)
-        folder.write_whole(self._directory / folder.SUMMARY, result.model_dump_json(indent=2) + "\n")
+        folder.keep(self._directory / folder.SUMMARY, result.model_dump_json(indent=2) + "\n")
 
 
 # what a job needs is imported only when it is asked for: a watch is to run soon after it was started
@@ -266,7 +266,7 @@ def _append_to(path: Path) -> int:
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise StorageError(f"{path} cannot be written", why=error.strerror or str(error)) from error
+        raise folder.not_kept(path, error) from error
 
 
 def launch(directory: Path) -> int:

@@ -1,64 +1,19 @@
-"""Files are whole or not there: on a full disk, over the limit, without permission, with two writers."""
+"""A backup's folder has one writer, keeps no leftovers, and on a full or a foreign disk says so."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from toolkit.backup.storage import NewFile, leftovers, own_folder, scratch_folder, sha256_on_disk, write_whole
+from toolkit.backup.folder import leftovers, own_folder, scratch_folder, sha256_on_disk
 from toolkit.model.errors import RefusedError, StorageError
 
 
-def test_it_has_its_name_only_once_it_is_committed(tmp_path: Path) -> None:
-    with NewFile(tmp_path / "file") as file:
-        file.write(b"whole")
-        assert not (tmp_path / "file").exists()
-        file.commit()
-    assert (tmp_path / "file").read_bytes() == b"whole"
-    assert sha256_on_disk(tmp_path / "file") == file.sha256
-    assert file.size_bytes == 5
-
-
-def test_what_is_not_committed_leaves_nothing(tmp_path: Path) -> None:
-    with NewFile(tmp_path / "file") as file:
-        file.write(b"half")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_link_planted_under_the_temporary_name_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / ".file.part").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StorageError):
-        write_whole(tmp_path / "file", b"secret")
-    assert not (tmp_path / "elsewhere").exists()
-
-
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from toolkit.backup.storage import NewFile
-from toolkit.model.errors import StorageError
-
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-    with NewFile(Path(sys.argv[1])) as file:
-        for _ in range(10):
-            try:
-                file.write(bytes(30_000))
-            except StorageError:
-                pass  # as pyrage does with the last write
-        file.commit()
-except StorageError as error:
-    print(error)
-"""
-
-
-def test_an_error_that_somebody_swallowed_stops_the_commit(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", LIMITED, str(tmp_path / "file")]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert "File too large" in said
-    assert "ulimit -f" in said
-    assert list(tmp_path.iterdir()) == []
+def test_what_lies_on_the_disk_is_hashed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"whole")
+    assert sha256_on_disk(tmp_path / "file") == hashlib.sha256(b"whole").hexdigest()
 
 
 FULL = """
@@ -84,13 +39,13 @@ def test_a_full_disk_names_the_file_and_what_to_free_and_leaves_nothing(tmp_path
     command = ["unshare", "-Urm", "sh", "-ec", script, "sh", str(tmp_path), sys.executable, FULL]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert f"{tmp_path}/x.zst.age: it cannot be written: No space left on device" in said
-    assert "Free space on the file system of" in said
+    assert "Free space on the disk of" in said
 
 
 READ_ONLY = """
 import sys
 from pathlib import Path
-from toolkit.backup.storage import own_folder
+from toolkit.backup.folder import own_folder
 from toolkit.model.errors import StorageError
 
 try:
