@@ -14,9 +14,9 @@ from toolkit.appliances.connection import BoxConnection
 from toolkit.appliances.emulated import EmulatedAppliance
 from toolkit.appliances.facts import read_facts
 from toolkit.appliances.protocol import Appliance
+from toolkit.appliances.provisioner import ExistingBox, Provisioner
 from toolkit.appliances.world import Role, World
 from toolkit.catalogue import GATES, STEPS
-from toolkit.cli.secrets import resolve
 from toolkit.engine.events import Observer, unobserved
 from toolkit.engine.history import read_history
 from toolkit.engine.operators import NobodyThere, Operator
@@ -30,9 +30,9 @@ from toolkit.model.inventory import DnsSwing, Inventory, LabProvision, read_inve
 from toolkit.model.plan import Plan
 from toolkit.model.run_report import RunReport
 from toolkit.procedures.hardware_migration import plan_hardware_migration
-from toolkit.provision.protocol import ExistingBox, Provisioner
 from toolkit.report import write_report
 from toolkit.report.compose import compose
+from toolkit.secrets import resolve
 from toolkit.traffic.dns import zone_of
 
 _INVENTORY, _ORIGIN = "inventory.toml", "origin.json"

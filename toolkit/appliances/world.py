@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from toolkit.appliances.protocol import Appliance
+from toolkit.appliances.provisioner import ExistingBox, Provisioner
 from toolkit.model.inventory import DnsSwing, Inventory
 from toolkit.model.secret import SecretReference
-from toolkit.provision.protocol import ExistingBox, Provisioner
 
 Role = Literal["old", "new"]
 Made = TypeVar("Made")

@@ -18,9 +18,9 @@ from toolkit.backup.settings_backup import RestoredSettings, create_settings_bac
 from toolkit.backup.verification import backup_folders, verify
 from toolkit.cli.backup_view import show_compared, show_manifest, show_missing, show_sessions, show_verification
 from toolkit.cli.output import JsonOption, console, emit_json, end, progress_bar
-from toolkit.cli.secrets import resolve
 from toolkit.model.errors import RefusedError
 from toolkit.model.verdict import Verdict, combine
+from toolkit.secrets import resolve
 
 if TYPE_CHECKING:
     from toolkit.appliances.protocol import Appliance

@@ -35,9 +35,9 @@ from toolkit.cli.cert_view import (
     verification_document,
 )
 from toolkit.cli.output import JsonOption, console, emit_json, end
-from toolkit.cli.secrets import resolve
 from toolkit.model.errors import CertificateError, InputError, RefusedError, UnknownStateError, VerificationError
 from toolkit.model.verdict import Verdict
+from toolkit.secrets import resolve
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Certificates: inspect, export, import, verify (H3, H4)."

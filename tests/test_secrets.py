@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.cli.secrets import resolve
 from toolkit.model.errors import InputError
+from toolkit.secrets import resolve
 
 
 def private(folder: Path, text: str, mode: int = 0o600) -> Path:
