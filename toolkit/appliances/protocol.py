@@ -23,6 +23,7 @@ from toolkit.model.box import (
     SessionPage,
     UpdateEntry,
 )
+from toolkit.model.execution import Progress
 
 __all__ = [
     "Appliance",
@@ -47,9 +48,6 @@ __all__ = [
     "Updatable",
     "UpdateEntry",
 ]
-
-Progress = Callable[[float, str], None]
-"""Called with the fraction done (0 to 1) and the phase in words."""
 
 
 class Identified(Protocol):

@@ -1,7 +1,6 @@
 """Builds a world: namespaces and wires first, then everything that must be made or started, at the same time."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.lab.machine import Machine
@@ -11,8 +10,7 @@ from toolkit.lab.programs import Command, Programs
 from toolkit.lab.readiness import Vantage
 from toolkit.lab.world import LOG, RESOLV_CONF, World
 from toolkit.model.errors import ReboxError
-
-Progress = Callable[[float, str], None]
+from toolkit.model.execution import Progress
 
 
 async def build(world: World, programs: Programs, progress: Progress) -> dict[str, Machine]:

@@ -6,10 +6,9 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 from toolkit.lab import operator
@@ -18,9 +17,7 @@ from toolkit.lab.description import LabDescription
 from toolkit.lab.folder import LabFolder, storage_error
 from toolkit.lab.topology import Topology
 from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError
-
-Progress = Callable[[float, str], None]
-"""Called with the fraction done (0 to 1) and the phase in words."""
+from toolkit.model.execution import Progress
 
 _ENTER = Path(__file__).with_name("enter.py")
 _GRACE_SECONDS = 5.0
@@ -95,9 +92,7 @@ class Lab:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.down()
 
     def down(self) -> None:

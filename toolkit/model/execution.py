@@ -14,6 +14,9 @@ from toolkit.model.verdict import Verdict, combine
 Result = dict[str, JsonValue]
 """What a step leaves for later steps and the report: paths, hashes, counts; never a secret, never content."""
 
+Progress = Callable[[float, str], None]
+"""Called with the fraction done (0 to 1) and the phase in words."""
+
 
 class Clock(Protocol):
     """Time is handed in, so that a rehearsal can run on a virtual one."""
@@ -62,8 +65,7 @@ class StepContext:
 
     `world` is the wiring's own object (drivers, secrets, inventory): the engine hands it through untouched.
     `results` holds the results of the steps that have ended, by step name; `run_directory` is the run's own folder.
-    `progress` takes the fraction done (0 to 1) and the phase in words. `begun` says that an earlier attempt, cut short,
-    had begun to act: half of the effect may be there already.
+    `begun` says that an earlier attempt, cut short, had begun to act: half of the effect may be there already.
     """
 
     plan: Plan
@@ -73,7 +75,7 @@ class StepContext:
     world: Any
     evidence: Evidence
     clock: Clock
-    progress: Callable[[float, str], None]
+    progress: Progress
     results: Mapping[str, Result] = field(default_factory=dict)
     begun: bool = False
 

@@ -27,43 +27,38 @@ def socket_name(address: Address, port: int = 0) -> bytes:
     return head + struct.pack("=I", scope)
 
 
+class _Slots:
+    """Room for so many packets and addresses, and the headers that lead the kernel to them."""
+
+    def __init__(self, count: int, packet_bytes: int, name_bytes: int) -> None:
+        self.packets = ctypes.create_string_buffer(packet_bytes * count)
+        self.names = ctypes.create_string_buffer(_NAME_BYTES * count)
+        self._vectors = ctypes.create_string_buffer(
+            b"".join(
+                _IOVEC.pack(ctypes.addressof(self.packets) + slot * packet_bytes, packet_bytes) for slot in range(count)
+            )
+        )
+        names, vectors = ctypes.addressof(self.names), ctypes.addressof(self._vectors)
+        self.headers = b"".join(
+            _MMSGHDR.pack(names + slot * _NAME_BYTES, name_bytes, vectors + slot * _IOVEC.size, 1, 0, 0, 0, 0)
+            for slot in range(count)
+        )
+
+
 class BatchSender:
     """Sends packets of one size, each to an address of its own, `slots` per system call."""
 
     def __init__(self, sender: socket.socket, packet_bytes: int, slots: int = 64) -> None:
         self.slots = slots
         self._descriptor = sender.fileno()
-        name_bytes = 16 if sender.family == socket.AF_INET else _NAME_BYTES
-        self._packet_bytes = packet_bytes
-        self._packets = ctypes.create_string_buffer(packet_bytes * slots)
-        self._names = ctypes.create_string_buffer(_NAME_BYTES * slots)
-        self._vectors = ctypes.create_string_buffer(
-            b"".join(
-                _IOVEC.pack(ctypes.addressof(self._packets) + slot * packet_bytes, packet_bytes)
-                for slot in range(slots)
-            )
-        )
-        self._headers = ctypes.create_string_buffer(
-            b"".join(
-                _MMSGHDR.pack(
-                    ctypes.addressof(self._names) + slot * _NAME_BYTES,
-                    name_bytes,
-                    ctypes.addressof(self._vectors) + slot * _IOVEC.size,
-                    1,
-                    0,
-                    0,
-                    0,
-                    0,
-                )
-                for slot in range(slots)
-            )
-        )
+        self._room = _Slots(slots, packet_bytes, 16 if sender.family == socket.AF_INET else _NAME_BYTES)
+        self._headers = ctypes.create_string_buffer(self._room.headers)
 
     def send(self, packets: list[bytes], names: list[bytes]) -> tuple[int, int]:
         """How many of the packets (at most `slots`) were taken, and the error number that stopped the rest, or 0."""
         body = b"".join(packets)
-        ctypes.memmove(self._packets, body, len(body))
-        ctypes.memmove(self._names, b"".join(names), _NAME_BYTES * len(names))
+        ctypes.memmove(self._room.packets, body, len(body))
+        ctypes.memmove(self._room.names, b"".join(names), _NAME_BYTES * len(names))
         taken = 0
         while taken < len(packets):
             done = _library.sendmmsg(
@@ -86,33 +81,14 @@ class BatchReceiver:
         self._packet_bytes = packet_bytes
         self._slots = slots
         self._sender_at = (4, 8) if receiver.family == socket.AF_INET else (8, 24)
-        self._packets = ctypes.create_string_buffer(packet_bytes * slots)
-        self._names = ctypes.create_string_buffer(_NAME_BYTES * slots)
-        self._vectors = ctypes.create_string_buffer(
-            b"".join(
-                _IOVEC.pack(ctypes.addressof(self._packets) + slot * packet_bytes, packet_bytes)
-                for slot in range(slots)
-            )
-        )
-        self._blank = b"".join(
-            _MMSGHDR.pack(
-                ctypes.addressof(self._names) + slot * _NAME_BYTES,
-                _NAME_BYTES,
-                ctypes.addressof(self._vectors) + slot * _IOVEC.size,
-                1,
-                0,
-                0,
-                0,
-                0,
-            )
-            for slot in range(slots)
-        )
-        self._headers = ctypes.create_string_buffer(len(self._blank))
+        self._room = _Slots(slots, packet_bytes, _NAME_BYTES)
+        self._headers = ctypes.create_string_buffer(len(self._room.headers))
 
     def receive(self) -> Iterator[tuple[bytes, bytes]]:
         """Every packet (cut to the size asked for) and its sender's address in network form (4 or 16 bytes)."""
         while True:
-            ctypes.memmove(self._headers, self._blank, len(self._blank))
+            # the kernel has written into those of the last call
+            ctypes.memmove(self._headers, self._room.headers, len(self._room.headers))
             count = _library.recvmmsg(self._descriptor, self._headers, self._slots, socket.MSG_DONTWAIT, None)
             if count <= 0:
                 number = ctypes.get_errno()
@@ -127,7 +103,7 @@ class BatchReceiver:
 
     def _taken(self, count: int) -> Iterator[tuple[bytes, bytes]]:
         # one copy of the whole buffers is cheaper than a view per packet
-        packets, names, headers = self._packets.raw, self._names.raw, self._headers.raw
+        packets, names, headers = self._room.packets.raw, self._room.names.raw, self._headers.raw
         size = self._packet_bytes
         first, last = self._sender_at
         for slot in range(count):

@@ -1,18 +1,18 @@
 """Which ports of many hosts are open: half-open connections (SYN), every answer matched to its question."""
 
-import errno
 import os
-import select
 import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
 
 from toolkit.model.errors import InputError, UnreachableError
+from toolkit.model.execution import Progress
 from toolkit.model.verdict import Verdict
-from toolkit.probes.batches import BatchReceiver, BatchSender, socket_name
+from toolkit.probes.batches import BatchReceiver, socket_name
 from toolkit.probes.bpf import attach, tcp_to_port
 from toolkit.probes.results import ProbeResult, Seen
+from toolkit.probes.rounds import Rounds, check_one_version
 from toolkit.probes.sockets import Address, family_of, parse_address, raw_socket, socket_address
 
 QUESTIONS_MAX = 4_000_000
@@ -21,8 +21,6 @@ _ANSWER = _SYN | _RST | _ACK
 _ANSWERS = frozenset({_SYN | _ACK, _RST | _ACK})
 _HEADER = struct.Struct("!HHIIBBHHH")
 _IPV6_CHECKSUM, _CHECKSUM_AT = 7, 16
-_FULL = frozenset({errno.EAGAIN, errno.ENOBUFS})
-_PATIENCE_S = 0.25
 
 
 class HostPorts(Seen):
@@ -63,7 +61,7 @@ def sweep_ports(
     *,
     timeout_s: float = 0.5,
     retries: int = 2,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> PortsResult:
     """Sends a SYN to every port of every host, again (`retries`) to those that kept silent for `timeout_s`.
 
@@ -74,19 +72,13 @@ def sweep_ports(
     targets = list(dict.fromkeys(parse_address(address) for address in addresses))
     if not targets or not ports:
         raise InputError("there is nothing to sweep", next_move="Give at least one address and one port.")
-    if len({target.version for target in targets}) > 1:
-        raise InputError("IPv4 and IPv6 addresses in one sweep", next_move="Sweep them one after the other.")
+    check_one_version(targets)
     if len(targets) * len(ports) > QUESTIONS_MAX:
         raise InputError(f"more than {QUESTIONS_MAX} ports in one sweep", next_move="Split it.")
     started = time.monotonic()
     sweep = _PortSweep(targets, ports)
     try:
-        for turn in range(retries + 1):
-            if progress is not None:
-                progress(turn / (retries + 1), f"round {turn + 1}, {len(sweep.waiting)} ports to ask")
-            sweep.ask_waiting(timeout_s)
-            if not sweep.waiting:
-                break
+        sweep.rounds.ask("ports", timeout_s=timeout_s, retries=retries, progress=progress)
     finally:
         sweep.close()
     hosts = tuple(sweep.host(number) for number in range(len(targets)))
@@ -102,7 +94,7 @@ def sweep_ports(
 
 
 class _PortSweep:
-    """One sweep's sockets and its open questions: a question's key is the host's packed address and the port."""
+    """One sweep's sockets, segments and answers; a question's number is its host's position and its port."""
 
     def __init__(self, targets: Sequence[Address], ports: Sequence[int]) -> None:
         self._targets, self._ports = targets, ports
@@ -120,14 +112,12 @@ class _PortSweep:
         self._answers: list[dict[int, bool]] = [{} for _ in targets]
         self._by_address = {target.packed: number for number, target in enumerate(targets)}
         self._names = [socket_name(target) for target in targets]
-        self._sources = [_source_for(target) if self._version == 4 else b"" for target in targets]
+        self._segments = [self._segments_to(target) for target in targets]
+        self._receiver = BatchReceiver(self._socket, packet_bytes=80)
         # ports turn slower than hosts, so that no single host gets them all at once
         # (whole numbers as keys: a hundred thousand tuples would be the garbage collector's main business)
-        self.waiting = dict.fromkeys(number << 16 | port for port in ports for number in range(len(targets)))
-        self._sender = BatchSender(self._socket, _HEADER.size)
-        self._receiver = BatchReceiver(self._socket, packet_bytes=80)
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
+        questions = (number << 16 | port for port in ports for number in range(len(targets)))
+        self.rounds = Rounds(self._socket, _HEADER.size, questions, self._packets_for, self._take)
 
     def close(self) -> None:
         self._socket.close()
@@ -142,42 +132,20 @@ class _PortSweep:
             filtered=tuple(port for port in self._ports if port not in answers),
         )
 
-    def ask_waiting(self, timeout_s: float) -> None:
-        questions = list(self.waiting)
-        slots = self._sender.slots
-        segments = [
-            syn_segments(self._port, self._sequence, source, target.packed if self._version == 4 else b"")
-            for source, target in zip(self._sources, self._targets, strict=True)
-        ]
-        for first in range(0, len(questions), slots):
-            part = questions[first : first + slots]
-            self._send(
-                [segments[question >> 16](question & 0xFFFF) for question in part],
-                [self._names[question >> 16] for question in part],
-            )
-            self._take()
-        deadline = time.monotonic() + timeout_s
-        while self.waiting and (left := deadline - time.monotonic()) > 0:
-            if self._poll.poll(left * 1000.0):
-                self._take()
+    def _segments_to(self, target: Address) -> Callable[[int], bytes]:
+        if self._version == 6:
+            return syn_segments(self._port, self._sequence, b"", b"")
+        return syn_segments(self._port, self._sequence, _source_for(target), target.packed)
 
-    def _send(self, packets: list[bytes], names: list[bytes]) -> None:
-        patience = time.monotonic() + _PATIENCE_S
-        while packets:
-            taken, problem = self._sender.send(packets, names)
-            packets, names = packets[taken:], names[taken:]
-            if not packets:
-                return
-            if problem in _FULL and time.monotonic() < patience:
-                self._poll.poll(1.0)
-                self._take()
-            else:
-                # left out: it stays among the waiting and is asked again in the next round
-                packets.pop(0)
-                names.pop(0)
+    def _packets_for(self, questions: list[int]) -> tuple[list[bytes], list[bytes]]:
+        segments, names = self._segments, self._names
+        return (
+            [segments[question >> 16](question & 0xFFFF) for question in questions],
+            [names[question >> 16] for question in questions],
+        )
 
     def _take(self) -> None:
-        four, ours, sequence = self._version == 4, self._port, self._sequence
+        four, ours, sequence, waiting = self._version == 4, self._port, self._sequence, self.rounds.waiting
         for packet, sender in self._receiver.receive():
             start = (packet[0] & 0x0F) * 4 if four else 0
             number = self._by_address.get(sender)
@@ -187,8 +155,8 @@ class _PortSweep:
             if to_port != ours or acknowledged != sequence + port + 1 or flags & _ANSWER not in _ANSWERS:
                 continue
             question = number << 16 | port
-            if question in self.waiting:
-                del self.waiting[question]
+            if question in waiting:
+                del waiting[question]
                 self._answers[number][port] = not flags & _RST
 
 

@@ -1,23 +1,21 @@
 """Which of many hosts answer an echo request: as many packets per system call as the kernel takes."""
 
-import errno
 import ipaddress
 import os
-import select
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from toolkit.model.errors import InputError
+from toolkit.model.execution import Progress
 from toolkit.model.verdict import Verdict
-from toolkit.probes.batches import BatchReceiver, BatchSender, socket_name
+from toolkit.probes.batches import BatchReceiver, socket_name
 from toolkit.probes.echo_socket import checksum, open_echo
 from toolkit.probes.results import ProbeResult
+from toolkit.probes.rounds import Rounds, check_one_version
 from toolkit.probes.sockets import Address, parse_address
 
 HOSTS_MAX = 65536  # one 16-bit sequence number each
-_FULL = frozenset({errno.EAGAIN, errno.ENOBUFS})
-_PATIENCE_S = 0.25
 
 
 class SweepResult(ProbeResult):
@@ -60,7 +58,7 @@ def sweep_hosts(
     timeout_s: float = 0.5,
     retries: int = 1,
     payload_bytes: int = 56,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> SweepResult:
     """Asks every host once, then again (`retries`) those that kept silent for `timeout_s`.
 
@@ -72,22 +70,17 @@ def sweep_hosts(
     if len(addresses) > HOSTS_MAX:
         raise InputError(f"more than {HOSTS_MAX} hosts", next_move="Sweep smaller networks one by one.")
     targets = [parse_address(address) for address in addresses]
-    if len({target.version for target in targets}) > 1:
-        raise InputError("IPv4 and IPv6 addresses in one sweep", next_move="Sweep them one after the other.")
+    check_one_version(targets)
     started = time.monotonic()
     sweep = _Sweep(targets, payload_bytes)
     try:
-        for turn in range(retries + 1):
-            if progress is not None:
-                progress(turn / (retries + 1), f"round {turn + 1}, {len(sweep.waiting)} hosts to ask")
-            sweep.ask_waiting(timeout_s)
-            if not sweep.waiting:
-                break
+        sweep.rounds.ask("hosts", timeout_s=timeout_s, retries=retries, progress=progress)
     finally:
         sweep.close()
-    silent = sorted(sweep.waiting - sweep.unsent)
-    unsent = sorted(sweep.unsent & sweep.waiting)
-    answered = [address for number, address in enumerate(addresses) if number not in sweep.waiting]
+    waiting = sweep.rounds.waiting
+    silent = [number for number in waiting if number not in sweep.rounds.unsent]
+    unsent = [number for number in waiting if number in sweep.rounds.unsent]
+    answered = [address for number, address in enumerate(addresses) if number not in waiting]
     verdict = Verdict.UNKNOWN if unsent else (Verdict.FAILED if silent else Verdict.PASSED)
     summary = f"{len(answered)} of {len(addresses)} hosts answer"
     if unsent:
@@ -104,63 +97,35 @@ def sweep_hosts(
 
 
 class _Sweep:
-    """One sweep's sockets and who has not answered yet, by position."""
+    """One sweep's socket, requests and answers; a question's number is its host's position."""
 
     def __init__(self, targets: Sequence[Address], payload_bytes: int) -> None:
         self.version = targets[0].version
         self.socket, self.raw = open_echo(targets[0])
-        self.waiting = set(range(len(targets)))
-        self.unsent: set[int] = set()
         self._packed = [target.packed for target in targets]
         self._names = [socket_name(target) for target in targets]
         self._identifier = int.from_bytes(os.urandom(2), "big")
         self._requests = list(requests(len(targets), self.version, self._identifier, payload_bytes))
-        self._sender = BatchSender(self.socket, 8 + payload_bytes)
         self._receiver = BatchReceiver(self.socket, packet_bytes=64)
-        self._poll = select.poll()
-        self._poll.register(self.socket, select.POLLIN)
+        self.rounds = Rounds(self.socket, 8 + payload_bytes, range(len(targets)), self._packets_for, self._take)
 
     def close(self) -> None:
         self.socket.close()
 
-    def ask_waiting(self, timeout_s: float) -> None:
-        """Asks everybody who has not answered and listens until all have, or for `timeout_s` after the last request."""
-        numbers = sorted(self.waiting)
-        self.unsent = set()
-        slots = self._sender.slots
-        for first in range(0, len(numbers), slots):
-            self._send(numbers[first : first + slots])
-            self._take()
-        deadline = time.monotonic() + timeout_s
-        while self.waiting and (left := deadline - time.monotonic()) > 0:
-            if self._poll.poll(left * 1000.0):
-                self._take()
-
-    def _send(self, numbers: list[int]) -> None:
-        patience = time.monotonic() + _PATIENCE_S
-        while numbers:
-            taken, problem = self._sender.send(
-                [self._requests[number] for number in numbers], [self._names[number] for number in numbers]
-            )
-            numbers = numbers[taken:]
-            if not numbers:
-                return
-            if problem in _FULL and time.monotonic() < patience:
-                self._poll.poll(1.0)
-                self._take()
-            else:
-                self.unsent.add(numbers.pop(0))
+    def _packets_for(self, numbers: list[int]) -> tuple[list[bytes], list[bytes]]:
+        return [self._requests[number] for number in numbers], [self._names[number] for number in numbers]
 
     def _take(self) -> None:
         skip = 20 if self.raw and self.version == 4 else 0
+        waiting = self.rounds.waiting
         for packet, sender in self._receiver.receive():
             start = (packet[0] & 0x0F) * 4 if skip else 0
             if len(packet) < start + 8:
                 continue
             kind, code, _, identifier, number = _ECHO.unpack_from(packet, start)
             ours = kind in _REPLIES and code == 0 and (identifier == self._identifier or not self.raw)
-            if ours and number in self.waiting and self._packed[number] == sender:
-                self.waiting.discard(number)
+            if ours and number in waiting and self._packed[number] == sender:
+                del waiting[number]
 
 
 _ECHO = struct.Struct("!BBHHH")
