@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toolkit.model.errors import InputError
 from toolkit.model.secret import SCHEMES
+from toolkit.storage.given_file import read_given_text
 
 
 def resolve(reference: str, purpose: str, *, base: Path | None = None) -> str:
@@ -57,17 +58,12 @@ def _from_environment(name: str, purpose: str) -> str:
 
 def _from_file(name: str, purpose: str) -> str:
     path = Path(name)
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
-        raise InputError(
-            f"the secret for {purpose} cannot be read",
-            where=str(path),
-            why=reason,
-            next_move="Create the file with the secret in its first line and mode 0600.",
-        ) from None
+    text = read_given_text(
+        path,
+        what=f"the secret for {purpose} cannot be read",
+        next_move="Create the file with the secret in its first line and mode 0600.",
+    )
+    mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise InputError(
             f"the secret for {purpose} can be read by others",

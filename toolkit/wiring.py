@@ -24,7 +24,6 @@ from toolkit.engine.runs import Engine
 from toolkit.evidence.log import read_evidence
 from toolkit.lab.folder import state_folder
 from toolkit.lab.provisioner import LabMachine
-from toolkit.model.errors import InputError
 from toolkit.model.facts import Facts, NameFacts
 from toolkit.model.inventory import DnsSwing, Inventory, LabProvision, read_inventory
 from toolkit.model.plan import Plan
@@ -33,6 +32,7 @@ from toolkit.procedures.hardware_migration import plan_hardware_migration
 from toolkit.report import write_report
 from toolkit.report.compose import compose
 from toolkit.secrets import resolve
+from toolkit.storage.given_file import read_given_text
 from toolkit.traffic.dns import zone_of
 
 _INVENTORY, _ORIGIN = "inventory.toml", "origin.json"
@@ -42,13 +42,7 @@ WrapTransport = Callable[[httpx.BaseTransport], httpx.BaseTransport]
 
 def load_inventory(file: Path) -> Inventory:
     """The inventory in `file`; raises InputError naming file, line and field."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
-        raise InputError(
-            "the inventory cannot be read", where=str(file), why=reason, next_move="Give the path of a TOML file."
-        ) from None
+    text = read_given_text(file, what="the inventory cannot be read", next_move="Give the path of a TOML file.")
     return read_inventory(text, str(file))
 
 

@@ -8,6 +8,7 @@ from toolkit.certificates.trust import Anchors
 from toolkit.model.errors import InputError, RefusedError
 from toolkit.probes import system_anchors as anchors
 from toolkit.storage.errors import AlreadyThereError
+from toolkit.storage.given_file import read_given
 from toolkit.storage.whole_file import write_whole
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
@@ -16,16 +17,7 @@ FILE_BYTES_MAX = 4 * 1024 * 1024
 
 def read_content(path: Path) -> bytes:
     """A file's bytes; raises InputError when it is missing, unreadable, empty or too large to be one."""
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise InputError(
-            "the file cannot be read",
-            where=str(path),
-            why=error.strerror or type(error).__name__,
-            next_move="Check the path and its permissions.",
-        ) from None
+    content = read_given(path, bytes_max=FILE_BYTES_MAX + 1)
     if not content or len(content) > FILE_BYTES_MAX:
         why = "it is empty" if not content else f"it is larger than {FILE_BYTES_MAX // 1024**2} MiB"
         raise InputError(

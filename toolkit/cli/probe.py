@@ -14,6 +14,7 @@ from toolkit.model.errors import InputError
 from toolkit.model.verdict import Verdict
 from toolkit.probes.results import ProbeResult
 from toolkit.probes.sockets import resolve_target
+from toolkit.storage.given_file import read_given
 
 if TYPE_CHECKING:
     from toolkit.probes.path import PathMethod
@@ -142,7 +143,7 @@ def tls(
         resolve_target(address),
         port,
         server_name=name or _name_in(address),
-        anchors=None if anchors is None else [_content(path) for path in anchors],
+        anchors=None if anchors is None else [read_given(path) for path in anchors],
         version=_tls_version(version),
         timeout_s=timeout,
     )
@@ -410,13 +411,6 @@ def _watch_request(**values: object) -> "WatchRequest":
 def _name_in(text: str) -> str | None:
     """What was given as a target is the name to ask for, unless it is an address."""
     return None if resolve_target(text) == text else text
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError("the file cannot be read", where=str(path), why=error.strerror or str(error)) from error
 
 
 def _tls_version(text: str | None) -> "TlsVersion | None":

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from toolkit.lab.addresses import Network
-from toolkit.model.errors import InputError
 from toolkit.model.inventory import HostName, VersionText
 from toolkit.model.settings_text import read_settings
+from toolkit.storage.given_file import read_given_text
 
 Role = Literal["operator", "client", "update-server", "nameserver", "resolver", "plain"]
 
@@ -206,11 +206,5 @@ def read_topology(text: str, file_name: str) -> Topology:
 
 def load_topology(file: Path) -> Topology:
     """The topology in a file; raises InputError as `read_topology` does, and when the file cannot be read."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
-        raise InputError(
-            "the topology cannot be read", where=str(file), why=reason, next_move="Give the path of a TOML file."
-        ) from None
+    text = read_given_text(file, what="the topology cannot be read", next_move="Give the path of a TOML file.")
     return read_topology(text, str(file))

@@ -4,7 +4,6 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from toolkit.model.errors import InputError, UnreachableError
@@ -40,9 +39,7 @@ class Announcement:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

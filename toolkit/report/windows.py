@@ -10,17 +10,10 @@ MOST = 4
 
 
 @dataclass(frozen=True)
-class Window:
+class Window(Stretch):
     """A close-up of the watch; `zero_ms` is the moment its axis counts from."""
 
-    start_ms: float
-    end_ms: float
     zero_ms: float
-
-    @property
-    def length_ms(self) -> float:
-        """How long it is."""
-        return self.end_ms - self.start_ms
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Files that are whole and on the disk, or as they were before; one translation of what the system says about them."""
+"""Files written whole or not at all, files that people give, and one translation of what the system says of them."""

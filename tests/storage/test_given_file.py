@@ -1,0 +1,33 @@
+"""A file that somebody names is read, or it is said what is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+
+from toolkit.model.errors import InputError
+from toolkit.storage.given_file import read_given, read_given_text
+
+
+def test_it_is_read_as_far_as_asked(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes("Grüße\r\n".encode())
+    assert read_given_text(path) == "Grüße\n"
+    assert read_given(path) == "Grüße\r\n".encode()
+    assert read_given(path, bytes_max=2) == b"Gr"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("gone", "No such file"), ("folder", "Is a directory"), ("latin", "it is not UTF-8 text")]
+)
+def test_what_cannot_be_read_is_named_with_what_to_give_instead(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "latin").write_bytes("Grüße".encode("latin-1"))
+    with pytest.raises(InputError, match=why) as caught:
+        read_given_text(tmp_path / name, what="the list cannot be read", next_move="Give a list.")
+    error = caught.value
+    assert (error.what, error.where, error.next_move) == (
+        "the list cannot be read",
+        str(tmp_path / name),
+        "Give a list.",
+    )
+    assert "Gr" not in error.why
