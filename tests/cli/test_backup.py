@@ -70,8 +70,7 @@ def rebox(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         assert isinstance(exit_.value.code, int)
         if "--json" in words:
             return exit_.value.code, json.loads(out)
-        assert out == ""
-        return exit_.value.code, " ".join(err.split())
+        return exit_.value.code, " ".join((err + out).split())
 
     return run
 

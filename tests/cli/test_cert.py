@@ -40,8 +40,7 @@ def rebox(capsys: pytest.CaptureFixture[str]) -> Rebox:
         if "--json" in words:
             assert err == ""
             return exit_.value.code, json.loads(out)
-        assert out == ""
-        return exit_.value.code, " ".join(err.split())
+        return exit_.value.code, " ".join((err + out).split())
 
     return run
 

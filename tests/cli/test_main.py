@@ -1,6 +1,7 @@
-"""The command as people and programs call it: words on stderr, JSON on stdout, the promised exit statuses."""
+"""The command as people and programs call it: results on stdout, errors on stderr, the promised exit statuses."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,22 @@ def test_an_unreachable_box_is_named_before_anything_is_done(tmp_path: Path) -> 
 def test_the_shell_completes_commands() -> None:
     done = rebox("", _REBOX_COMPLETE="complete_bash", COMP_WORDS="rebox la", COMP_CWORD="1")
     assert done.stdout.split() == ["lab"]
+
+
+def test_a_result_is_on_stdout_and_a_mistake_on_stderr() -> None:
+    good, bad = rebox("inventory", "check", str(GOOD)), rebox("inventory", "check", "nowhere.toml")
+    assert "is a valid inventory" in good.stdout
+    assert good.stderr == bad.stdout == ""
+    assert "nowhere.toml" in bad.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_reader_that_has_gone_away_changes_nothing(words: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "toolkit.cli.main", "inventory", "check", str(GOOD), *words]
+    try:
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")

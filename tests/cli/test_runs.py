@@ -54,7 +54,7 @@ class Command:
         with pytest.raises(SystemExit) as ended:
             main([*words, "--runs", str(self.place.folder / "runs")])
         out, err = self.capture.readouterr()
-        return int(ended.value.code or 0), out, " ".join(err.split())
+        return int(ended.value.code or 0), " ".join(out.split()), " ".join(err.split())
 
     @property
     def inventory(self) -> str:
@@ -104,12 +104,11 @@ def rebox(wiring: Any, capsys: pytest.CaptureFixture[str]) -> Command:
 def test_a_run_prints_its_plan_its_steps_and_its_end(rebox: Command) -> None:
     status, out, err = rebox("run", rebox.inventory)
     assert status == 0
-    assert out == ""
-    assert "take prepare out" in err  # the plan's way back, before anything is done
+    assert "take prepare out" in out  # the plan's way back, before anything is done
     for name in ("prepare", "copy", "swing", "reset"):
         assert f"{name}: Write {name}" in err
         assert f"{name}: passed" in err
-    assert f"PASSED run {rebox.latest}" in err
+    assert f"PASSED run {rebox.latest}" in out
 
 
 def test_with_json_stdout_is_one_document_and_stderr_is_silent(rebox: Command) -> None:
@@ -123,10 +122,10 @@ def test_with_json_stdout_is_one_document_and_stderr_is_silent(rebox: Command) -
 
 def test_a_dry_run_shows_the_gates_and_leaves_nothing(rebox: Command) -> None:
     rebox.place.set("gate-proven", Verdict.FAILED)
-    status, _, err = rebox("run", rebox.inventory, "--dry-run")
-    assert status == 0
-    assert "proven: failed" in err
-    assert "Nothing was changed" in err
+    status, out, err = rebox("run", rebox.inventory, "--dry-run")
+    assert (status, err) == (0, "")
+    assert "proven: failed" in out
+    assert "Nothing was changed" in out
     assert not (rebox.place.folder / "runs").exists()
     status, out, _ = rebox("run", rebox.inventory, "--dry-run", "--json")
     assert [step["name"] for step in json.loads(out)["steps"]] == ["prepare", "copy", "swing", "reset"]
@@ -135,23 +134,23 @@ def test_a_dry_run_shows_the_gates_and_leaves_nothing(rebox: Command) -> None:
 def test_blocked_acknowledged_resumed_and_taken_back(rebox: Command, wiring: Any) -> None:
     wiring.plan = REVERSIBLE
     rebox.place.set("gate-room", Verdict.FAILED)
-    status, _, err = rebox("run", rebox.inventory)
+    status, out, _ = rebox("run", rebox.inventory)
     assert status == 3
-    assert "BLOCKED" in err
-    assert "--acknowledge room" in err
+    assert "BLOCKED" in out
+    assert "--acknowledge room" in out
 
     status, _, err = rebox("run", rebox.inventory)
     assert status == 3
     assert f"rebox resume {rebox.latest}" in err
     assert rebox("resume", "latest", "--acknowledge", "room")[0] == 0
-    _, _, listed = rebox("runs")
+    _, listed, _ = rebox("runs")
     assert "passed" in listed
     assert "6 s" in listed
 
-    status, _, err = rebox("back", rebox.latest)
+    status, out, _ = rebox("back", rebox.latest)
     assert status == 0
-    assert "about 6 s: swing, copy, prepare" in err
-    assert "WENT-BACK" in err
+    assert "about 6 s: swing, copy, prepare" in out
+    assert "WENT-BACK" in out
     assert rebox.place.lines() == []
     status, _, err = rebox("back", rebox.latest)
     assert status == 3
@@ -179,7 +178,7 @@ def test_a_run_that_is_not_there_is_wrong_use(rebox: Command) -> None:
         status, out, err = rebox(command, "nonsense")
         assert (status, out) == (2, "")
         assert "there is no run" in err
-    assert "There are no runs" in rebox("runs")[2]
+    assert "There are no runs" in rebox("runs")[1]
 
 
 class Standing(Write):
@@ -206,7 +205,7 @@ def test_interrupted_it_says_how_to_go_on(rebox: Command, wiring: Any, number: s
     child = os.fork()
     if child == 0:
         with said.open("w") as file:
-            sys.stderr = file
+            sys.stdout = sys.stderr = file
             try:
                 main(["run", inventory, "--runs", str(rebox.place.folder / "runs")])
             except SystemExit as ended:

@@ -40,7 +40,7 @@ def rebox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     rebox = Terminal(tmp_path_factory.mktemp("state"))
     told = rebox("up", str(rebox.topology))
     assert told.returncode == 0, told.stderr
-    assert "Lab plain is up after" in told.stderr
+    assert "Lab plain is up after" in told.stdout
     yield rebox
     assert rebox("down").returncode == 0
 
@@ -50,7 +50,7 @@ def test_up_again_says_so_and_succeeds(rebox: Terminal) -> None:
 
     assert told.returncode == 0
     assert json.loads(told.stdout)["was_up"] is True
-    assert "was up already" in rebox("up", str(rebox.topology)).stderr
+    assert "was up already" in rebox("up", str(rebox.topology)).stdout
 
 
 def test_another_topology_under_the_same_name_is_refused(rebox: Terminal, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_another_topology_under_the_same_name_is_refused(rebox: Terminal, tmp_pa
 
 
 def test_status_is_a_table_for_people_and_json_for_programs(rebox: Terminal) -> None:
-    table = rebox("status").stderr
+    table = rebox("status").stdout
     machines = json.loads(rebox("status", "--name", "plain", "--json").stdout)["machines"]
 
     assert "10.77.0.11" in table
@@ -111,10 +111,10 @@ def test_a_lab_is_not_taken_down_from_where_its_supervisor_cannot_be_seen(rebox:
 
 
 def test_power_and_link_are_told(rebox: Terminal) -> None:
-    assert "dark is on." in rebox("power", "dark", "on").stderr
-    assert "The link of dark is down." in rebox("link", "dark", "down").stderr
-    assert "The link of dark is up." in rebox("link", "dark", "up").stderr
-    assert "dark is off." in rebox("power", "dark", "off", "--crash").stderr
+    assert "dark is on." in rebox("power", "dark", "on").stdout
+    assert "The link of dark is down." in rebox("link", "dark", "down").stdout
+    assert "The link of dark is up." in rebox("link", "dark", "up").stdout
+    assert "dark is off." in rebox("power", "dark", "off", "--crash").stdout
     assert rebox("power", "dark", "on", "--crash").returncode == 2
 
 
@@ -207,5 +207,5 @@ def test_with_several_labs_one_must_be_named_and_all_can_be_taken_down(state: Pa
 
     assert rebox("down", "--all").returncode == 0
     assert traces(state / "labs" / "one") == traces(state / "labs" / "two") == []
-    assert "There is no lab one." in rebox("down", "--name", "one").stderr
+    assert "There is no lab one." in rebox("down", "--name", "one").stdout
     assert rebox("down", "--all").returncode == 0

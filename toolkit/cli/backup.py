@@ -17,7 +17,7 @@ from toolkit.backup.records import RecordsArchive, extract_records, open_archive
 from toolkit.backup.settings_backup import RestoredSettings, create_settings_backup, restore_settings
 from toolkit.backup.verification import backup_folders, verify
 from toolkit.cli.backup_view import show_compared, show_manifest, show_missing, show_sessions, show_verification
-from toolkit.cli.output import JsonOption, console, emit_json, end, progress_bar
+from toolkit.cli.output import JsonOption, emit_json, end, out, progress_bar
 from toolkit.model.errors import RefusedError
 from toolkit.model.verdict import Verdict, combine
 from toolkit.secrets import resolve
@@ -70,8 +70,8 @@ def keygen(
     if as_json:
         emit_json({"identity_file": str(file), "recipient": recipient})
         return
-    console.print(f"[green]Made[/green]  {escape(str(file))}: mode 0600, locked. Keep it and its passphrase apart.")
-    console.print(f'Its public key is {recipient}: put it into "recipients" under "backup" in the inventory.')
+    out.print(f"[green]Made[/green]  {escape(str(file))}: mode 0600, locked. Keep it and its passphrase apart.")
+    out.print(f'Its public key is {recipient}: put it into "recipients" under "backup" in the inventory.')
 
 
 @app.command()
@@ -230,5 +230,5 @@ def _finish(document: dict[str, Any], verdict: Verdict, *, as_json: bool) -> NoR
     if as_json:
         emit_json({**document, "verdict": verdict.value})
     elif verdict is Verdict.UNKNOWN:
-        console.print("[yellow]Unknown[/yellow]  nothing was there to be checked")
+        out.print("[yellow]Unknown[/yellow]  nothing was there to be checked")
     end(verdict)

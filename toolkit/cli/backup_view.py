@@ -10,7 +10,7 @@ from toolkit.backup.manifest import Manifest
 from toolkit.backup.records import RecordsArchive
 from toolkit.backup.segments import IndexEntry
 from toolkit.backup.verification import Verification
-from toolkit.cli.output import console, result_table
+from toolkit.cli.output import out, result_table
 from toolkit.model.box import RecordCounts
 from toolkit.model.run_report import Compared
 from toolkit.model.verdict import Verdict
@@ -22,7 +22,7 @@ def show_manifest(folder: Path, manifest: Manifest) -> None:
     """What a backup folder holds, from which box, when and for whom."""
     source = manifest.source
     state = "" if manifest.complete else "  [red]interrupted: run create again, it goes on[/red]"
-    console.print(f"[bold]{manifest.kind}[/bold]  {escape(str(folder))}{state}")
+    out.print(f"[bold]{manifest.kind}[/bold]  {escape(str(folder))}{state}")
     rows = [
         (
             "box",
@@ -36,7 +36,7 @@ def show_manifest(folder: Path, manifest: Manifest) -> None:
         held = f"{counts.sessions} sessions, {counts.recordings} recordings, {decimal(counts.recording_bytes)}"
         rows.append(("holds", held))
     for name, value in rows:
-        console.print(f"  [dim]{name:<10}[/dim] {escape(value)}")
+        out.print(f"  [dim]{name:<10}[/dim] {escape(value)}")
     files = (
         (file.name, decimal(file.size_bytes), decimal(file.plain_size_bytes), file.sha256) for file in manifest.files
     )
@@ -46,7 +46,7 @@ def show_manifest(folder: Path, manifest: Manifest) -> None:
 def show_missing(missing: RecordCounts) -> None:
     """What the box held when the extraction ended, and the archive does not."""
     if missing.sessions or missing.recordings:
-        console.print(
+        out.print(
             f"[red]Missing[/red]  {missing.sessions} sessions and {missing.recordings} recordings that came meanwhile: "
             "run it again to add them."
         )
@@ -70,14 +70,14 @@ def show_verification(found: Verification) -> None:
     rows = ((file.name, decimal(file.size_bytes), _mark(file.stored), _mark(file.content)) for file in found.files)
     result_table(f"{found.kind}  {found.folder}", ("file", "size", "as stored", "opened"), rows)
     for note in found.notes:
-        console.print(f"[yellow]Note[/yellow]  {escape(note)}")
+        out.print(f"[yellow]Note[/yellow]  {escape(note)}")
 
 
 def show_compared(lines: Iterable[Compared], verdict: Verdict) -> None:
     """Both sides of a restore."""
     rows = ((line.kind, line.before, line.after, line.different, escape(line.note)) for line in lines)
     result_table("", ("", "backup", "box", "different", ""), rows)
-    console.print(_mark(verdict))
+    out.print(_mark(verdict))
 
 
 def _mark(verdict: Verdict) -> str:

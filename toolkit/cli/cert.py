@@ -34,7 +34,7 @@ from toolkit.cli.cert_view import (
     show_verification,
     verification_document,
 )
-from toolkit.cli.output import JsonOption, console, emit_json, end
+from toolkit.cli.output import JsonOption, emit_json, end, out
 from toolkit.model.errors import CertificateError, InputError, RefusedError, UnknownStateError, VerificationError
 from toolkit.model.verdict import Verdict
 from toolkit.secrets import resolve
@@ -217,7 +217,7 @@ def import_command(
         entry = bring(_open_box(inventory, box), bundle, assign or ())
         if as_json:
             return emit_json({"entry": entry.model_dump(mode="json"), "findings": findings_document(findings)})
-        console.print(f"Imported as {entry.id}: {escape(entry.issued_to)}, served on {listing(entry.addresses)}.")
+        out.print(f"Imported as {entry.id}: {escape(entry.issued_to)}, served on {listing(entry.addresses)}.")
         return show_findings(findings)
     if to is None:
         raise InputError("there is nowhere to import it to", next_move="Name a file by --to, or a box by --box.")
@@ -377,5 +377,5 @@ def _verify_box(
     else:
         addresses = listing(entry.addresses) if entry else ""
         words = "; ".join(problems) or f"the box holds it, served on {addresses}"
-        console.print(f"{mark(verdict)}  {escape(words)}")
+        out.print(f"{mark(verdict)}  {escape(words)}")
     return verdict

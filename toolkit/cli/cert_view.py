@@ -11,7 +11,7 @@ from toolkit.certificates.description import describe, describe_key
 from toolkit.certificates.export import Format, KeyHandling
 from toolkit.certificates.findings import Finding, Severity, verdict_of
 from toolkit.certificates.verification import Verification
-from toolkit.cli.output import console, emit_json, result_table
+from toolkit.cli.output import emit_json, out, result_table
 from toolkit.model.verdict import Verdict
 
 
@@ -42,11 +42,11 @@ def show_bundle(source: str, bundle: Bundle) -> None:
     fields = ("role", "issued_to", "issued_by", "not_after", "key")
     rows = [[escape(_short(field, entry[field])) for field in fields] for entry in entries]
     result_table(escape(source), columns, rows)
-    console.print(f"Names: {escape(listing(entries[0]['names'], 'none'))}.")
-    console.print(f"SHA-256 of the leaf: {entries[0]['sha256']}", soft_wrap=True)
+    out.print(f"Names: {escape(listing(entries[0]['names'], 'none'))}.")
+    out.print(f"SHA-256 of the leaf: {entries[0]['sha256']}", soft_wrap=True)
     if bundle.key is not None:
         belongs = "belongs to the leaf" if bundle.key_matches else "[red]belongs to another certificate[/red]"
-        console.print(f"Private key: {describe_key(bundle.key)}, {belongs}.")
+        out.print(f"Private key: {describe_key(bundle.key)}, {belongs}.")
 
 
 def show_findings(findings: tuple[Finding, ...]) -> None:
@@ -55,11 +55,11 @@ def show_findings(findings: tuple[Finding, ...]) -> None:
     for finding in findings:
         colour = colours[finding.severity]
         head = f"[{colour}]{finding.severity.value:5} {finding.code.value}[/{colour}]"
-        console.print(
+        out.print(
             f"{head}  {escape(finding.subject)}: {escape(finding.message)}. [dim]{escape(finding.next_move)}[/dim]"
         )
     if not findings:
-        console.print("[green]Nothing is wrong with it.[/green]")
+        out.print("[green]Nothing is wrong with it.[/green]")
 
 
 def show_verification(source: str, verification: Verification) -> None:
@@ -68,7 +68,7 @@ def show_verification(source: str, verification: Verification) -> None:
     result_table(escape(source), ("check", "verdict", ""), rows)
     if verification.findings:
         show_findings(verification.findings)
-    console.print(f"{mark(verification.verdict)}  SHA-256 {verification.sha256}", soft_wrap=True)
+    out.print(f"{mark(verification.verdict)}  SHA-256 {verification.sha256}", soft_wrap=True)
 
 
 def report_written(target: Path, bundle: Bundle, handling: KeyHandling, form: Format, *, as_json: bool) -> None:
@@ -76,7 +76,7 @@ def report_written(target: Path, bundle: Bundle, handling: KeyHandling, form: Fo
     if as_json:
         document = {"written": str(target), "format": form.value, "key": handling.value, "sha256": sha256(bundle.leaf)}
         return emit_json(document | {"certificates": describe(bundle)})
-    return console.print(
+    return out.print(
         f"Written to {escape(str(target))}: {escape(label(bundle.leaf.subject))}, {len(bundle.intermediates)} "
         f"intermediates, key {handling.value}.\nSHA-256 {sha256(bundle.leaf)}",
         soft_wrap=True,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from toolkit.cli.output import JsonOption, console, emit_json
+from toolkit.cli.output import JsonOption, emit_json, out
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check an inventory; print its schema.")
 
@@ -27,4 +27,4 @@ def check(file: Annotated[Path, typer.Argument(help="The inventory.")], as_json:
     if as_json:
         emit_json(inventory)
     else:
-        console.print(f"{file} is a valid inventory: {inventory.procedure} of {inventory.site.name}.")
+        out.print(f"{file} is a valid inventory: {inventory.procedure} of {inventory.site.name}.")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from toolkit.cli.output import JsonOption, console, emit_json, progress_bar, result_table
+from toolkit.cli.output import JsonOption, emit_json, out, progress_bar, result_table
 from toolkit.lab.folder import LabFolder, labs
 from toolkit.lab.lab import Lab, take_down
 from toolkit.lab.topology import Topology, load_topology
@@ -42,14 +42,14 @@ def up(
         emit_json({"was_up": lab.was_up, **lab.description.model_dump(mode="json")})
         return
     if lab.was_up:
-        console.print(f"Lab {lab.folder.name} was up already.")
+        out.print(f"Lab {lab.folder.name} was up already.")
     else:
-        console.print(f"Lab {lab.folder.name} is up after {lab.description.seconds:.1f} s.")
-    console.print(f"  folder     {lab.folder.path}")
+        out.print(f"Lab {lab.folder.name} is up after {lab.description.seconds:.1f} s.")
+    out.print(f"  folder     {lab.folder.path}")
     inventory = lab.description.operator.get("inventory.toml")
     if inventory:
-        console.print(f"  inventory  {inventory}")
-    console.print(f"  work in it with: rebox lab shell {next(iter(_entrances(lab)))} --name {lab.folder.name}")
+        out.print(f"  inventory  {inventory}")
+    out.print(f"  work in it with: rebox lab shell {next(iter(_entrances(lab)))} --name {lab.folder.name}")
 
 
 @app.command()
@@ -124,7 +124,7 @@ def power(
         lab.kill(host)
     else:
         lab.power_off(host)
-    console.print(f"{host} is {lab.status().machines[host].power}.")
+    out.print(f"{host} is {lab.status().machines[host].power}.")
 
 
 @app.command()
@@ -137,7 +137,7 @@ def link(
     """Pull a machine's network cable, or put it back."""
     lab = _lab(name, folder)
     lab.link(host, up=state == "up")
-    console.print(f"The link of {host} is {lab.status().machines[host].link}.")
+    out.print(f"The link of {host} is {lab.status().machines[host].link}.")
 
 
 @app.command()
@@ -156,9 +156,9 @@ def down(
     for lab in doomed:
         was_there = lab.path.exists()
         take_down(lab)
-        console.print(f"Lab {lab.name} is down." if was_there else f"There is no lab {lab.name}.")
+        out.print(f"Lab {lab.name} is down." if was_there else f"There is no lab {lab.name}.")
     if not doomed:
-        console.print("There is no lab.")
+        out.print("There is no lab.")
 
 
 def _lab(name: str | None, state: Path | None) -> Lab:

@@ -1,7 +1,6 @@
 """The `rebox` command: mounts one noun per concern and turns errors into words and exit statuses."""
 
 import importlib
-import os
 import sys
 from typing import Any
 
@@ -78,10 +77,6 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("Interrupted.\n")
         status = 130
-    except BrokenPipeError:
-        # the reader has gone (`rebox … | head`): nothing more can be said
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
     sys.exit(status if isinstance(status, int) else 0)
 
 

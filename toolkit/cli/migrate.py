@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from toolkit.cli.output import JsonOption, console, emit_json, progress_bar
+from toolkit.cli.output import JsonOption, emit_json, err, out, progress_bar
 from toolkit.model.verdict import Verdict
 
 app = typer.Typer(rich_markup_mode=None)
@@ -51,7 +51,7 @@ def _rehearse(file: Path | None, runs: Path, *, keep: bool, as_json: bool) -> in
         lab = Lab.up(topology, name=f"migrate-{os.getpid()}", progress=progress)
     try:
         machines = len(lab.description.machines)
-        console.print(f"A lab of {machines} machines is up: a migration {_BY[topology.swing.method]}.")
+        err.print(f"A lab of {machines} machines is up: a migration {_BY[topology.swing.method]}.")
         return _run(
             lab.command("operator", [sys.executable, "-m", "toolkit.cli.main"]),
             lab.folder.operator / "inventory.toml",
@@ -60,7 +60,7 @@ def _rehearse(file: Path | None, runs: Path, *, keep: bool, as_json: bool) -> in
         )
     finally:
         if keep:
-            console.print(f"The lab stays up: rebox lab shell operator --name {lab.folder.name}")
+            err.print(f"The lab stays up: rebox lab shell operator --name {lab.folder.name}")
         else:
             lab.down()
 
@@ -87,10 +87,10 @@ def _conclude(run: Path, as_json: bool) -> None:
         return
     verdict = Verdict(content["verdict"])
     colour = {"passed": "green", "failed": "red"}.get(verdict.value, "yellow")
-    console.print(f"\n[bold {colour}]{verdict.value.upper()}[/]  {content['site']} ({content['procedure']})")
+    out.print(f"\n[bold {colour}]{verdict.value.upper()}[/]  {content['site']} ({content['procedure']})")
     for method, outage in content["outage"].items():
-        console.print(
+        out.print(
             f"  outage by {method}: {outage['gap_ms_max']:.1f} ms, {outage['lost']} of {outage['sent']} lost "
             f"(one every {outage['interval_ms']:g} ms; the watch's own largest pause {outage['own_gap_ms_max']:.1f} ms)"
         )
-    console.print(f"  report: {run / 'report.html'}")
+    out.print(f"  report: {run / 'report.html'}")

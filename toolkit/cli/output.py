@@ -1,10 +1,11 @@
-"""What people see on the terminal and what programs read from stdout, kept apart."""
+"""What goes to stdout and what to stderr, and what it looks like; no other module decides it."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import IO, Annotated, Any, NoReturn
 
 import typer
 from pydantic import BaseModel
@@ -15,8 +16,20 @@ from rich.table import Table
 from toolkit.model.errors import ReboxError
 from toolkit.model.verdict import Verdict
 
-console = Console(stderr=True, highlight=False)
-"""Words for people; on stderr, so that stdout stays one JSON document with `--json`."""
+
+class _Terminal(Console):
+    """A console whose reader may go away (`rebox … | head`): a run at work goes on, and ends with its own status."""
+
+    def on_broken_pipe(self) -> None:
+        """Says nothing more."""
+        _fall_silent(self.file)
+
+
+out = _Terminal(highlight=False)
+"""Results for people: tables, plans, summaries, verdicts. On stdout, where `--json` puts its one document instead."""
+
+err = _Terminal(stderr=True, highlight=False)
+"""Progress, questions and errors for people; on stderr, so that a result can be piped and kept without them."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
@@ -25,8 +38,17 @@ def emit_json(value: Any) -> None:
     """Prints one JSON document on stdout; pydantic models are written by their own rules."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _fall_silent(sys.stdout)
+
+
+def _fall_silent(stream: IO[str]) -> None:
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, stream.fileno())
+    os.close(silence)
 
 
 def result_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -36,7 +58,7 @@ def result_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obj
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    console.print(table)
+    out.print(table)
 
 
 @contextmanager
@@ -49,7 +71,7 @@ def progress_bar(label: str) -> Iterator[Callable[[float, str], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(label, total=1.0)
 
         def report(fraction: float, phase: str) -> None:
@@ -65,11 +87,11 @@ def show_error(error: ReboxError, *, as_json: bool) -> None:
         emit_json(error.as_json())
         return
     place = f"[bold]{_plain(error.where)}[/bold]: " if error.where else ""
-    console.print(f"[red]Error[/red]  {place}{_plain(error.what)}", soft_wrap=True)
+    err.print(f"[red]Error[/red]  {place}{_plain(error.what)}", soft_wrap=True)
     if error.why:
-        console.print(f"  [dim]why[/dim]   {_plain(error.why)}", soft_wrap=True)
+        err.print(f"  [dim]why[/dim]   {_plain(error.why)}", soft_wrap=True)
     if error.next_move:
-        console.print(f"  [dim]next[/dim]  {_plain(error.next_move)}", soft_wrap=True)
+        err.print(f"  [dim]next[/dim]  {_plain(error.next_move)}", soft_wrap=True)
 
 
 def _plain(text: str) -> str:

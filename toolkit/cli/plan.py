@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from toolkit.cli.output import JsonOption, console, emit_json
+from toolkit.cli.output import JsonOption, emit_json, out
 from toolkit.model.plan import Plan
 
 app = typer.Typer(rich_markup_mode=None)
@@ -26,7 +26,7 @@ def plan_command(file: Annotated[Path, typer.Argument(help="The inventory.")], a
 
 def show_plan(plan: Plan) -> None:
     """Prints a plan for people: each step with its reason, mode, gates and way back."""
-    console.print(f"[bold]{plan.procedure}[/bold] of {plan.site}: old {plan.boxes['old']}, new {plan.boxes['new']}")
+    out.print(f"[bold]{plan.procedure}[/bold] of {plan.site}: old {plan.boxes['old']}, new {plan.boxes['new']}")
     table = Table(show_lines=True, header_style="bold")
     for column in ("", "step", "why", "mode", "way back"):
         table.add_column(column, overflow="fold")
@@ -36,11 +36,11 @@ def show_plan(plan: Plan) -> None:
         name = f"[bold]{step.name}[/bold]\n{step.title}{gates}"
         why = f"{step.why} [dim]{' '.join(step.requirements)}[/dim]"
         table.add_row(str(number), name, why, step.mode.value, back)
-    console.print(table)
+    out.print(table)
     for note in plan.notes:
-        console.print(f"[yellow]note[/yellow] {note}")
+        out.print(f"[yellow]note[/yellow] {note}")
     back_seconds = sum(step.back_seconds for step in plan.steps if not step.irreversible)
-    console.print(
+    out.print(
         f"About {sum(step.expected_seconds for step in plan.steps):.0f} s. `rebox back` returns to the old box in "
         f"about {back_seconds:.0f} s, until {plan.last_step_with_way_back} has ended."
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from toolkit.cli.output import JsonOption, console, emit_json, end, progress_bar, result_table
+from toolkit.cli.output import JsonOption, emit_json, end, err, out, progress_bar, result_table
 from toolkit.model.errors import InputError
 from toolkit.model.verdict import Verdict
 from toolkit.probes.results import ProbeResult
@@ -55,8 +55,8 @@ def _tell(
         cells = list(rows)
         if cells:
             result_table("", columns, cells)
-        console.print(f"{_MARKS[result.verdict]}  ", end="")
-        console.print(result.summary, markup=False)
+        out.print(f"{_MARKS[result.verdict]}  ", end="")
+        out.print(result.summary, markup=False)
     end(result.verdict)
 
 
@@ -308,10 +308,10 @@ def watch(
         if json:
             emit_json({"directory": str(running.directory), "pid": running.pid})
         else:
-            console.print(f"Watching {request.address}; end it with: rebox probe watch-stop {output}", markup=False)
+            out.print(f"Watching {request.address}; end it with: rebox probe watch-stop {output}", markup=False)
         return
     if not json:
-        console.print(f"Watching {request.address}; Ctrl-C ends it.", markup=False)
+        err.print(f"Watching {request.address}; Ctrl-C ends it.", markup=False)
     _tell_watch(_follow(running), json)
 
 
@@ -382,9 +382,9 @@ def _tell_watch(result: "WatchResult", as_json: bool) -> NoReturn:
                 [(f"{seen.at_ms:.1f}", seen.sha256, seen.status) for seen in result.certificates],
             )
         for problem in result.problems:
-            console.print(problem, style="yellow", markup=False)
+            out.print(problem, style="yellow", markup=False)
         if result.capture is not None:
-            console.print(f"Capture: {result.capture}", markup=False)
+            out.print(f"Capture: {result.capture}", markup=False)
     end(_verdict_of(result))
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from toolkit.cli.output import JsonOption, console, emit_json, result_table, show_error
+from toolkit.cli.output import JsonOption, emit_json, err, out, result_table, show_error
 from toolkit.model.errors import ReboxError
 from toolkit.model.plan import Plan
 from toolkit.model.verdict import Verdict
@@ -98,7 +98,7 @@ def back_command(
     estimate = next(each.way_back for each in list_runs(runs) if each.run_id == run_directory.name)
     if estimate.available_now:
         steps = ", ".join(estimate.steps) or "nothing to take back"
-        console.print(Text(f"Going back takes about {estimate.seconds_estimated:.0f} s: {steps}."))
+        out.print(Text(f"Going back takes about {estimate.seconds_estimated:.0f} s: {steps}."))
     if estimate.available_now:
         _ask("Go back?", yes=yes or as_json)
     with _engine(origin, runs, None, quiet=as_json) as engine:
@@ -115,7 +115,7 @@ def runs_command(*, runs: RunsOption = _RUNS, as_json: JsonOption = False) -> No
     if as_json:
         emit_json([_summary_json(summary) for summary in found])
     elif not found:
-        console.print(f"There are no runs in {runs}.")
+        out.print(f"There are no runs in {runs}.")
     else:
         result_table("Runs", ("run", "site", "state", "at step", "way back"), [_summary_row(each) for each in found])
 
@@ -130,7 +130,7 @@ def report_command(run: RunArgument, *, runs: RunsOption = _RUNS, as_json: JsonO
     if as_json:
         emit_json(json.loads((run_directory / "report.json").read_text(encoding="utf-8")))
     else:
-        console.print(Text(str(run_directory / "report.html")))
+        out.print(Text(str(run_directory / "report.html")))
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def _engine(origin: "Origin", runs: Path, confirm_serial: str | None, *, quiet: 
 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        display = RunDisplay(console, quiet=quiet)
+        display = RunDisplay(err, quiet=quiet)
         # before the display: a prompt must not come in the middle of it
         engine = build_engine(
             origin,
@@ -217,12 +217,12 @@ def _say_end(outcome: "RunOutcome", report: Path) -> None:
     style = {Verdict.PASSED: "bold green", Verdict.FAILED: "bold red"}.get(outcome.verdict, "bold yellow")
     line = Text(outcome.state.value.upper(), style=style)
     line.append(f"  run {outcome.run_id}" + (f" at step {outcome.step}" if outcome.step else ""), style="default")
-    console.print(line)
-    console.print(Text(f"  {outcome.summary}"))
+    out.print(line)
+    out.print(Text(f"  {outcome.summary}"))
     if outcome.next_move:
-        console.print(Text(f"  next  {outcome.next_move}", style="dim"))
+        out.print(Text(f"  next  {outcome.next_move}", style="dim"))
     if report.is_file():
-        console.print(Text(f"  report: {report}"))
+        out.print(Text(f"  report: {report}"))
 
 
 def _show_dry_run(plan: Plan, steps: "tuple[DryStep, ...]", *, as_json: bool) -> None:
@@ -235,8 +235,8 @@ def _show_dry_run(plan: Plan, steps: "tuple[DryStep, ...]", *, as_json: bool) ->
     for step in steps:
         gates = "\n".join(f"{gate.code}: {outcome.verdict.value}, {outcome.summary}" for gate, outcome in step.gates)
         table.add_row(Text(step.step.name), Text(step.seen.summary), Text(gates))
-    console.print(table)
-    console.print("Nothing was changed. Gates are derived again when their step starts.")
+    out.print(table)
+    out.print("Nothing was changed. Gates are derived again when their step starts.")
 
 
 def _dry_json(step: "DryStep") -> dict[str, object]:
