@@ -89,6 +89,7 @@ def test_a_secret_written_in_the_open_is_refused_and_not_repeated() -> None:
 def test_the_same_box_as_old_and_new_is_refused() -> None:
     error = refusal(GOOD.replace("RB-NEW-0002", "RB-OLD-0001"))
     assert "same box" in error.why
+    assert (error.what, error.next_move) == ("its fields do not fit together", "Mend the file and try again.")
     error = refusal(GOOD.replace('address = "10.77.0.22"', 'address = "10.77.0.21"'))
     assert "same box" in error.why
 

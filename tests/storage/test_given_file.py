@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.model.errors import InputError
-from toolkit.storage.given_file import read_given, read_given_text
+from toolkit.storage.given_file import TEXT_BYTES_MAX, read_given, read_given_text
 
 
 def test_it_is_read_as_far_as_asked(tmp_path: Path) -> None:
@@ -14,6 +14,19 @@ def test_it_is_read_as_far_as_asked(tmp_path: Path) -> None:
     assert read_given_text(path) == "Grüße\n"
     assert read_given(path) == "Grüße\r\n".encode()
     assert read_given(path, bytes_max=2) == b"Gr"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\n")
+    assert read_given_text(path) == "a = 1\n", "a byte order mark is no part of the text"
+
+
+def test_a_text_that_is_too_long_to_be_one_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(TEXT_BYTES_MAX)
+        assert len(read_given_text(path)) == TEXT_BYTES_MAX
+        # more than memory and patience: read to its end, this test would not end
+        file.truncate(2**40)
+    with pytest.raises(InputError, match="larger than 1 MiB"):
+        read_given_text(path)
 
 
 @pytest.mark.parametrize(

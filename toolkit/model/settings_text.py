@@ -57,7 +57,10 @@ def _as_input_error(error: ValidationError, text: str, file_name: str, model: ty
         why = "the field is missing"
         next_move = f"Add {field} and try again{others}."
     return InputError(
-        f'field "{field}"', where=f"{file_name}:{line}" if line else file_name, why=why, next_move=next_move
+        f'field "{field}"' if location else "its fields do not fit together",
+        where=f"{file_name}:{line}" if line else file_name,
+        why=why,
+        next_move=next_move,
     )
 
 
