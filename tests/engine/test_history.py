@@ -46,7 +46,19 @@ def test_the_pause_between_kill_and_resume_is_no_time_of_the_step() -> None:
     assert history.state is RunState.RUNNING
     assert history.verdict is Verdict.UNKNOWN
     assert history.finished is None
-    assert history.way_back.available_now is False  # while it runs, nobody goes back
+    way_back = history.way_back  # as it would be after stopping it
+    assert (way_back.available_now, way_back.steps, way_back.seconds_estimated) == (True, ("prepare",), 2.0)
+
+
+def test_at_work_on_the_irreversible_there_is_no_way_back_either() -> None:
+    entries = (
+        (0, RunEvent.RUN, None),
+        (1, StepEvent.ACTING, "swing"),
+        (2, StepEvent.ENDED, "swing"),
+        (3, StepEvent.ACTING, "reset"),
+    )
+    assert tell(RECORD, PLAN, journal(*entries[:3])).way_back.available_now is True
+    assert tell(RECORD, PLAN, journal(*entries)).way_back.available_now is False
 
 
 def test_a_planned_run_has_a_history_too() -> None:

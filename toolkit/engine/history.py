@@ -68,8 +68,9 @@ class RunHistory:
 
     @property
     def way_back(self) -> WayBack:
-        """Whether and until when going back is possible, and what it would undo."""
-        open_now = self.irreversible_begun is None and RunEvent.BACK in TRANSITIONS[self.state]
+        """Whether and until when going back is possible, and what it would undo; at work: as if it stopped now."""
+        at_rest = TRANSITIONS[self.state].get(RunEvent.DIE, self.state)
+        open_now = self.irreversible_begun is None and RunEvent.BACK in TRANSITIONS[at_rest]
         steps = self.to_undo if open_now else ()
         return WayBack(
             available_until=self.plan.last_step_with_way_back,

@@ -110,7 +110,7 @@ class BoxLocks:
             stack.callback(os.close, folder)
             if not _flock(folder):
                 why = _who(self._lock_path(serials[0])) if serials else ""
-                raise _busy(f"run {run_id}", run_id, why)
+                raise _busy("it", run_id, why)
             locks = {}
             for serial in sorted(set(serials)):
                 locks[self._lock_path(serial)] = stack.enter_context(self._locked(serial, run_id))

@@ -93,7 +93,7 @@ class WayBack(_Frozen):
     """Until which step `back` is possible, and how long it is expected to take."""
 
     available_until: str | None
-    available_now: bool
+    available_now: bool = Field(description="For a run at work: as soon as it is stopped.")
     seconds_estimated: float
     steps: tuple[str, ...] = Field(default=(), description="The steps it would undo, in that order.")
 
