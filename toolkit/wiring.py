@@ -24,6 +24,7 @@ from toolkit.engine.runs import Engine
 from toolkit.evidence.log import read_evidence
 from toolkit.lab.folder import state_folder
 from toolkit.lab.provisioner import LabMachine
+from toolkit.model.errors import InputError
 from toolkit.model.facts import Facts, NameFacts
 from toolkit.model.inventory import DnsSwing, Inventory, LabProvision, read_inventory
 from toolkit.model.plan import Plan
@@ -42,14 +43,14 @@ WrapTransport = Callable[[httpx.BaseTransport], httpx.BaseTransport]
 
 def load_inventory(file: Path) -> Inventory:
     """The inventory in `file`; raises InputError naming file, line and field."""
-    text = read_given_text(file, what="the inventory cannot be read", next_move="Give the path of a TOML file.")
-    return read_inventory(text, str(file))
+    return Origin.of_file(file).inventory()
 
 
 def open_world(
     inventory: Inventory,
     base: Path,
     *,
+    inventory_file: Path,
     read_only: bool = False,
     confirmed_serial_number: str | None = None,
     wrap_transport: WrapTransport = lambda transport: transport,
@@ -80,6 +81,7 @@ def open_world(
             client_id=box.client_id,
             client_secret=client_secret,
             read_only=read_only,
+            settings_in=inventory_file,
             wrap_transport=wrap_transport,
         )
         return EmulatedAppliance(
@@ -98,6 +100,7 @@ def open_world(
         known_secrets=lambda: frozenset(secrets.values()),
         provisioner=_provisioner(inventory, base),
         confirmed_serial_number=confirmed_serial_number or inventory.reset.confirm_serial_number,
+        inventory_file=inventory_file,
     )
 
 
@@ -109,7 +112,7 @@ def _provisioner(inventory: Inventory, base: Path) -> Provisioner:
 
 def open_box(inventory_path: Path, role: Role) -> Appliance:
     """One box of an inventory, for commands that talk to it directly."""
-    return open_world(load_inventory(inventory_path), inventory_path.parent).box(role)
+    return open_world(load_inventory(inventory_path), inventory_path.parent, inventory_file=inventory_path).box(role)
 
 
 def look(world: World) -> Facts:
@@ -125,15 +128,20 @@ def look(world: World) -> Facts:
 def make_plan(file: Path, *, wrap_transport: WrapTransport = lambda transport: transport) -> Plan:
     """The plan for an inventory: looks at the boxes, changes nothing, writes nothing."""
     inventory = load_inventory(file)
-    world = open_world(inventory, file.parent, read_only=True, wrap_transport=wrap_transport)
+    world = open_world(inventory, file.parent, inventory_file=file, read_only=True, wrap_transport=wrap_transport)
     return plan_hardware_migration(inventory, look(world))
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a run came from, kept in its folder: a resumed run reads the same inventory from there."""
+    """Where a run came from, kept in its folder: a resumed run reads its inventory from there.
+
+    `file` is what the text was read from and is read from again, `folder` that of the first inventory: paths count
+    from there.
+    """
 
     inventory_text: str
+    file: Path
     folder: Path
 
     def attachments(self) -> dict[str, bytes]:
@@ -145,19 +153,30 @@ class Origin:
 
     @classmethod
     def of_file(cls, file: Path) -> "Origin":
-        """The origin of a run that is about to be started from an inventory."""
-        load_inventory(file)
-        return cls(file.read_text(encoding="utf-8"), file.resolve().parent)
+        """The origin of a run that is about to be started from an inventory; raises InputError."""
+        text = read_given_text(file, what="the inventory cannot be read", next_move="Give the path of a TOML file.")
+        return cls(text, file, file.resolve().parent)
 
     @classmethod
     def of_run(cls, run_directory: Path) -> "Origin":
-        """The origin of a run that is there."""
+        """The origin of a run that is there; raises InputError, also when the world it was made for is gone."""
         folder = Path(json.loads((run_directory / _ORIGIN).read_text(encoding="utf-8"))["folder"])
-        return cls((run_directory / _INVENTORY).read_text(encoding="utf-8"), folder)
+        if not folder.is_dir():
+            raise InputError(
+                f"run {run_directory.name} can be neither resumed nor taken back",
+                where=str(folder),
+                why="the folder of its inventory is gone; when it was a rehearsal, its lab was taken down",
+                next_move="Start a new run; when the boxes are still there, put the folder back first.",
+            )
+        file = run_directory / _INVENTORY
+        text = read_given_text(
+            file, what="the run's inventory cannot be read", next_move="Put it back, or start a new run."
+        )
+        return cls(text, file, folder)
 
     def inventory(self) -> Inventory:
-        """The inventory as it was when the run was started."""
-        return read_inventory(self.inventory_text, str(self.folder / _INVENTORY))
+        """The inventory; raises InputError naming file, line and field."""
+        return read_inventory(self.inventory_text, str(self.file))
 
 
 def build_engine(
@@ -176,6 +195,7 @@ def build_engine(
     world = open_world(
         origin.inventory(),
         origin.folder,
+        inventory_file=origin.file,
         read_only=read_only,
         confirmed_serial_number=confirmed_serial_number,
         wrap_transport=wrap_transport,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 import time
@@ -154,7 +155,26 @@ def go_back(rehearsal: Rehearsal, stopped: str) -> None:
 def test_without_an_accepted_eula_nothing_begins(rehearsal: Rehearsal) -> None:
     with unchanged(rehearsal):
         told = run(rehearsal, "eula", {"package.eula_accepted": False})
-    go_back(rehearsal, assert_stopped(rehearsal, told, "inspect-old", 3, "EULA", "package.eula_accepted = true"))
+    stopped = assert_stopped(rehearsal, told, "inspect-old", 3, "EULA", "package.eula_accepted = true")
+
+    # exactly what it says: a run reads a copy of its own
+    said = re.search(r"set (\S+) = true and \S+ in (\S+), then resume", told.words)
+    assert said, told.words
+    assert said[1] == "package.eula_accepted"
+    named = Path(said[2])
+    named.write_text(named.read_text(encoding="utf-8").replace("eula_accepted = false", "eula_accepted = true"))
+    assert rehearsal.carry("resume", stopped, kill_at="inspect-old:recorded").killed_at
+    go_back(rehearsal, stopped)
+
+
+def test_a_mistake_in_a_runs_own_inventory_is_found_where_it_is(rehearsal: Rehearsal) -> None:
+    started = rehearsal.start(rehearsal.variant("mended", _EXISTING))
+    own = rehearsal.runs / started / "inventory.toml"
+    right = own.read_text(encoding="utf-8")
+    own.write_text(right.replace("serial_number", "serial_nmber", 1), encoding="utf-8")
+    assert_told(resume(rehearsal, started), 2, f"{own}:", 'Did you mean "serial_number"?')
+    own.write_text(right, encoding="utf-8")
+    go_back(rehearsal, started)
 
 
 def test_a_package_too_old_for_the_backup_is_refused_before_anything_begins(rehearsal: Rehearsal) -> None:
@@ -453,5 +473,6 @@ def test_the_wrong_tsig_key_leaves_the_zone_as_it_was(dns_rehearsal: Rehearsal) 
     wrong = dns_rehearsal.secret_file("tsig", "d3JvbmcgYnV0IHdlbGwgZm9ybWVkIGtleSBvZiAzMiA=")
     told = run(dns_rehearsal, "tsig", {"swing.tsig_secret": wrong})
     stopped = assert_stopped(dns_rehearsal, told, "lower-ttl", 1, "refuses our TSIG key", "tsig_secret")
+    assert f"in {dns_rehearsal.runs / stopped / 'inventory.toml'} against" in told.words
     assert dns_rehearsal.user("names", name=site.name, servers=[dns.server]).told == before
     go_back(dns_rehearsal, stopped)

@@ -77,6 +77,7 @@ class BoxConnection:
 
     `read_only` refuses, on our side, every request that could change something: planning and dry runs use it, so
     that they cannot change a box even by a mistake of ours. `transport` wraps the network for recording.
+    `settings_in` is where people mend what the box refuses: the file that names the box.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class BoxConnection:
         client_id: str,
         client_secret: Callable[[], str],
         read_only: bool = False,
+        settings_in: object = "the inventory",
         timeout_seconds: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
@@ -100,6 +102,7 @@ class BoxConnection:
         self._client_id = client_id
         self._client_secret = client_secret
         self._read_only = read_only
+        self._settings_in = settings_in
         self._token = ""
         self._token_ends = 0.0
         self._monotonic = monotonic
@@ -215,7 +218,7 @@ class BoxConnection:
                 "the box refuses our API account",
                 where=self.where,
                 why=f"client {self._client_id!r}: {_message(response)}",
-                next_move="Check client_id and client_secret in the inventory against the box's API accounts.",
+                next_move=f"Check client_id and client_secret in {self._settings_in} against the box's API accounts.",
             )
             self._refused = refused if self._read_only else None
             raise refused
@@ -269,7 +272,8 @@ class BoxConnection:
             "this is not the box we expect: it serves another TLS certificate",
             where=self.where,
             why=f"expected SHA-256 {expected}, served {served}",
-            next_move="Compare with the fingerprint on the box's console; put that into tls_sha256 only if it matches.",
+            next_move="Compare with the fingerprint on the box's console; only if it matches, put it into tls_sha256 in "
+            f"{self._settings_in}.",
         )
 
     def _raise_for(self, response: httpx.Response, path: str) -> None:
@@ -280,13 +284,15 @@ class BoxConnection:
                 "the box refuses our account",
                 where=self.where,
                 why=_message(response),
-                next_move="Check the account in the inventory against the box.",
+                next_move=f"Check the account in {self._settings_in} against the box.",
             )
         raise BoxRefusedError(
             f"the box refuses {path}",
             where=self.where,
             why=_message(response),
-            next_move=_NEXT_MOVES.get(_code(response), "Mend the reason on the box, then resume."),
+            next_move=_NEXT_MOVES.get(_code(response), "Mend the reason on the box, then resume.").format(
+                self._settings_in
+            ),
             status=response.status_code,
             box_code=_code(response),
         )
@@ -304,9 +310,9 @@ class BoxRefusedError(ApplianceError):
 _NEXT_MOVES = {
     "clock": "Set the box's clock (Networking > IP Configuration > NTP), then resume.",
     "locked_out": "Wait half a minute, then try again with the right account.",
-    "eula_required": "Read the EULA (`rebox plan` says where) and set package.eula_accepted and eula_signed_by.",
+    "eula_required": "Read the EULA (Support > Updates) and set package.eula_accepted and eula_signed_by in {}.",
     "prerequisite": "Install what it requires first.",
-    "wrong_passphrase": "Check the passphrase reference in the inventory.",
+    "wrong_passphrase": "Check the passphrase's reference in {}, and the secret that it names.",
     "backup_too_new": "Install a site package at least as new as the one the backup was made with, then resume.",
     "corrupt_backup": "Do not use this file; download the backup again.",
     "installing": "Wait until the installation has ended, then resume.",

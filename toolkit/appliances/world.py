@@ -16,7 +16,10 @@ Made = TypeVar("Made")
 
 @dataclass(eq=False)
 class World:
-    """The wiring of one run. `base` is the inventory's folder: relative paths in it count from there."""
+    """The wiring of one run. `base` is the inventory's folder: relative paths in it count from there.
+
+    `inventory_file` is what the inventory was read from, and will be when the run is resumed: a run's own copy.
+    """
 
     inventory: Inventory
     base: Path
@@ -26,6 +29,7 @@ class World:
     known_secrets: Callable[[], frozenset[str]] = frozenset
     provisioner: Provisioner = field(default_factory=ExistingBox)
     confirmed_serial_number: str | None = None
+    inventory_file: Path = Path("inventory.toml")
     _made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def box(self, role: Role) -> Appliance:

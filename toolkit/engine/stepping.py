@@ -259,7 +259,7 @@ def _closed(gate: GateReference, outcome: Outcome) -> StepEnd:
         verdict=verdict,
         summary=f"gate {gate.code}: {outcome.summary}",
         exit_status=RefusedError.exit_status if verdict is Verdict.FAILED else UnknownStateError.exit_status,
-        next_move=f"Put right what it names ({gate.why}){acknowledge}; then resume.",
+        next_move=outcome.next_move or f"Put right what it names ({gate.why}){acknowledge}; then resume.",
         evidence=outcome.evidence,
     )
 

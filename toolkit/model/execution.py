@@ -52,11 +52,12 @@ class Evidence(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a verification or a gate ended, in one sentence."""
+    """How a verification or a gate ended, in one sentence; `next_move` when there is a better one than to look again."""
 
     verdict: Verdict
     summary: str
     evidence: tuple[str, ...] = ()
+    next_move: str = ""
 
 
 @dataclass(frozen=True)

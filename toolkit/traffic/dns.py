@@ -48,7 +48,7 @@ def look_up(server: str, name: str, *, port: int = 53, recursion: bool = True) -
                 f"the DNS server cannot say where {name} is",
                 where=server,
                 why=dns.rcode.to_text(answer.rcode()),
-                next_move="Check the server, or list another one in the inventory.",
+                next_move="Check that this server works, then try again.",
             )
         for rrset in answer.answer:
             if rrset.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA):
@@ -69,8 +69,10 @@ class Zone:
         key_secret: str,
         algorithm: str = "hmac-sha256",
         port: int = 53,
+        settings_in: object = "the inventory",
     ) -> None:
         self.server = server
+        self._settings_in = settings_in
         self.zone = dns.name.from_text(zone)
         self._port = port
         try:
@@ -124,7 +126,7 @@ class Zone:
                 f"{name} no longer points where it did",
                 where=f"zone {self.zone} on {self.server}",
                 why="somebody changed it since it was looked at; nothing was overwritten",
-                next_move="Look at the zone, correct the inventory, and plan again.",
+                next_move="Look at the zone; take the run back, and start a new one, which plans from what it holds.",
             )
         raise UnreachableError(
             f"the DNS server did not take the update of {name}",
@@ -138,7 +140,8 @@ class Zone:
             "the DNS server refuses our TSIG key",
             where=f"zone {self.zone} on {self.server}",
             why=str(reason) or type(reason).__name__,
-            next_move="Check tsig_name, tsig_algorithm and tsig_secret against the server's key; nothing was changed.",
+            next_move="Check tsig_name, tsig_algorithm and tsig_secret in "
+            f"{self._settings_in} against the server's key; nothing was changed.",
         )
 
 
@@ -167,4 +170,5 @@ def zone_of(world: World, swing: DnsSwing) -> Zone:
         key_name=swing.tsig_name,
         key_secret=world.secret(swing.tsig_secret, "the zone's TSIG key"),
         algorithm=swing.tsig_algorithm,
+        settings_in=world.inventory_file,
     )

@@ -16,8 +16,9 @@ def eula_accepted(context: StepContext, gate: GateReference) -> Outcome:
         return Outcome(Verdict.PASSED, f"{package.eula_signed_by} accepted the EULA of {package.version}.")
     return Outcome(
         Verdict.FAILED,
-        f"The EULA of {package.version} is not accepted. Read it on the new box (Support > Updates), then set "
-        "package.eula_accepted = true and package.eula_signed_by in the inventory.",
+        f"The EULA of {package.version} is not accepted.",
+        next_move="Read it on the new box (Support > Updates) and set package.eula_accepted = true and "
+        f"package.eula_signed_by in {world.inventory_file}, then resume.",
     )
 
 
@@ -31,6 +32,7 @@ def package_new_enough(context: StepContext, gate: GateReference) -> Outcome:
         return Outcome(Verdict.PASSED, f"{wanted} takes a backup of {running}.")
     return Outcome(
         Verdict.FAILED,
-        f"The new box is too old for the backup: {wanted} cannot restore what {running} wrote. Set package.version to "
-        f"{running} or newer.",
+        f"The new box is too old for the backup: {wanted} cannot restore what {running} wrote.",
+        # not by resuming: the plan was made for that version
+        next_move=f"Take the run back, set package.version to {running} or newer, and start a new run.",
     )

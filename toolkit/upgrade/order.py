@@ -21,7 +21,8 @@ def next_package(offered: Iterable[UpdateEntry], wanted: str, where: str) -> Upd
             f"{wanted} is not offered to the box",
             where=where,
             why=f"the update server offers {known}",
-            next_move="Correct package.version, or ask for the package to be released to this box (U5).",
+            next_move="Ask for the package to be released to this box (U5), then resume; or take the run back, correct "
+            "package.version and start a new run.",
         )
     if target.installable:
         return target
