@@ -2,21 +2,40 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from toolkit.cli.output import JsonOption, emit_json, err, out, progress_bar
 from toolkit.model.verdict import Verdict
 
+if TYPE_CHECKING:
+    from toolkit.engine.history import RunHistory
+
 app = typer.Typer(rich_markup_mode=None)
 
 _BY = {"shared-ip": "by shared address", "dns": "by DNS"}
+_REBOX = (sys.executable, "-m", "toolkit.cli.main")
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="Where runs leave their folders.")]
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How `rebox run` ended: its status, what it said with --json, and how one goes on when it did not pass."""
+
+    status: int
+    said: str
+    goes_on: str = ""
+    boxes_are_there: bool = True
 
 
 @app.command("migrate")
@@ -30,18 +49,26 @@ def migrate(
 ) -> None:
     """Rehearse a whole migration in a fresh lab, or run one on real boxes."""
     before = _latest(runs)
-    if inventory is not None:
-        status = _run([sys.executable, "-m", "toolkit.cli.main"], inventory, runs, as_json)
-    else:
-        status = _rehearse(topology, runs, keep=keep, as_json=as_json)
+    with _handing_on() as children:
+        if inventory is not None:
+            ended = _run(_REBOX, inventory, runs, children, as_json=as_json)
+        else:
+            ended = _rehearse(topology, runs, children, keep=keep, as_json=as_json)
     run = _latest(runs)
     # a command that was refused has made no run: the latest one is somebody else's
-    if run is not None and run != before:
-        _conclude(run, as_json)
-    raise typer.Exit(status)
+    if run is None or run == before or (as_json and not (run / "report.json").exists()):
+        sys.stdout.write(ended.said)
+    elif as_json:
+        emit_json(json.loads((run / "report.json").read_text(encoding="utf-8")))
+    else:
+        _conclude(run, ended)
+    raise typer.Exit(ended.status)
 
 
-def _rehearse(file: Path | None, runs: Path, *, keep: bool, as_json: bool) -> int:
+def _rehearse(
+    file: Path | None, runs: Path, children: "list[subprocess.Popen[str]]", *, keep: bool, as_json: bool
+) -> _Ended:
+    """Runs it in a lab of its own, which is taken down afterwards."""
     # imported here: netlink and the emulator take a moment that real migrations do not need
     from toolkit.lab.lab import Lab  # noqa: PLC0415
     from toolkit.lab.topology import Topology, load_topology  # noqa: PLC0415
@@ -52,23 +79,53 @@ def _rehearse(file: Path | None, runs: Path, *, keep: bool, as_json: bool) -> in
     try:
         machines = len(lab.description.machines)
         err.print(f"A lab of {machines} machines is up: a migration {_BY[topology.swing.method]}.")
-        return _run(
-            lab.command("operator", [sys.executable, "-m", "toolkit.cli.main"]),
-            lab.folder.operator / "inventory.toml",
-            runs,
-            as_json,
-        )
+        rebox, inventory = lab.command("operator", _REBOX), lab.folder.operator / "inventory.toml"
+        ended = _run(rebox, inventory, runs, children, as_json=as_json)
     finally:
-        if keep:
-            err.print(f"The lab stays up: rebox lab shell operator --name {lab.folder.name}")
-        else:
+        if not keep:
             lab.down()
+    if keep:
+        err.print(f"The lab stays up: rebox lab shell operator --name {lab.folder.name}")
+        resume = f"rebox lab exec --name {lab.folder.name} operator -- rebox resume latest --runs {runs.resolve()}"
+        return replace(ended, goes_on=f"Go on with: {resume}")
+    again = f"rebox migrate --topology {file}" if file else "rebox migrate"
+    goes_on = f"The lab is gone, and its boxes with it. Start again with: {again}; --keep leaves the lab up."
+    return replace(ended, goes_on=goes_on, boxes_are_there=False)
 
 
-def _run(command: list[str], inventory: Path, runs: Path, as_json: bool) -> int:
-    """Runs `rebox run` beside us, so that it lives in the lab while we live outside it."""
-    run = [*command, "run", str(inventory.resolve()), "--runs", str(runs.resolve()), "--yes"]
-    return subprocess.run(run, check=False, stdout=subprocess.DEVNULL if as_json else None).returncode
+@contextmanager
+def _handing_on() -> "Iterator[list[subprocess.Popen[str]]]":
+    """Meanwhile a wish to end is the run's to hear, which ends cleanly, and after it the lab; yields who is told.
+
+    Ctrl-C reaches the run by itself. With no run yet both are Ctrl-C for us: what is being built is taken down.
+    """
+    children: list[subprocess.Popen[str]] = []
+
+    def hear(number: int, _: object) -> None:
+        if not children:
+            raise KeyboardInterrupt
+        if number == signal.SIGTERM:
+            children[-1].terminate()
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield children
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(
+    rebox: Sequence[str], inventory: Path, runs: Path, children: "list[subprocess.Popen[str]]", *, as_json: bool
+) -> _Ended:
+    """Runs `rebox run` beside us, so that it lives in the lab while we live outside it; its last words are ours."""
+    how = "--json" if as_json else "--yes"
+    command = [*rebox, "run", str(inventory.resolve()), "--runs", str(runs.resolve()), how]
+    stdout = subprocess.PIPE if as_json else subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=stdout, text=True) as process:
+        children.append(process)
+        said, _ = process.communicate()
+    return _Ended(process.returncode, said or "")
 
 
 def _latest(runs: Path) -> Path | None:
@@ -76,21 +133,33 @@ def _latest(runs: Path) -> Path | None:
     return latest.resolve() if latest.exists() else None
 
 
-def _conclude(run: Path, as_json: bool) -> None:
-    """The verdict, the outage in ms, and where the report is."""
-    report = run / "report.json"
-    if not report.exists():
-        return
-    content = json.loads(report.read_text(encoding="utf-8"))
-    if as_json:
-        emit_json(content)
-        return
-    verdict = Verdict(content["verdict"])
-    colour = {"passed": "green", "failed": "red"}.get(verdict.value, "yellow")
-    out.print(f"\n[bold {colour}]{verdict.value.upper()}[/]  {content['site']} ({content['procedure']})")
-    for method, outage in content["outage"].items():
+def _conclude(run: Path, ended: _Ended) -> None:
+    """How it ended, the outage in ms, what can be done now, and where the report is."""
+    from toolkit.engine.history import read_history  # noqa: PLC0415
+
+    file = run / "report.json"
+    report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    history = read_history(run)
+    colour = {Verdict.PASSED: "green", Verdict.FAILED: "red"}.get(history.verdict, "yellow")
+    at = f" at step {history.stopped_at}" if history.stopped_at else ""
+    line = Text(history.state.value.upper(), style=f"bold {colour}")
+    out.print(line.append(f"  {history.plan.site} ({history.plan.procedure}){at}", style="default"))
+    if history.stopped_at:
+        out.print(Text(f"  {history.stopped_why.get('summary', '')}"))
+    for method, outage in report.get("outage", {}).items():
         out.print(
             f"  outage by {method}: {outage['gap_ms_max']:.1f} ms, {outage['lost']} of {outage['sent']} lost "
             f"(one every {outage['interval_ms']:g} ms; the watch's own largest pause {outage['own_gap_ms_max']:.1f} ms)"
         )
-    out.print(f"  report: {run / 'report.html'}")
+    if history.verdict is not Verdict.PASSED:
+        out.print(Text(f"  next  {_next_move(history, ended)}"), soft_wrap=True)
+    if (run / "report.html").exists():
+        out.print(Text(f"  report: {run / 'report.html'}"), soft_wrap=True)
+
+
+def _next_move(history: "RunHistory", ended: _Ended) -> str:
+    """What the step that stopped it advises, unless nobody can follow that any more, and how one goes on."""
+    run_id = history.record.run_id
+    goes_on = ended.goes_on or f"Go on with: rebox resume {run_id}, or back with: rebox back {run_id}"
+    advice = history.stopped_why.get("next_move") if ended.boxes_are_there else None
+    return f"{advice} {goes_on}" if advice else goes_on
