@@ -69,7 +69,14 @@ def test_status_is_a_table_for_people_and_json_for_programs(rebox: Terminal) -> 
     machines = json.loads(rebox("status", "--name", "plain", "--json").stdout)["machines"]
 
     assert "10.77.0.11" in table
-    assert machines["a"] == {"role": "plain", "power": "on", "link": "up", "process_id": None, "exit_status": None}
+    assert machines["a"] == {
+        "role": "plain",
+        "power": "on",
+        "link": "up",
+        "process_id": None,
+        "exit_status": None,
+        "addresses": ["10.77.0.11/24", "fd77::11/64"],
+    }
     assert json.loads(rebox("list", "--json").stdout)[0]["state"] == "up"
 
 

@@ -57,10 +57,14 @@ def status(name: Name = None, folder: Folder = None, json: JsonOption = False) -
     """Show the machines of a lab."""
     lab = _lab(name, folder)
     now = lab.status()
-    if json:
-        emit_json(now)
-        return
     described = lab.description.machines
+    if json:
+        machines = {
+            machine: {**state.model_dump(mode="json"), "addresses": described[machine].addresses}
+            for machine, state in now.machines.items()
+        }
+        emit_json({**now.model_dump(mode="json"), "machines": machines})
+        return
     result_table(
         f"Lab {now.name} ({lab.folder.path})",
         ("host", "role", "power", "link", "addresses", "process", "ended with"),
@@ -76,6 +80,7 @@ def status(name: Name = None, folder: Folder = None, json: JsonOption = False) -
             )
             for machine, state in now.machines.items()
         ),
+        whole=("host", "role"),
     )
 
 
@@ -86,7 +91,10 @@ def list_labs(folder: Folder = None, json: JsonOption = False) -> None:
     if json:
         emit_json([dict(zip(("name", "state", "folder"), row, strict=True)) for row in found])
         return
-    result_table("Labs", ("name", "state", "folder"), found)
+    if not found:
+        out.print("There is no lab. Bring one up: rebox lab up")
+        return
+    result_table("Labs", ("name", "state", "folder"), found, whole=("name", "state"))
 
 
 @app.command()

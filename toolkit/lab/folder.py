@@ -6,6 +6,7 @@ it lives, and the kernel names the holder.
 
 import fcntl
 import os
+import re
 import shutil
 import struct
 import time
@@ -17,6 +18,9 @@ from pathlib import Path
 from toolkit.model.errors import InputError, RefusedError, StorageError
 from toolkit.storage import errors
 from toolkit.storage.entries import still_is
+
+LAB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+LAB_NAME_IN_WORDS = "1 to 63 letters, digits, dots, hyphens and underscores, the first a letter or a digit"
 
 _BUSY_SECONDS = 30.0
 _FLOCK = struct.Struct("hhqqi4x")
@@ -42,8 +46,8 @@ class LabFolder:
     @classmethod
     def of(cls, name: str, state: Path | None = None) -> "LabFolder":
         """The folder of the lab called `name`."""
-        if not name or name.startswith(".") or "/" in name:
-            raise InputError(f"{name!r} cannot be a lab's name", next_move="Use letters, digits, dots and hyphens.")
+        if not LAB_NAME.fullmatch(name):
+            raise InputError(f"{name!r} cannot be a lab's name", next_move=f"Use {LAB_NAME_IN_WORDS}.")
         return cls(state_folder(state) / "labs" / name)
 
     @property

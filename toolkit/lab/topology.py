@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from toolkit.lab.addresses import Network
+from toolkit.lab.folder import LAB_NAME, LAB_NAME_IN_WORDS
 from toolkit.model.inventory import HostName, VersionText
 from toolkit.model.settings_text import read_settings
 from toolkit.storage.given_file import read_given_text
@@ -25,8 +26,8 @@ def _machine_name(text: str) -> str:
 
 
 def _lab_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", text):
-        raise ValueError("a lab's name is 1 to 63 letters, digits, dots, hyphens and underscores")
+    if not LAB_NAME.fullmatch(text):
+        raise ValueError(f"a lab's name is {LAB_NAME_IN_WORDS}")
     return text
 
 
