@@ -43,7 +43,10 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class DryStep:
-    """What a dry run can tell of a step: how its gates stand now, and what was seen without changing anything."""
+    """What a dry run can tell of a step: how its gates stand now, and what was seen without changing anything.
+
+    What cannot be told before earlier steps are done is skipped, and its summary says "not yet".
+    """
 
     step: Step
     gates: tuple[tuple[GateReference, Outcome], ...]

@@ -23,10 +23,14 @@ def check_plan(plan: Plan, kinds: Container[str], gates: Container[str]) -> None
                 next_move="Name two different boxes in the inventory.",
             )
     check_kinds(plan, kinds)
+    earlier: set[str] = set()
     for step in plan.steps:
         for gate in step.gates:
+            if gate.after is not None and gate.after not in earlier:
+                raise _unusable(plan, f"the gate {gate.code} of step {step.name} comes after {gate.after!r}")
             if gate.code not in gates:
                 raise _unusable(plan, f"step {step.name} has the gate {gate.code!r}, which this toolkit does not know")
+        earlier.add(step.name)
 
 
 def check_kinds(plan: Plan, kinds: Container[str]) -> None:

@@ -29,6 +29,9 @@ class GateReference(_Frozen):
     code: str = Field(description="Stable code of the gate; the wiring knows its implementation.")
     severity: Severity = Severity.BLOCK
     why: str
+    after: str | None = Field(
+        default=None, description="The earlier step without which it cannot hold; None: it can hold from the start."
+    )
 
 
 class Step(_Frozen):

@@ -61,6 +61,8 @@ def _refuse_the_impossible(inventory: Inventory, facts: Facts) -> None:
 
 
 def _notes(inventory: Inventory, facts: Facts) -> Iterator[str]:
+    if not facts.new.answers:
+        yield "The new box did not answer when this was planned; it is looked at once provision-new has it running."
     sessions = facts.old.status.active_sessions
     if sessions:
         yield f"{sessions} sessions are active on the old box; the swing ends them."
@@ -208,9 +210,17 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
         way_back="The watch is ended.",
     )
     before = (
-        GateReference(code="new-proven", why="The new box must serve the site's certificate and be healthy now."),
+        GateReference(
+            code="new-proven",
+            why="The new box must serve the site's certificate and be healthy now.",
+            after="prove-new",
+        ),
         GateReference(code="old-owns-site", why="Exactly the old box may answer for the site before the swing."),
-        GateReference(code="backup-intact", why="The backup must still be readable before traffic moves."),
+        GateReference(
+            code="backup-intact",
+            why="The backup must still be readable before traffic moves.",
+            after="extract-records" if inventory.backup.records else "back-up-settings",
+        ),
         GateReference(
             code="no-active-sessions", severity=Severity.WARN, why="The swing ends every session that is active (U7)."
         ),
@@ -289,13 +299,29 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
     )
     gates = [
         GateReference(code="serial-confirmed", why="The serial number of the box to be reset is confirmed by hand."),
-        GateReference(code="soak-passed", why="The new box has served for the whole soak without a failure."),
-        GateReference(code="settings-compared", why="The backup was restored and compared record by record."),
-        GateReference(code="new-serves-site", why="The new box, and no other, answers for the site now."),
-        GateReference(code="old-out-of-service", why="The old box must not answer for the site any more."),
+        GateReference(
+            code="soak-passed", why="The new box has served for the whole soak without a failure.", after="soak"
+        ),
+        GateReference(
+            code="settings-compared",
+            why="The backup was restored and compared record by record.",
+            after="restore-settings",
+        ),
+        GateReference(
+            code="new-serves-site", why="The new box, and no other, answers for the site now.", after="swing-traffic"
+        ),
+        GateReference(
+            code="old-out-of-service", why="The old box must not answer for the site any more.", after="swing-traffic"
+        ),
     ]
     if inventory.backup.records:
-        gates.append(GateReference(code="records-complete", why="Every record of the old box is in the archive."))
+        gates.append(
+            GateReference(
+                code="records-complete",
+                why="Every record of the old box is in the archive.",
+                after="collect-late-records",
+            )
+        )
     yield Step(
         name="reset-old",
         kind="reset-old",
