@@ -1,5 +1,6 @@
 """The command as people and programs call it: results on stdout, errors on stderr, the promised exit statuses."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -59,6 +60,49 @@ def test_with_json_an_error_is_one_document_on_stdout() -> None:
     assert error["error"] == "input"
     assert error["where"] == "nowhere.toml"
     assert error["next_move"]
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (("plan", "--json"), "rebox plan"),
+        (("cert", "inspect", "a", "b", "--json"), "rebox cert inspect"),
+        (("probe", "icmp", "127.0.0.1", "--json", "--count", "x"), "rebox probe icmp"),
+        (("nonsense", "--json"), "rebox"),
+    ],
+)
+def test_with_json_wrong_use_is_one_document_too(words: tuple[str, ...], where: str) -> None:
+    done = rebox(*words)
+    assert (done.returncode, done.stderr) == (2, "")
+    error = json.loads(done.stdout)
+    assert (error["error"], error["where"]) == ("input", where)
+    assert error["what"]
+    assert f"{where} --help" in error["next_move"]
+
+
+def test_a_json_option_of_another_program_is_not_ours() -> None:
+    done = rebox("lab", "exec", "--nonsense", "--", "ip", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--nonsense" in done.stderr
+
+
+def test_it_says_its_version() -> None:
+    assert rebox("--version").stdout == f"rebox {importlib.metadata.version('rebox')}\n"
+
+
+def test_where_there_is_no_lab_it_says_so(tmp_path: Path) -> None:
+    done = rebox("lab", "list", REBOX_STATE=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "There is no lab." in done.stdout
+
+
+@pytest.mark.parametrize("name", ["a b☃", "x" * 64, "../x", ".x", ""])
+def test_what_cannot_be_a_labs_name_is_refused_before_anything_is_built(tmp_path: Path, name: str) -> None:
+    done = rebox("lab", "up", "--name", name or "-", REBOX_STATE=str(tmp_path))
+    assert done.returncode == 2
+    assert "cannot be a lab's name" in done.stderr
+    assert "letters, digits" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_schema_is_json() -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pty
 import signal
 import sys
 import time
@@ -16,11 +17,15 @@ import pytest
 from rich.console import Console
 
 import toolkit.engine.durable  # noqa: F401  # imported before forking: a child would spend a second on it
-from tests.engine.ledger import PLAN, REVERSIBLE, Place, Write
+from tests.engine.ledger import PLAN, REVERSIBLE, Ledger, Place, Write, step
 from toolkit.cli.main import main
+from toolkit.cli.output import out
+from toolkit.cli.plan_view import show_plan
 from toolkit.cli.run_display import RunDisplay
 from toolkit.engine import Engine, OperatorAsked, RunStarted, StepEnded, StepProgress, StepStarted
+from toolkit.model.errors import InputError
 from toolkit.model.execution import Result, StepContext
+from toolkit.model.plan import GateReference, Plan
 from toolkit.model.verdict import Verdict
 
 
@@ -37,6 +42,9 @@ class Origin:
     @classmethod
     def of_run(cls, run_directory: Path) -> "Origin":
         return cls((run_directory / "inventory.toml").read_text())
+
+    def inventory(self) -> Any:
+        return types.SimpleNamespace(reset=types.SimpleNamespace(confirm_serial_number="OLD-1"))
 
     def attachments(self) -> dict[str, bytes]:
         return {"inventory.toml": self.text.encode()}
@@ -101,10 +109,9 @@ def rebox(wiring: Any, capsys: pytest.CaptureFixture[str]) -> Command:
     return Command(wiring.place, capsys)
 
 
-def test_a_run_prints_its_plan_its_steps_and_its_end(rebox: Command) -> None:
-    status, out, err = rebox("run", rebox.inventory)
+def test_a_run_prints_its_steps_and_its_end(rebox: Command) -> None:
+    status, out, err = rebox("run", rebox.inventory, "--yes")
     assert status == 0
-    assert "take prepare out" in out  # the plan's way back, before anything is done
     for name in ("prepare", "copy", "swing", "reset"):
         assert f"{name}: Write {name}" in err
         assert f"{name}: passed" in err
@@ -124,22 +131,114 @@ def test_a_dry_run_shows_the_gates_and_leaves_nothing(rebox: Command) -> None:
     rebox.place.set("gate-proven", Verdict.FAILED)
     status, out, err = rebox("run", rebox.inventory, "--dry-run")
     assert (status, err) == (0, "")
-    assert "proven: failed" in out
+    assert "gate proven does not hold: the gate says failed" in out
     assert "Nothing was changed" in out
     assert not (rebox.place.folder / "runs").exists()
     status, out, _ = rebox("run", rebox.inventory, "--dry-run", "--json")
     assert [step["name"] for step in json.loads(out)["steps"]] == ["prepare", "copy", "swing", "reset"]
 
 
+def test_a_dry_run_says_in_words_what_cannot_be_seen_yet(rebox: Command, wiring: Any) -> None:
+    class NeedsPrepared(Write):
+        """Cannot look before the first step has left something to look at."""
+
+        def look(self, context: StepContext) -> Result | None:
+            if not context.results:
+                raise InputError("the file cannot be read", where=str(context.run_directory), next_move="Check it.")
+            return super().look(context)
+
+    comes_later = GateReference(code="proven", why="the new one must work", after="copy")
+    steps = (PLAN.steps[0], PLAN.steps[1].model_copy(update={"kind": "needs"}), step("swing", gates=(comes_later,)))
+    wiring.plan = PLAN.model_copy(update={"steps": steps})
+    wiring.fields = {"implementations": {"write": Write(), "needs": NeedsPrepared()}}
+    rebox.place.set("gate-proven", Verdict.FAILED)
+
+    _, out, _ = rebox("run", rebox.inventory, "--dry-run")
+    assert "copy not yet: comes after prepare" in out
+    assert "gate proven not yet: comes after copy" in out
+    assert "failed" not in out
+    assert "/rebox-dry-run-" not in out
+
+    Ledger(rebox.place.world).add("prepare")
+    Ledger(rebox.place.world).add("copy")
+    _, out, _ = rebox("run", rebox.inventory, "--dry-run")
+    assert "copy is there already" in out
+    assert "gate proven does not hold" in out
+
+
+def test_where_nobody_can_be_asked_nothing_begins_without_yes(rebox: Command) -> None:
+    status, out, err = rebox("run", rebox.inventory)
+    assert (status, out) == (2, "")
+    assert "give --yes" in err
+    assert not (rebox.place.folder / "runs").exists()
+    assert rebox.place.lines() == []
+
+    rebox("run", rebox.inventory, "--yes")
+    done = rebox.place.lines()
+    status, out, err = rebox("back", "latest")
+    assert (status, out) == (2, "")
+    assert "give --yes" in err
+    assert rebox.place.lines() == done
+
+
+def typed(rebox: Command, words: list[str], answer: str) -> tuple[int, str]:
+    """The command on a terminal of its own, and a person who types the answer when there is a question."""
+    child, terminal = pty.fork()
+    if child == 0:
+        try:
+            sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+            main([*words, "--runs", str(rebox.place.folder / "runs")])
+        except SystemExit as ended:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(int(ended.code or 0))
+        finally:
+            os._exit(99)
+    said = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # Linux says so when the other end has been closed
+            break
+        said += piece
+        if b"[y/N]" in piece:
+            os.write(terminal, f"{answer}\n".encode())
+        if b"(Enter: stop" in piece:
+            os.write(terminal, b"\n")
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), " ".join(said.decode().split())
+
+
+def test_a_person_sees_the_plan_is_asked_and_may_say_no(rebox: Command, wiring: Any) -> None:
+    wiring.plan = REVERSIBLE
+    status, said = typed(rebox, ["run", rebox.inventory], "n")
+    assert status == 1
+    assert said.index("take prepare out") < said.index("Run these 3 steps")
+    assert said.endswith("Nothing was changed.")
+    assert not (rebox.place.folder / "runs").exists()
+
+    status, said = typed(rebox, ["run", rebox.inventory], "y")
+    assert status == 0, said
+    assert "PASSED" in said
+    done = rebox.place.lines()
+
+    status, said = typed(rebox, ["back", "latest"], "n")
+    assert status == 1
+    assert "about 6 s: swing, copy, prepare" in said
+    assert said.endswith("Nothing was changed.")
+    assert rebox.place.lines() == done
+
+
 def test_blocked_acknowledged_resumed_and_taken_back(rebox: Command, wiring: Any) -> None:
     wiring.plan = REVERSIBLE
     rebox.place.set("gate-room", Verdict.FAILED)
-    status, out, _ = rebox("run", rebox.inventory)
+    status, out, _ = rebox("run", rebox.inventory, "--yes")
     assert status == 3
     assert "BLOCKED" in out
     assert "--acknowledge room" in out
 
-    status, _, err = rebox("run", rebox.inventory)
+    status, _, err = rebox("run", rebox.inventory, "--yes")
     assert status == 3
     assert f"rebox resume {rebox.latest}" in err
     assert rebox("resume", "latest", "--acknowledge", "room")[0] == 0
@@ -147,25 +246,25 @@ def test_blocked_acknowledged_resumed_and_taken_back(rebox: Command, wiring: Any
     assert "passed" in listed
     assert "6 s" in listed
 
-    status, out, _ = rebox("back", rebox.latest)
+    status, out, err = rebox("back", rebox.latest, "--yes")
     assert status == 0
-    assert "about 6 s: swing, copy, prepare" in out
+    assert "about 6 s: swing, copy, prepare" in err
     assert "WENT-BACK" in out
     assert rebox.place.lines() == []
-    status, _, err = rebox("back", rebox.latest)
+    status, _, err = rebox("back", rebox.latest, "--yes")
     assert status == 3
     assert "it is went-back" in err
 
 
 def test_there_is_no_way_back_after_the_reset(rebox: Command) -> None:
-    rebox("run", rebox.inventory)
-    status, _, err = rebox("back", "latest")
+    rebox("run", rebox.inventory, "--yes")
+    status, _, err = rebox("back", "latest", "--yes")
     assert status == 3
     assert "no way back any more" in err
 
 
 def test_the_report_is_written_again_on_demand(rebox: Command) -> None:
-    rebox("run", rebox.inventory)
+    rebox("run", rebox.inventory, "--yes")
     report = rebox.place.folder / "runs" / rebox.latest / "report.json"
     report.unlink()
     status, out, _ = rebox("report", "latest", "--json")
@@ -175,7 +274,7 @@ def test_the_report_is_written_again_on_demand(rebox: Command) -> None:
 
 def test_a_run_that_is_not_there_is_wrong_use(rebox: Command) -> None:
     for command in ("resume", "back", "report"):
-        status, out, err = rebox(command, "nonsense")
+        status, out, err = rebox(command, "nonsense", *(["--yes"] if command == "back" else []))
         assert (status, out) == (2, "")
         assert "there is no run" in err
     assert "There are no runs" in rebox("runs")[1]
@@ -207,13 +306,15 @@ def test_interrupted_it_says_how_to_go_on(rebox: Command, wiring: Any, number: s
         with said.open("w") as file:
             sys.stdout = sys.stderr = file
             try:
-                main(["run", inventory, "--runs", str(rebox.place.folder / "runs")])
+                main(["run", inventory, "--yes", "--runs", str(rebox.place.folder / "runs")])
             except SystemExit as ended:
                 file.flush()
                 os._exit(int(ended.code or 0))
             finally:
                 os._exit(99)
     until((rebox.place.world / "standing").exists)
+    # a run at work shows its way back as it will be once it is stopped
+    assert "at step prepare way back 2 s" in rebox("runs")[1]
     os.kill(child, number)
     _, status = os.waitpid(child, 0)
     words = " ".join(said.read_text().split())
@@ -245,9 +346,49 @@ def test_the_live_list_shows_steps_progress_time_left_and_the_operators_part() -
     assert "left" in later
 
 
-def console_text(display: RunDisplay) -> str:
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_on_any_terminal_names_are_whole_and_what_is_being_done_can_be_read(width: int) -> None:
+    plan = Plan.model_validate_json(Path("fixtures/plans/shared-ip.plan.json").read_text(encoding="utf-8"))
+    names = tuple(step.name for step in plan.steps)
+    with RunDisplay(Console(file=io.StringIO(), force_terminal=True, width=width, height=60)) as display:
+        display(RunStarted("r-1", plan, resumed=False, going_back=False, steps=names))
+        display(StepStarted(plan.step("extract-records"), 1))
+        display(StepProgress(plan.step("extract-records"), 0.5, "recording 6 of 12"))
+        shown = console_text(display, width)
+    for name in names:
+        assert f" {name} " in shown
+    assert "recording 6 of 12" in shown
+    assert max(len(line) for line in shown.splitlines()) <= width
+
+
+def test_the_runs_are_a_table_where_there_is_room_and_lines_elsewhere(
+    rebox: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebox("run", rebox.inventory, "--yes")
+    for width in (50, 80, 120):
+        monkeypatch.setattr(out, "width", width)
+        said = rebox("runs")[1]
+        for word in (rebox.latest, "support.example.net", "passed", "closed"):
+            assert word in said
+        assert ("│" in said) == (width == 120)
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_a_plan_breaks_no_name_on_any_terminal(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(out, "width", width)
+    plan = Plan.model_validate_json(Path("fixtures/plans/shared-ip.plan.json").read_text(encoding="utf-8"))
+    show_plan(plan)
+    shown = capsys.readouterr().out
+    for each in plan.steps:
+        assert f" {each.name} " in shown
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= width
+
+
+def console_text(display: RunDisplay, width: int = 100) -> str:
     """What the live list looks like at this moment."""
-    console = Console(file=io.StringIO(), width=100)
+    console = Console(file=io.StringIO(), width=width)
     with console.capture() as captured:
         console.print(display.rendered())
     return captured.get()

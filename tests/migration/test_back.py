@@ -73,7 +73,7 @@ def test_the_estimate_is_said_in_advance_and_the_way_back_ends_with_the_reset(re
     inventory = rehearsal.variant("existing", {"provision": {"driver": "existing"}})
     run = rehearsal.start(inventory)
     assert rehearsal.carry("run", run, kill_at="prove-site:recorded").killed_at
-    told = rehearsal.rebox("back", run, "--runs", rehearsal.runs)
+    told = rehearsal.rebox("back", run, "--yes", "--runs", rehearsal.runs)
     assert told.status == 0, told.words
     estimate = re.search(r"Going back takes about [1-9]\d* s: swing-traffic, start-watch, ", told.words)
     assert estimate
@@ -82,7 +82,7 @@ def test_the_estimate_is_said_in_advance_and_the_way_back_ends_with_the_reset(re
     run = rehearsal.start(inventory)
     assert rehearsal.carry("run", run, kill_at="reset-old:acting").killed_at
     changes = rehearsal.audit("old"), rehearsal.audit("new")
-    refused = rehearsal.rebox("back", run, "--runs", rehearsal.runs)
+    refused = rehearsal.rebox("back", run, "--yes", "--runs", rehearsal.runs)
     assert refused.status == 3
     assert "there is no way back any more" in refused.words
     assert "the irreversible step reset-old has begun" in refused.words

@@ -40,7 +40,7 @@ def at_rest(rehearsal: Rehearsal) -> Iterator[None]:
 def run(rehearsal: Rehearsal, name: str, changes: dict[str, Any], *options: object, **fields: Any) -> Answer:
     """`rebox run` with another inventory."""
     inventory = rehearsal.variant(name, {**_EXISTING, **changes})
-    return rehearsal.rebox("run", inventory, "--runs", rehearsal.runs, *options, **fields)
+    return rehearsal.rebox("run", inventory, "--yes", "--runs", rehearsal.runs, *options, **fields)
 
 
 def assert_told(answer: Answer, status: int, *words: str) -> None:
@@ -190,7 +190,7 @@ def test_an_address_that_a_stranger_uses_is_not_taken(rehearsal: Rehearsal) -> N
     assert rehearsal.lab.run("client2", change).returncode == 0
     try:
         with unchanged(rehearsal):
-            told = rehearsal.rebox("run", rehearsal.inventory, "--runs", rehearsal.runs)
+            told = rehearsal.rebox("run", rehearsal.inventory, "--yes", "--runs", rehearsal.runs)
         mac = rehearsal.lab.description.machines["client2"].mac
         stopped = assert_stopped(rehearsal, told, "provision-new", 3, "in use by a stranger", mac, "another address")
         assert rehearsal.lab.status().machines["new"].power == "off"
@@ -204,7 +204,7 @@ def test_a_box_that_shows_another_certificate_when_it_is_switched_on_is_told_no_
     rehearsal.lab.power_off("new")
     inventory = rehearsal.variant("first-contact", {"new.tls_sha256": _WRONG_FINGERPRINT})
     with unchanged(rehearsal):
-        told = rehearsal.rebox("run", inventory, "--runs", rehearsal.runs)
+        told = rehearsal.rebox("run", inventory, "--yes", "--runs", rehearsal.runs)
     words = ("serves another TLS certificate", _WRONG_FINGERPRINT, "console")
     stopped = assert_stopped(rehearsal, told, "provision-new", 1, *words)
     go_back(rehearsal, stopped)
@@ -413,13 +413,13 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(rehearsal: 
     inventory = rehearsal.variant("full", _EXISTING)
     mount("-o", "size=16k")
     with unchanged(rehearsal):
-        told = rehearsal.rebox("run", inventory, "--runs", small)
+        told = rehearsal.rebox("run", inventory, "--yes", "--runs", small)
     assert_told(told, 1, str(small), "the disk is full", "Free space")
     assert list(small.iterdir()) == []
 
     mount("-o", "remount,size=1200k")
     with unchanged(rehearsal, new=False):
-        told = rehearsal.rebox("run", inventory, "--runs", small)
+        told = rehearsal.rebox("run", inventory, "--yes", "--runs", small)
     assert_told(told, 1, str(small), "full", "Free space")
 
     mount("-o", "remount,size=50m")
@@ -444,8 +444,8 @@ def test_a_second_command_is_refused_while_a_run_is_at_work_and_ctrl_c_leaves_it
         process.send_signal(signal.SIGSTOP)
         attempts = journal.read_text(encoding="utf-8").count('"event":"run"')
         assert_told(resume(rehearsal, started), 3, "is being worked on", "Ctrl-C")
-        assert_told(rehearsal.rebox("run", inventory, "--runs", rehearsal.runs), 3, "RB-", started)
-        assert_told(rehearsal.rebox("back", started, "--runs", rehearsal.runs), 3, "is being worked on")
+        assert_told(rehearsal.rebox("run", inventory, "--yes", "--runs", rehearsal.runs), 3, "RB-", started)
+        assert_told(rehearsal.rebox("back", started, "--yes", "--runs", rehearsal.runs), 3, "is being worked on")
         assert journal.read_text(encoding="utf-8").count('"event":"run"') == attempts
         process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGINT)

@@ -272,8 +272,8 @@ class BoxConnection:
             "this is not the box we expect: it serves another TLS certificate",
             where=self.where,
             why=f"expected SHA-256 {expected}, served {served}",
-            next_move="Compare with the fingerprint on the box's console; only if it matches, put it into tls_sha256 in "
-            f"{self._settings_in}.",
+            next_move="Compare with the fingerprint on the box's console; put that into tls_sha256 in "
+            f"{self._settings_in} only if it matches.",
         )
 
     def _raise_for(self, response: httpx.Response, path: str) -> None:
@@ -286,13 +286,12 @@ class BoxConnection:
                 why=_message(response),
                 next_move=f"Check the account in {self._settings_in} against the box.",
             )
+        next_move = _NEXT_MOVES.get(_code(response), "Mend the reason on the box, then resume.")
         raise BoxRefusedError(
             f"the box refuses {path}",
             where=self.where,
             why=_message(response),
-            next_move=_NEXT_MOVES.get(_code(response), "Mend the reason on the box, then resume.").format(
-                self._settings_in
-            ),
+            next_move=next_move.format(self._settings_in),
             status=response.status_code,
             box_code=_code(response),
         )

@@ -1,14 +1,15 @@
 """The `rebox` command: mounts one noun per concern and turns errors into words and exit statuses."""
 
 import importlib
+import importlib.metadata
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 import typer._click as click  # typer carries its own click since 0.26; its exceptions are public nowhere else
 from typer.core import TyperGroup
 
-from toolkit.model.errors import ReboxError
+from toolkit.model.errors import InputError, ReboxError
 
 # imported only when used, so that the command answers at once
 COMMANDS = {
@@ -55,29 +56,53 @@ app = typer.Typer(
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"rebox {importlib.metadata.version('rebox')}\n")
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Replaces and upgrades network appliances, proves every step by packets, and keeps a way back."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; exit statuses: 0 passed, 1 failed, 2 wrong use or input, 3 refused by a gate, 4 unknown."""
     words = sys.argv[1:] if arguments is None else arguments
+    # what comes after -- is another program's
+    as_json = "--json" in words[: words.index("--") if "--" in words else None]
     command = typer.main.get_command(app)
     try:
         status: Any = command.main(words, prog_name="rebox", standalone_mode=False)
     except ReboxError as error:
         from toolkit.cli.output import show_error  # noqa: PLC0415  (rich is slow to import)
 
-        show_error(error, as_json="--json" in words)
+        show_error(error, as_json=as_json)
         status = error.exit_status
     except click.ClickException as error:
-        error.show()
+        if as_json:
+            from toolkit.cli.output import show_error  # noqa: PLC0415
+
+            show_error(_wrong_use(error), as_json=True)
+        else:
+            error.show()
         status = 2
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("Interrupted.\n")
         status = 130
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _wrong_use(error: click.ClickException) -> InputError:
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "rebox"
+    what = error.format_message().rstrip(".")
+    return InputError(what, where=where, next_move=f"See how it is used: {where} --help")
 
 
 if __name__ == "__main__":

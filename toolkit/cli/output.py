@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Annotated, Any, NoReturn
 
@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
-from toolkit.model.errors import ReboxError
+from toolkit.model.errors import InputError, ReboxError
 from toolkit.model.verdict import Verdict
 
 
@@ -30,6 +31,8 @@ out = _Terminal(highlight=False)
 
 err = _Terminal(stderr=True, highlight=False)
 """Progress, questions and errors for people; on stderr, so that a result can be piped and kept without them."""
+
+_WIDE_ENOUGH, _THINNEST = 100, 12
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
@@ -51,14 +54,41 @@ def _fall_silent(stream: IO[str]) -> None:
     os.close(silence)
 
 
-def result_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a table for people; cells may hold rich markup, so what comes from strangers has to be escaped."""
+def is_narrow() -> bool:
+    """Whether columns of text side by side would be too thin to be read."""
+    return out.width < _WIDE_ENOUGH
+
+
+def result_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Collection[str] = ()
+) -> None:
+    """Prints a table for people; cells may hold rich markup, so what comes from strangers has to be escaped.
+
+    The columns named in `whole` are never broken: names that people copy. Where they do not fit side by side, each row
+    is printed as lines.
+    """
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widest = [max(Text.from_markup(text).cell_len for text in column) for column in zip(columns, *cells, strict=True)]
+    needed = (width if name in whole else min(width, _THINNEST) for name, width in zip(columns, widest, strict=True))
+    if whole and sum(needed) + 3 * len(columns) + 1 > out.width:
+        _as_lines(title, columns, cells)
+        return
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
+    for row in cells:
+        table.add_row(*row)
     out.print(table)
+
+
+def _as_lines(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    out.print(title)
+    for first, *others in rows:
+        out.print(f"[bold]{first}[/bold]", soft_wrap=True)
+        lines = Table.grid(padding=(0, 1))
+        for name, cell in zip(columns[1:], others, strict=True):
+            lines.add_row(f"  [dim]{name}[/dim]", cell)
+        out.print(lines)
 
 
 @contextmanager
@@ -71,7 +101,8 @@ def progress_bar(label: str) -> Iterator[Callable[[float, str], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True) as progress:
+    # elsewhere than on a terminal rich would leave an empty line
+    with Progress(*columns, console=err, transient=True, disable=not err.is_interactive) as progress:
         task = progress.add_task(label, total=1.0)
 
         def report(fraction: float, phase: str) -> None:
@@ -96,6 +127,29 @@ def show_error(error: ReboxError, *, as_json: bool) -> None:
 
 def _plain(text: str) -> str:
     return text.replace("[", r"\[")
+
+
+def somebody_is_there() -> bool:
+    """Whether a person can read a question and answer it."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def refuse_unasked() -> None:
+    """Raises InputError where nobody can be asked; called first, so that nothing is looked at in vain."""
+    if not somebody_is_there():
+        raise InputError(
+            "nobody can be asked whether to go on",
+            why="there is no terminal",
+            next_move="When that is what you want, give --yes.",
+        )
+
+
+def confirm(question: str) -> None:
+    """Asks a person; ends the command when the answer is no. Raises InputError as `refuse_unasked` does."""
+    refuse_unasked()
+    if not typer.confirm(question, err=True):
+        err.print("Nothing was changed.")
+        raise typer.Exit(1)
 
 
 def end(verdict: Verdict) -> NoReturn:

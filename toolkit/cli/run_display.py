@@ -37,6 +37,7 @@ _SIGNS = {
 }
 
 _BAR_WIDTH, _CLOCK_WIDTH = 12, 12
+_ROOM_FOR_WORDS = 30
 
 
 @dataclass
@@ -133,15 +134,24 @@ class RunDisplay:
     def rendered(self) -> RenderableType:
         """The live list as it stands."""
         # fixed widths but for the last column: what does not fit is cut there, never a sign or a time
+        names = max((len(name) for name in self._rows), default=1)
+        room = self._console.width - names - _CLOCK_WIDTH - 4
+        with_bar, with_words = room >= _BAR_WIDTH + 1 + _ROOM_FOR_WORDS, room >= _ROOM_FOR_WORDS
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(width=1)
-        table.add_column(width=max((len(name) for name in self._rows), default=1), no_wrap=True)
-        table.add_column(width=_BAR_WIDTH)
+        table.add_column(width=names, no_wrap=True)
+        if with_bar:
+            table.add_column(width=_BAR_WIDTH)
         table.add_column(width=_CLOCK_WIDTH, justify="right", no_wrap=True)
-        table.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
+        if with_words:
+            table.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
         for row in self._rows.values():
-            table.add_row(*_cells(row, going_back=self._going_back))
+            sign, name, bar, clock, words = _cells(row, going_back=self._going_back)
+            table.add_row(sign, name, *([bar] if with_bar else []), clock, *([words] if with_words else []))
         parts: list[RenderableType] = [table]
+        if not with_words:
+            # below the list, in full, only that of the step at work
+            parts += [Text(row.note or row.step.title) for row in self._rows.values() if row.running]
         if self._instructions:
             parts.append(Padding(Text(f"For you: {self._instructions}", style="bold yellow"), (1, 0, 0, 0)))
             parts.append(Text("It is looked at again and again; type s and Enter to stop here.", style="dim"))

@@ -2,23 +2,30 @@
 
 import json
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from toolkit.cli.output import JsonOption, emit_json, err, out, result_table, show_error
+from toolkit.cli.output import (
+    JsonOption,
+    confirm,
+    emit_json,
+    err,
+    out,
+    refuse_unasked,
+    result_table,
+    show_error,
+    somebody_is_there,
+)
 from toolkit.model.errors import ReboxError
-from toolkit.model.plan import Plan
 from toolkit.model.verdict import Verdict
 
 if TYPE_CHECKING:
-    from toolkit.engine import DryStep, Engine, RunOutcome, RunSummary
+    from toolkit.engine import Engine, RunOutcome, RunSummary
     from toolkit.wiring import Origin
 
 app = typer.Typer(rich_markup_mode=None)
@@ -47,19 +54,21 @@ def run_command(
     as_json: JsonOption = False,
 ) -> None:
     """Run the procedure of an inventory; killed at any moment, it can be resumed or taken back."""
-    from toolkit.cli.plan import show_plan  # noqa: PLC0415  (the plan's room is wanted only here)
+    from toolkit.cli.plan_view import show_dry_run, show_plan  # noqa: PLC0415  (wanted only here)
     from toolkit.wiring import Origin, build_engine, make_plan  # noqa: PLC0415  (drivers are slow to import)
 
+    asks = not (dry_run or yes or as_json)
+    if asks:
+        refuse_unasked()
     origin = Origin.of_file(file)
     plan = make_plan(file)
     if dry_run:
         engine = build_engine(origin, runs, confirmed_serial_number=confirm_serial, read_only=True)
-        _show_dry_run(plan, engine.dry_run(plan), as_json=as_json)
+        show_dry_run(plan, engine.dry_run(plan), as_json=as_json)
         return
-    if not (as_json or yes):
+    if asks:
         show_plan(plan)
-    _ask(f"Run these {len(plan.steps)} steps on box {' and box '.join(plan.boxes.values())}?", yes=yes or as_json)
-    if not (yes or as_json):
+        confirm(f"Run these {len(plan.steps)} steps on box {' and box '.join(plan.boxes.values())}?")
         confirm_serial = _typed_serial(origin, confirm_serial)
     with _engine(origin, runs, confirm_serial, quiet=as_json) as engine:
         run_id = engine.start(plan, acknowledge or (), origin.attachments())
@@ -93,14 +102,19 @@ def back_command(
     from toolkit.engine import list_runs  # noqa: PLC0415
     from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
 
+    asks = not (yes or as_json)
+    if asks:
+        refuse_unasked()
     origin = _origin(runs, run)
     run_directory = find_run_directory(runs, run).resolve()
-    estimate = next(each.way_back for each in list_runs(runs) if each.run_id == run_directory.name)
-    if estimate.available_now:
-        steps = ", ".join(estimate.steps) or "nothing to take back"
-        out.print(Text(f"Going back takes about {estimate.seconds_estimated:.0f} s: {steps}."))
-    if estimate.available_now:
-        _ask("Go back?", yes=yes or as_json)
+    summary = next(each for each in list_runs(runs) if each.run_id == run_directory.name)
+    # what cannot be done now is refused by the engine, with its reason
+    if summary.way_back.available_now and not summary.alive:
+        if not as_json:
+            steps = ", ".join(summary.way_back.steps) or "nothing to take back"
+            err.print(Text(f"Going back takes about {summary.way_back.seconds_estimated:.0f} s: {steps}."))
+        if asks:
+            confirm("Go back?")
     with _engine(origin, runs, None, quiet=as_json) as engine:
         outcome = engine.back(run)
     _finish(outcome, as_json=as_json)
@@ -117,7 +131,10 @@ def runs_command(*, runs: RunsOption = _RUNS, as_json: JsonOption = False) -> No
     elif not found:
         out.print(f"There are no runs in {runs}.")
     else:
-        result_table("Runs", ("run", "site", "state", "at step", "way back"), [_summary_row(each) for each in found])
+        columns = ("run", "site", "state", "at step", "way back")
+        result_table(
+            "Runs", columns, [_summary_row(each) for each in found], whole=("run", "state", "at step", "way back")
+        )
 
 
 @app.command("report")
@@ -164,16 +181,9 @@ def _origin(runs: Path, run: str) -> "Origin":
     return Origin.of_run(find_run_directory(runs, run))
 
 
-def _ask(question: str, *, yes: bool) -> None:
-    """Asks a person; where nobody can be asked, the command itself is the answer."""
-    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        typer.confirm(question, abort=True, err=True)
-
-
 def _typed_serial(origin: "Origin", given: str | None) -> str | None:
     """The old box's serial number, typed once more by whoever wants it reset; without it the run stops before that."""
-    somebody = sys.stdin.isatty() and sys.stderr.isatty()
-    if given or not somebody or origin.inventory().reset.confirm_serial_number:
+    if given or not somebody_is_there() or origin.inventory().reset.confirm_serial_number:
         return given
     question = "Serial number of the old box, off its label, to allow its reset (Enter: stop before the reset)"
     typed: str = typer.prompt(question, default="", show_default=False, err=True)
@@ -223,31 +233,6 @@ def _say_end(outcome: "RunOutcome", report: Path) -> None:
         out.print(Text(f"  next  {outcome.next_move}", style="dim"))
     if report.is_file():
         out.print(Text(f"  report: {report}"))
-
-
-def _show_dry_run(plan: Plan, steps: "tuple[DryStep, ...]", *, as_json: bool) -> None:
-    if as_json:
-        emit_json({"plan": plan.model_dump(mode="json"), "steps": [_dry_json(step) for step in steps]})
-        return
-    table = Table(header_style="bold", title=f"{plan.procedure} of {plan.site}: a dry run", title_justify="left")
-    for column in ("step", "now", "gates now"):
-        table.add_column(column, overflow="fold")
-    for step in steps:
-        gates = "\n".join(f"{gate.code}: {outcome.verdict.value}, {outcome.summary}" for gate, outcome in step.gates)
-        table.add_row(Text(step.step.name), Text(step.seen.summary), Text(gates))
-    out.print(table)
-    out.print("Nothing was changed. Gates are derived again when their step starts.")
-
-
-def _dry_json(step: "DryStep") -> dict[str, object]:
-    return {
-        "name": step.step.name,
-        "seen": step.seen.summary,
-        "gates": [
-            {"code": gate.code, "severity": gate.severity, "verdict": outcome.verdict, "summary": outcome.summary}
-            for gate, outcome in step.gates
-        ],
-    }
 
 
 def _summary_json(summary: "RunSummary") -> dict[str, object]:

@@ -52,7 +52,7 @@ class Evidence(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a verification or a gate ended, in one sentence; `next_move` when there is a better one than to look again."""
+    """How a verification or a gate ended, in one sentence; `next_move` when there is a better one than a new look."""
 
     verdict: Verdict
     summary: str

@@ -98,8 +98,8 @@ class TakeIntoUse(ReadOnlyStep):
                     raise VerificationError(
                         f"the old box does not have the address {address}",
                         where=f"old ({world.old.address})",
-                        next_move="Define it on the old box, then resume; or take the run back, correct site.addresses and "
-                        "start a new run.",
+                        next_move="Define it on the old box, then resume; or take the run back, correct site.addresses "
+                        "and start a new run.",
                     )
                 new.define_address(address, old[address].prefix, world.inventory.new.interface)
                 defined.append(address)
