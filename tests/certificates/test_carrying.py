@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.certificates.authority import PASSPHRASE, Authority, Identity, Order
+from tests.certificates.authority import PASSPHRASE, Authority, Identity, Order, openssl
 from tests.emulator.appliance.box_process import CLIENT_ID, CLIENT_SECRET, OWN, SHARED, SITE, BoxProcess, in_use_order
 from toolkit.certificates.bundle import sha256
+from toolkit.certificates.served import Endpoint, fetch
 
 INVENTORY = """
 [site]
@@ -137,3 +138,80 @@ def test_a_box_with_another_fingerprint_than_the_inventorys_gets_nothing(
     words = (inventory.parent / "site.pem", "--inventory", inventory, "--box", "new")
     status, document = rebox("import", *words)
     assert (status, document["error"]) == (1, "authentication")
+
+
+# --- what must not get onto a box
+
+
+def lasting(authority: Authority, *, days: int = 90) -> Identity:
+    """A certificate of the site's with a key of its own, good for so many days from now."""
+    now = datetime.now(UTC)
+    return authority.issue(Order(SITE, names=(SITE,), start=now - timedelta(days=10), end=now + timedelta(days=days)))
+
+
+def unusable(authority: Authority, kind: str) -> bytes:
+    """A file that no box should be given."""
+    good, middle = lasting(authority), authority.intermediate.pem
+    match kind:
+        case "without-its-key":
+            return good.pem + middle
+        case "with-the-key-of-another":
+            return good.pem + middle + lasting(authority).key_pem
+        case "with-an-encrypted-key":
+            return good.pem + middle + openssl("ec", "-aes256", "-passout", "env:P", content=good.key_pem)
+        case _:
+            ended = lasting(authority, days=-1)
+            return ended.pem + middle + ended.key_pem
+
+
+def noted(box: BoxProcess) -> list[dict[str, Any]]:
+    """Every change the box has noted."""
+    entries: list[dict[str, Any]] = box.api().get("/api/v1/audit").json()
+    assert len(entries) < 1000, "there is more than one page"
+    return entries
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "error", "why", "next_move"),
+    [
+        ("without-its-key", 1, "certificate", "key-missing: its private key is not there", "--key"),
+        ("with-the-key-of-another", 1, "certificate", "key-mismatch: the private key belongs to", "Give the key"),
+        ("with-an-encrypted-key", 2, "passphrase-required", "no passphrase", "passphrase"),
+        ("expired", 1, "certificate", "expired: it expired on", "Get a new certificate"),
+    ],
+)
+def test_what_would_not_work_is_refused_in_words_and_the_box_stays_as_it_was(
+    boxes: dict[str, BoxProcess],
+    inventory: Path,
+    authority: Authority,
+    kind: str,
+    status: int,
+    error: str,
+    why: str,
+    next_move: str,
+) -> None:
+    file = inventory.parent / f"{kind}.pem"
+    file.write_bytes(unusable(authority, kind))
+    before, held = noted(boxes["new"]), boxes["new"].api().get("/api/v1/certificates").json()
+    ended, document = rebox("import", file, "--inventory", inventory, "--box", "new", "--assign", SHARED)
+    assert (ended, document["error"], document["where"]) == (status, error, str(file))
+    assert why in document["what"] + document["why"]
+    assert next_move in document["next_move"]
+    assert noted(boxes["new"]) == before
+    assert boxes["new"].api().get("/api/v1/certificates").json() == held
+
+
+def test_a_chain_in_the_wrong_order_is_put_right_on_its_way_and_that_is_said(
+    boxes: dict[str, BoxProcess], inventory: Path, authority: Authority
+) -> None:
+    identity = lasting(authority)
+    file = inventory.parent / "wrong-order.pem"
+    file.write_bytes(authority.root.pem + authority.intermediate.pem + identity.key_pem + identity.pem)
+    before = noted(boxes["new"])
+    status, document = rebox("import", file, "--inventory", inventory, "--box", "new", "--assign", SHARED)
+    assert status == 0
+    assert [finding["code"] for finding in document["findings"]] == ["chain-order"]
+    since = [entry["action"] for entry in noted(boxes["new"])[len(before) :]]
+    assert since == ["import-certificate", "export-certificate", "assign-certificate"]
+    served = fetch(Endpoint(*boxes["new"].place(SHARED))).chain
+    assert served == (identity.der, authority.intermediate.der, authority.root.der)
