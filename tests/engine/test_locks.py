@@ -146,3 +146,10 @@ def test_the_heartbeat_is_renewed_while_a_step_makes_progress(place: Place) -> N
         lease.last_beat -= 10
         lease.beat()
         assert Claim.model_validate_json(path.read_bytes()).beat > first
+
+
+def test_what_goes_wrong_while_a_box_is_held_is_not_blamed_on_its_lock(place: Place) -> None:
+    (place.folder / "run").mkdir()
+    locks = BoxLocks(place.folder, place.engine().clock.now)
+    with pytest.raises(OSError, match="elsewhere"), locks.hold(["A"], "r", place.folder / "run", "token"):
+        raise OSError("elsewhere")

@@ -136,12 +136,8 @@ class BoxLocks:
             if not _flock(descriptor):
                 holder = _holder(path)
                 raise _busy(f"box {serial}", str(holder.get("run_id", "")), _who(path))
-            content = json.dumps({"run_id": run_id, "process": os.getpid()}).encode()
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, content, 0)
+            _sign(path, descriptor, run_id)
             yield descriptor
-        except OSError as error:
-            raise storage_error(path, error) from None
         finally:
             os.close(descriptor)
 
@@ -201,6 +197,16 @@ def _flock(descriptor: int) -> bool:
             time.sleep(0.02)
         else:
             return True
+
+
+def _sign(path: Path, descriptor: int, run_id: str) -> None:
+    """Writes into the lock who holds it."""
+    content = json.dumps({"run_id": run_id, "process": os.getpid()}).encode()
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, content, 0)
+    except OSError as error:
+        raise storage_error(path, error) from None
 
 
 def _holder(path: Path) -> dict[str, object]:

@@ -41,4 +41,6 @@ def engine_log(run_directory: Path, redact: Callable[[str], str]) -> Iterator[No
             logger.removeHandler(handler)
             logger.propagate = propagate
             logger.setLevel(level)
-        handler.close()
+        # what the log still holds cannot be written to a full disk; why the run stopped is being said already
+        with contextlib.suppress(OSError):
+            handler.close()
