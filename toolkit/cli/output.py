@@ -32,7 +32,7 @@ out = _Terminal(highlight=False)
 err = _Terminal(stderr=True, highlight=False)
 """Progress, questions and errors for people; on stderr, so that a result can be piped and kept without them."""
 
-_WIDE_ENOUGH, _THINNEST = 100, 12
+_WIDE_ENOUGH, _THINNEST = 100, 10
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
 
@@ -87,7 +87,8 @@ def _as_lines(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]])
         out.print(f"[bold]{first}[/bold]", soft_wrap=True)
         lines = Table.grid(padding=(0, 1))
         for name, cell in zip(columns[1:], others, strict=True):
-            lines.add_row(f"  [dim]{name}[/dim]", cell)
+            if cell:
+                lines.add_row(f"  [dim]{name}[/dim]", cell)
         out.print(lines)
 
 
