@@ -13,6 +13,7 @@ from toolkit.traffic.gates import (
     new_proven,
     new_serves_site,
     no_active_sessions,
+    old_idle,
     old_out_of_service,
     old_owns_site,
 )
@@ -58,6 +59,7 @@ GATES: dict[str, GateImplementation] = {
     "soak-passed": soak_passed,
     "settings-compared": settings_compared,
     "new-serves-site": new_serves_site,
+    "old-idle": old_idle,
     "old-out-of-service": old_out_of_service,
     "records-complete": records_complete,
 }

@@ -360,6 +360,28 @@ def test_support_sessions_stop_the_swing_until_they_end_or_somebody_says_that_th
     go_back(rehearsal, started)
 
 
+def test_a_session_that_goes_on_after_a_swing_by_dns_is_waited_for_and_its_record_is_kept(
+    dns_rehearsal: Rehearsal,
+) -> None:
+    dns_rehearsal.switch_on_new()
+    changes = {"reset.confirm_serial_number": "RB-OLD-0007"}
+    started = run_until(dns_rehearsal, "goes-on", changes, "start-watch:recorded")
+    user = dns_rehearsal.ask_old("GET", "/api/v1/settings/users")[1]["username"]
+    help_of = {"username": user, "customer": "Ana Lima"}
+    session = dns_rehearsal.ask_old("POST", "/api/v1/active-sessions", help_of)["lsid"]
+
+    told = resume(dns_rehearsal, started)
+    assert_stopped(dns_rehearsal, told, "collect-late-records", 3, "1 support session is still going on", "resume")
+    assert dns_rehearsal.ask_old("GET", "/api/v1/status")["active_sessions"] == 1
+
+    dns_rehearsal.ask_old("DELETE", f"/api/v1/active-sessions/{session}")
+    told = resume(dns_rehearsal, started)
+    assert_stopped(dns_rehearsal, told, "reset-old", 3, "RB-OLD-0007")
+    assert (dns_rehearsal.history(started).steps["collect-late-records"].result or {})["late_sessions"] == 1
+    assert session in {row["lsid"] for row in dns_rehearsal.rows("new", "SELECT lsid FROM sessions")}
+    go_back(dns_rehearsal, started)
+
+
 def flipped(content: bytes) -> bytes:
     """One bit in the middle is another."""
     damaged = bytearray(content)

@@ -65,6 +65,16 @@ def test_nothing_irreversible_comes_before_its_gates_and_the_soak(kind: str) -> 
     assert all(step.irreversible for step in plan.steps[names.index(irreversible[0].name) :])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_last_records_are_collected_when_nobody_makes_new_ones(kind: str) -> None:
+    steps = {step.name: step for step in plan_of(kind).steps}
+    names = list(steps)
+    assert names.index("soak") < names.index("collect-late-records") < names.index("reset-old")
+    for name in ("collect-late-records", "reset-old"):
+        (gate,) = (gate for gate in steps[name].gates if gate.code == "old-idle")
+        assert gate.severity == "block"
+
+
 def test_backups_come_before_everything_that_moves_traffic() -> None:
     names = [step.name for step in plan_of("shared-ip").steps]
     assert names.index("back-up-settings") < names.index("extract-records") < names.index("swing-traffic")

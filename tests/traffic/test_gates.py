@@ -10,7 +10,7 @@ from toolkit.appliances.protocol import BoxStatus, NetworkAddress, NetworkSettin
 from toolkit.model.errors import UnreachableError
 from toolkit.model.verdict import Verdict
 from toolkit.traffic import gates
-from toolkit.traffic.gates import new_address_free, no_active_sessions, old_out_of_service
+from toolkit.traffic.gates import new_address_free, no_active_sessions, old_idle, old_out_of_service
 
 STATUS = BoxStatus.model_validate(answered("status"))
 NETWORK = NetworkSettings.model_validate(answered("network"))
@@ -70,6 +70,23 @@ def test_sessions_that_the_swing_would_end_are_counted(
     outcome = no_active_sessions(context_of(tmp_path, world_of(tmp_path, old=old)), GATE)
     assert outcome.verdict is verdict
     assert outcome.summary.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("active", "verdict", "words"),
+    [
+        (0, Verdict.PASSED, "No session is going on"),
+        (1, Verdict.FAILED, "until it has ended, or end it there"),
+        (2, Verdict.FAILED, "until they have ended, or end them there"),
+    ],
+)
+def test_a_session_left_on_the_old_box_keeps_it_from_being_reset(
+    tmp_path: Path, active: int, verdict: Verdict, words: str
+) -> None:
+    old = StubBox("old", "10.77.0.21", status=STATUS.model_copy(update={"active_sessions": active}))
+    outcome = old_idle(context_of(tmp_path, world_of(tmp_path, old=old)), GATE)
+    assert outcome.verdict is verdict
+    assert words in outcome.summary
 
 
 @pytest.mark.parametrize(("enabled", "verdict"), [(False, Verdict.PASSED), (True, Verdict.FAILED)])

@@ -65,7 +65,11 @@ def _notes(inventory: Inventory, facts: Facts) -> Iterator[str]:
         yield "The new box did not answer when this was planned; it is looked at once provision-new has it running."
     sessions = facts.old.status.active_sessions
     if sessions:
-        yield f"{sessions} sessions are active on the old box; the swing ends them."
+        are = f"{sessions} sessions are" if sessions > 1 else "1 session is"
+        if isinstance(inventory.swing, DnsSwing):
+            yield f"{are} active on the old box and may outlive the swing; it is not reset before they end."
+        else:
+            yield f"{are} active on the old box; the swing ends what runs over the site's address."
     if isinstance(inventory.swing, SharedAddressSwing) and inventory.swing.overlap:
         yield "Overlap: both boxes own the site's address for a moment, and no packet finds nobody."
     if not inventory.backup.records:
@@ -209,7 +213,7 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
         requirements=("H7",),
         way_back="The watch is ended.",
     )
-    before = (
+    before: tuple[GateReference, ...] = (
         GateReference(
             code="new-proven",
             why="The new box must serve the site's certificate and be healthy now.",
@@ -221,10 +225,11 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
             why="The backup must still be readable before traffic moves.",
             after="extract-records" if inventory.backup.records else "back-up-settings",
         ),
-        GateReference(
-            code="no-active-sessions", severity=Severity.WARN, why="The swing ends every session that is active (U7)."
-        ),
     )
+    if not dns:
+        # a name that changes ends no connection; an address that leaves ends every one
+        ends = "The swing ends every session that is active (U7)."
+        before += (GateReference(code="no-active-sessions", severity=Severity.WARN, why=ends),)
     if dns:
         yield Step(
             name="swing-traffic",
@@ -277,16 +282,6 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
 
 
 def _retire(inventory: Inventory) -> Iterator[Step]:
-    if inventory.backup.records:
-        yield Step(
-            name="collect-late-records",
-            kind="collect-late-records",
-            title="Collect the sessions that ended on the old box since they were extracted",
-            why="Sessions went on until the swing; their records exist only on the old box.",
-            requirements=("F7", "A5"),
-            way_back="The archive keeps them; the old box was only read.",
-            expected_seconds=2.0,
-        )
     yield Step(
         name="soak",
         kind="soak",
@@ -297,6 +292,23 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
         expected_seconds=inventory.reset.soak_seconds,
         parameters={"soak_seconds": inventory.reset.soak_seconds},
     )
+    idle = GateReference(
+        code="old-idle",
+        why="A session that still runs on the old box would end with it, and its record would exist nowhere.",
+        after="swing-traffic",
+    )
+    if inventory.backup.records:
+        # after the soak: until a name has been forgotten everywhere, sessions go on and end on the old box
+        yield Step(
+            name="collect-late-records",
+            kind="collect-late-records",
+            title="Collect the sessions that ended on the old box since they were extracted",
+            why="Sessions went on after the extraction; their records exist only on the old box.",
+            requirements=("F7", "A5"),
+            gates=(idle,),
+            way_back="The archive keeps them; the old box was only read.",
+            expected_seconds=2.0,
+        )
     gates = [
         GateReference(code="serial-confirmed", why="The serial number of the box to be reset is confirmed by hand."),
         GateReference(
@@ -313,6 +325,7 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
         GateReference(
             code="old-out-of-service", why="The old box must not answer for the site any more.", after="swing-traffic"
         ),
+        idle,
     ]
     if inventory.backup.records:
         gates.append(

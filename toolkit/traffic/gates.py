@@ -62,9 +62,26 @@ def no_active_sessions(context: StepContext, gate: GateReference) -> Outcome:
     """Nobody is in the middle of a support session on the old box."""
     active = box(context, "old").status().active_sessions
     if active:
-        sessions, them = (f"{active} support sessions are", "them") if active > 1 else ("1 support session is", "it")
-        return Outcome(Verdict.FAILED, f"{sessions} active on the old box; the swing ends {them}.")
+        them = "them" if active > 1 else "it"
+        return Outcome(Verdict.FAILED, f"{_sessions_are(active)} active on the old box; the swing ends {them}.")
     return Outcome(Verdict.PASSED, "No session is active on the old box.")
+
+
+def old_idle(context: StepContext, gate: GateReference) -> Outcome:
+    """No support session is left on the old box: what ends it now would end its record too."""
+    active = box(context, "old").status().active_sessions
+    if active:
+        them = "they have" if active > 1 else "it has"
+        return Outcome(
+            Verdict.FAILED,
+            f"{_sessions_are(active)} still going on at the old box, reached by its own address or by a name somebody "
+            f"remembers. Wait until {them} ended, or end {'them' if active > 1 else 'it'} there, then resume.",
+        )
+    return Outcome(Verdict.PASSED, "No session is going on at the old box any more.")
+
+
+def _sessions_are(active: int) -> str:
+    return f"{active} support sessions are" if active > 1 else "1 support session is"
 
 
 def new_serves_site(context: StepContext, gate: GateReference) -> Outcome:
