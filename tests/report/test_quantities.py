@@ -28,6 +28,7 @@ def plain(text: str) -> str:
         (12_340, "12.3 s"),
         (183_400, "3 min 03 s"),
         (-6, "-6 ms"),
+        (-0.00001, "0 ms"),
         (math.nan, "unknown"),
         (math.inf, "unknown"),
     ],
@@ -49,6 +50,8 @@ def test_milliseconds_choose_the_unit_people_would(value: float, words: str) -> 
         (3900, "1 h 05 min"),
         (183_600, "2 d 03 h"),
         (-2, "-2 s"),
+        (-0.0, "0 s"),
+        (-0.00001, "0 ms"),
     ],
 )
 def test_durations_never_show_sixty_of_anything(value: float, words: str) -> None:

@@ -209,6 +209,7 @@ def _left(row: _Row, *, going_back: bool) -> float:
 
 
 def _clock(seconds: float) -> str:
+    seconds = max(seconds, 0.0)
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 120:

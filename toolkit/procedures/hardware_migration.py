@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from toolkit.model.counting import counted
 from toolkit.model.errors import RefusedError
 from toolkit.model.facts import Facts
 from toolkit.model.inventory import DnsSwing, Inventory, SharedAddressSwing
@@ -65,7 +66,7 @@ def _notes(inventory: Inventory, facts: Facts) -> Iterator[str]:
         yield "The new box did not answer when this was planned; it is looked at once provision-new has it running."
     sessions = facts.old.status.active_sessions
     if sessions:
-        are = f"{sessions} sessions are" if sessions > 1 else "1 session is"
+        are = counted(sessions, "session is", "sessions are")
         if isinstance(inventory.swing, DnsSwing):
             yield f"{are} active on the old box and may outlive the swing; it is not reset before they end."
         else:

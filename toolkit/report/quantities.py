@@ -3,10 +3,14 @@
 import math
 from datetime import UTC, datetime, timedelta
 
+from toolkit.model import counting
+
 UNKNOWN = "unknown"
 MINUS = "\N{MINUS SIGN}"
 NB = "\N{NO-BREAK SPACE}"
 """Keeps a number and its unit on one line; Markdown gets a plain space instead."""
+counted = counting.counted
+
 LARGEST = 1e15
 """No duration in seconds or milliseconds is taken for longer than this."""
 
@@ -27,7 +31,7 @@ def milliseconds(value: float) -> str:
     if size < 9.95:
         return f"{_short(value, 1)}{NB}ms"
     if size < 999.5:
-        return f"{value:.0f}{NB}ms"
+        return f"{value:z.0f}{NB}ms"
     if size < 9_995:
         return f"{value / 1000:.2f}{NB}s"
     return duration(value / 1000)
@@ -38,7 +42,8 @@ def duration(seconds: float) -> str:
     if not math.isfinite(seconds):
         return UNKNOWN
     if seconds < 0:
-        return f"{MINUS}{duration(-seconds)}"
+        text = duration(-seconds)
+        return text if text.startswith(f"0{NB}") else f"{MINUS}{text}"
     if seconds < 59.95:
         small = 0 < seconds < 0.9995
         return milliseconds(seconds * 1000) if small else f"{_short(seconds, 1)}{NB}s"
@@ -49,18 +54,13 @@ def duration(seconds: float) -> str:
 
 
 def _short(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}"
+    text = f"{value:z.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def count(number: int) -> str:
     """A number with thousands: "12,345"."""
     return f"{number:,}"
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: "1 step", "12 steps"."""
-    return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
 def size(number: int) -> str:
