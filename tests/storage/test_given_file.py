@@ -1,5 +1,8 @@
 """A file that somebody names is read, or it is said what is wrong with it."""
 
+import os
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -44,3 +47,35 @@ def test_what_cannot_be_read_is_named_with_what_to_give_instead(tmp_path: Path, 
         "Give a list.",
     )
     assert "Gr" not in error.why
+
+
+def test_a_named_pipe_into_which_nobody_writes_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for read in (read_given, read_given_text):
+        with pytest.raises(InputError, match="nobody writes into it"):
+            read(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("bytes_max", [-1, 3])
+def test_a_named_pipe_is_read_when_somebody_writes_however_slowly(tmp_path: Path, bytes_max: int) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # opens it, is silent for longer than a missing writer is waited for, writes in two pieces
+    script = "exec 3> pipe; sleep 2.5; printf ab >&3; sleep 0.1; printf cd >&3"
+    with subprocess.Popen(["sh", "-c", script], cwd=tmp_path) as writer:
+        assert read_given(pipe, bytes_max=bytes_max) == (b"abcd" if bytes_max < 0 else b"abc")
+        writer.wait()
+
+
+def test_pipes_without_a_name_are_read_like_files(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(b"late")
+
+    writer = threading.Timer(0.1, write)
+    writer.start()
+    assert read_given(Path(f"/dev/fd/{reading}")) == b"late"
+    writer.join()
+    os.close(reading)
