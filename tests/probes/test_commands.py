@@ -59,8 +59,30 @@ def test_without_rights_every_raw_probe_says_what_to_do(link: Link) -> None:
     ):
         done = _rebox(*words, prefix=without)
         assert done.returncode == 2, done.stderr
-        assert "setcap cap_net_raw" in " ".join(done.stderr.split())
+        assert "CAP_NET_RAW" in done.stderr
+        assert "capability NET_RAW" in done.stderr, "this is root, whom no sudo helps"
         assert "Traceback" not in done.stderr
+
+
+def test_the_advice_gives_one_command_the_one_right_and_works(link: Link) -> None:
+    words = ("probe", "ports", "10.77.0.2", "--ports", "1-3", "--json")
+    # somebody without a name in this namespace, and so without rights
+    refused = _rebox(*words[1:], prefix=("unshare", "--user"))
+    assert refused.returncode == 2
+    advice = json.loads(refused.stdout)["next_move"]
+    assert "setcap" not in advice, "the system's interpreter runs every other Python program too"
+    command = advice.partition("sudo ")[2].partition(" probe …")[0].split()
+    assert command[0] == "setpriv"
+    assert command[1:6] == ["--reuid", "65534", "--regid", "65534", "--init-groups"]
+    rights, program = command[6:-1], command[-1]
+    # the link's hosts know no user but root: there root is made as powerless as one
+    become = ["--securebits", "+noroot"]
+    powerless = ["setpriv", *become, "--inh-caps=-all", program, *words]
+    assert link.prober.run(*powerless, check=False).returncode == 2
+    done = link.prober.run("setpriv", *become, *rights, program, *words)
+    assert json.loads(done.stdout)["asked"] == 3
+    shown = link.prober.run("setpriv", *become, *rights, "grep", "CapEff", "/proc/self/status").stdout
+    assert int(shown.split()[1], 16) == 1 << 13, "CAP_NET_RAW and no other"
 
 
 @pytest.mark.parametrize(

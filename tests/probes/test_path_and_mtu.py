@@ -13,7 +13,11 @@ from toolkit.probes.path import trace
 def test_every_router_on_the_way_is_named(chain: Chain, method: str, far: str, router: str) -> None:
     seen = chain.prober.call(lambda: trace(far, method=method))  # type: ignore[arg-type]
     assert [hop.address for hop in seen.hops] == [router, far]
-    assert (seen.verdict, seen.reached) == (Verdict.PASSED, True)
+    assert (seen.verdict, seen.reached, seen.summary) == (Verdict.PASSED, True, f"{far} is 2 hops away")
+
+
+def test_a_neighbour_is_one_hop_away(chain: Chain) -> None:
+    assert chain.prober.call(lambda: trace("10.1.0.254")).summary == "10.1.0.254 is 1 hop away"
 
 
 def test_a_router_without_a_way_on_says_so(chain: Chain) -> None:

@@ -14,7 +14,7 @@ from tests.probes.conftest import Link
 from toolkit.model.errors import InputError
 from toolkit.model.verdict import Verdict
 from toolkit.probes.ports import ports_of, sweep_ports, syn_segments
-from toolkit.probes.sweep import hosts_of, requests, sweep_hosts
+from toolkit.probes.sweep import hosts_listed, hosts_of, requests, sweep_hosts
 
 
 @pytest.fixture
@@ -35,6 +35,22 @@ def test_every_one_of_a_thousand_hosts_is_found_and_no_other(crowd: Link) -> Non
     assert seen.answered == tuple(hosts)
     assert seen.silent == tuple(dead)
     assert (seen.verdict, seen.asked, seen.unsent) == (Verdict.FAILED, len(hosts) + len(dead), ())
+
+
+def test_in_a_network_somebody_must_answer_of_those_listed_everybody(crowd: Link) -> None:
+    crowd.old.run("ip", "route", "add", "blackhole", "10.78.4.0/24")
+    crowd.old.run("ip", "route", "add", "local", "10.78.4.7", "dev", "lo")
+
+    def verdict_of(*texts: str) -> tuple[Verdict, str]:
+        hosts, listed = hosts_of(texts), hosts_listed(texts)
+        seen = crowd.prober.call(lambda: sweep_hosts(hosts, must_answer=listed, timeout_s=0.2, retries=0))
+        return seen.verdict, seen.summary
+
+    assert verdict_of("10.78.4.0/28") == (Verdict.PASSED, "1 of 14 hosts answer")
+    assert verdict_of("10.78.4.0/28", "10.78.4.7") == (Verdict.PASSED, "1 of 14 hosts answer")
+    assert verdict_of("10.78.4.0/28", "10.78.4.8") == (Verdict.FAILED, "1 of 14 hosts answer")
+    assert verdict_of("10.78.4.7", "10.78.4.8") == (Verdict.FAILED, "1 of 2 hosts answer")
+    assert verdict_of("10.78.4.16/28") == (Verdict.FAILED, "0 of 14 hosts answer")
 
 
 def test_ipv6_hosts_are_swept_as_well(crowd: Link) -> None:
@@ -109,8 +125,15 @@ def test_the_segments_made_by_arithmetic_are_what_scapy_would_have_built(number:
 
 @pytest.mark.parametrize("text", ["0", "65536", "20-10", "http", "", "1,,2"])
 def test_wrong_ports_are_refused(text: str) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         ports_of(text)
+    assert caught.value.next_move
+
+
+def test_a_range_the_wrong_way_round_is_told_from_a_port_that_is_none() -> None:
+    with pytest.raises(InputError, match="larger port") as caught:
+        ports_of("80-20")
+    assert "20-80" in caught.value.next_move
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/33", "10.0.0.0/8", "host"])

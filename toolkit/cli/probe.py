@@ -226,11 +226,20 @@ def sweep(
     retries: Annotated[int, typer.Option("--retries", min=0, max=20)] = 1,
     json: JsonOption = False,
 ) -> None:
-    """Find out which of many hosts answer an echo request."""
-    from toolkit.probes.sweep import hosts_of, sweep_hosts  # noqa: PLC0415
+    """Find out which of many hosts answer an echo request.
+
+    Hosts listed one by one must all answer, of a network at least one.
+    """
+    from toolkit.probes.sweep import hosts_listed, hosts_of, sweep_hosts  # noqa: PLC0415
 
     with progress_bar("sweep") as progress:
-        result = sweep_hosts(hosts_of(targets), timeout_s=timeout, retries=retries, progress=progress)
+        result = sweep_hosts(
+            hosts_of(targets),
+            must_answer=hosts_listed(targets),
+            timeout_s=timeout,
+            retries=retries,
+            progress=progress,
+        )
     _tell(result, json, columns=("answers",), rows=[(address,) for address in result.answered])
 
 

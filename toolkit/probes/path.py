@@ -5,6 +5,7 @@ import socket
 import time
 from typing import Literal
 
+from toolkit.model.counting import counted
 from toolkit.model.verdict import Verdict
 from toolkit.probes.echo_socket import EchoSocket
 from toolkit.probes.icmp_errors import IcmpError, next_error, set_hops, want_errors
@@ -54,7 +55,7 @@ def trace(
         if reached or refused:
             break
     if reached:
-        verdict, summary = Verdict.PASSED, f"{address} is {len(hops)} hops away"
+        verdict, summary = Verdict.PASSED, f"{address} is {counted(len(hops), 'hop')} away"
     elif refused:
         verdict, summary = Verdict.FAILED, f"{hops[-1].address or 'this host'} says there is no way to {address}"
     else:

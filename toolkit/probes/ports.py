@@ -6,6 +6,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 
+from toolkit.model.counting import counted
 from toolkit.model.errors import InputError, UnreachableError
 from toolkit.model.execution import Progress
 from toolkit.model.verdict import Verdict
@@ -49,8 +50,18 @@ def ports_of(text: str) -> list[int]:
             low, high = int(first), int(last if dash else first)
         except ValueError as error:
             raise InputError(f"{part!r} is no port", next_move='Write ports like "22,80,8000-8100".') from error
+        if low > high:
+            raise InputError(
+                f"{part!r} is no range of ports",
+                why="it begins with the larger port",
+                next_move=f"Write it as {high}-{low}.",
+            )
         if not 1 <= low <= high <= 65535:
-            raise InputError(f"{part!r} is no port or range of ports", why="ports go from 1 to 65535")
+            raise InputError(
+                f"{part!r} is no port or range of ports",
+                why="ports go from 1 to 65535",
+                next_move='Write ports like "22,80,8000-8100".',
+            )
         found.update(range(low, high + 1))
     return sorted(found)
 
@@ -86,7 +97,8 @@ def sweep_ports(
     opened = sum(len(host.open) for host in hosts)
     return PortsResult(
         verdict=Verdict.UNKNOWN if silent else Verdict.PASSED,
-        summary=f"{opened} ports of {len(hosts)} hosts are open" + (f", {silent} kept silent" if silent else ""),
+        summary=f"{counted(opened, 'open port')} on {counted(len(hosts), 'host')}"
+        + (f", {silent} kept silent" if silent else ""),
         hosts=hosts,
         asked=len(targets) * len(ports),
         seconds=time.monotonic() - started,

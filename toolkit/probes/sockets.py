@@ -2,6 +2,8 @@
 
 import fcntl
 import ipaddress
+import os
+import shlex
 import socket
 import struct
 import sys
@@ -33,15 +35,23 @@ def raw_rights(what: str) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        interpreter = Path(sys.executable).resolve()
         raise PermissionDeniedError(
             f"{what} needs the right to open raw sockets",
             why="this process does not have CAP_NET_RAW in its network namespace",
-            next_move=(
-                f"Run it with sudo, or give the right once with `sudo setcap cap_net_raw+ep {interpreter}`, "
-                "or run it on a lab's host with `rebox lab exec`."
-            ),
+            next_move=_way_to_raw_rights(os.getuid(), os.getgid()),
         ) from error
+
+
+def _way_to_raw_rights(user: int, group: int) -> str:
+    """The least that helps: the one right, for one command, under one's own name (capabilities(7), ambient set)."""
+    if user == 0:
+        return "Even root lacks it here: start this container or service with the capability NET_RAW."
+    beside = Path(sys.executable).with_name("rebox")
+    program = shlex.quote(str(beside)) if beside.exists() else "rebox"
+    return (
+        f"Give one command this one right: sudo setpriv --reuid {user} --regid {group} --init-groups "
+        f"--inh-caps +net_raw --ambient-caps +net_raw {program} probe …; on a lab's host rebox lab exec has it."
+    )
 
 
 def parse_address(text: str) -> Address:

@@ -4,7 +4,7 @@ import ipaddress
 import os
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from toolkit.model.errors import InputError
 from toolkit.model.execution import Progress
@@ -19,7 +19,7 @@ HOSTS_MAX = 65536  # one 16-bit sequence number each
 
 
 class SweepResult(ProbeResult):
-    """Which hosts answered, in the order asked for: passed when all did, failed when some did not.
+    """Which hosts answered, in the order asked for: passed when all did that had to, and at least one.
 
     `unsent` are those to whom the kernel would not send at all (no route, neighbour table full): their silence says
     nothing, so the verdict is unknown.
@@ -52,9 +52,15 @@ def hosts_of(texts: Sequence[str]) -> list[str]:
     return list(found)
 
 
+def hosts_listed(texts: Sequence[str]) -> frozenset[str]:
+    """The hosts among `texts` that are listed one by one, and not as part of a network."""
+    return frozenset(hosts_of([text for text in texts if "/" not in text]))
+
+
 def sweep_hosts(
     addresses: Sequence[str],
     *,
+    must_answer: Collection[str] | None = None,
     timeout_s: float = 0.5,
     retries: int = 1,
     payload_bytes: int = 56,
@@ -63,7 +69,8 @@ def sweep_hosts(
     """Asks every host once, then again (`retries`) those that kept silent for `timeout_s`.
 
     The kernel routes, so hosts may be anywhere; on an own link of more than about a thousand hosts the kernel's
-    neighbour table is the limit, and whoever did not fit is `unsent`. Raises InputError, PermissionDeniedError.
+    neighbour table is the limit, and whoever did not fit is `unsent`. `must_answer` are those whose silence is a
+    failure (None: all); in a network there is no host at many an address. Raises InputError, PermissionDeniedError.
     """
     if not addresses:
         raise InputError("there is nobody to sweep", next_move="Give addresses or networks.")
@@ -81,7 +88,9 @@ def sweep_hosts(
     silent = [number for number in waiting if number not in sweep.rounds.unsent]
     unsent = [number for number in waiting if number in sweep.rounds.unsent]
     answered = [address for number, address in enumerate(addresses) if number not in waiting]
-    verdict = Verdict.UNKNOWN if unsent else (Verdict.FAILED if silent else Verdict.PASSED)
+    wanted = frozenset(addresses if must_answer is None else must_answer)
+    failed = not answered or any(addresses[number] in wanted for number in silent)
+    verdict = Verdict.UNKNOWN if unsent else (Verdict.FAILED if failed else Verdict.PASSED)
     summary = f"{len(answered)} of {len(addresses)} hosts answer"
     if unsent:
         summary += f"; the kernel would not send to {len(unsent)}"

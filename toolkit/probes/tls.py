@@ -167,7 +167,8 @@ def _read_chain(der_chain: Sequence[bytes]) -> tuple[list[x509.Certificate], str
         try:
             chain.append(_load(der))
         except ValueError as error:
-            return chain, f"certificate {position + 1} of the chain cannot be read: {error}"
+            why = str(error).partition(": ParseError {")[0]  # the library's parser prints itself behind that
+            return chain, f"certificate {position + 1} of the chain cannot be read: {why}"
     return chain, "" if chain else "the server served no certificate"
 
 
@@ -188,7 +189,9 @@ def _certificates(texts: Sequence[bytes]) -> list[x509.Certificate]:
                 found.append(_load(text))
         except ValueError as error:
             raise InputError(
-                "a trust anchor cannot be read", why=str(error), next_move="Give certificates in PEM or DER."
+                "a trust anchor cannot be read",
+                why=str(error).partition(": ParseError {")[0],
+                next_move="Give certificates in PEM or DER.",
             ) from error
     return found
 

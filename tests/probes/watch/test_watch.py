@@ -215,8 +215,13 @@ def test_without_rights_it_says_what_to_do_and_leaves_the_folder_free(tmp_path: 
     prefix = ["unshare", "--user"]
     request = WatchRequest(address="127.0.0.1", max_seconds=LONG_S)
     for _ in range(2):
-        with pytest.raises(PermissionDeniedError, match="setcap cap_net_raw"):
+        with pytest.raises(PermissionDeniedError, match="sudo setpriv"):
             Watch.start(request, tmp_path / "w", prefix=prefix)
+        assert not (tmp_path / "w").exists()
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(PermissionDeniedError):
+        Watch.start(request, tmp_path / "kept", prefix=prefix)
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_https_is_watched_beside_it_with_the_certificate_served(

@@ -49,6 +49,15 @@ def try_lock(directory: Path) -> int | None:
     return descriptor
 
 
+def clear_unstarted(directory: Path) -> None:
+    """Takes away what a watch left that never started; its log only when there is nothing in it."""
+    for name in (REQUEST, LOCK):
+        (directory / name).unlink(missing_ok=True)
+    log = directory / LOG
+    if log.exists() and log.stat().st_size == 0:
+        log.unlink()
+
+
 def is_running(directory: Path) -> bool:
     """Whether a watch runs in this folder now; the kernel knows, however it was started or its parent ended."""
     if not (directory / LOCK).exists():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from toolkit.model import errors
@@ -33,6 +34,7 @@ class Watch:
         there), PermissionDeniedError, InputError, UnreachableError (no route), StorageError.
         """
         directory = directory.absolute()
+        ours = not directory.exists()
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -57,8 +59,11 @@ class Watch:
                     "the watch did not say that it runs", why=str(error), next_move=f"See {directory / folder.LOG}."
                 ) from error
         if done.returncode != 0:
-            # it saw nothing: the folder may be used for another try
-            (directory / folder.REQUEST).unlink(missing_ok=True)
+            # it saw nothing: the folder may be used for another try, and goes when it was made for this one
+            folder.clear_unstarted(directory)
+            if ours:
+                with suppress(OSError):
+                    directory.rmdir()
             raise _told(done.stdout, directory)
         return cls(directory)
 
