@@ -152,6 +152,11 @@ class UpdateService(Protocol):
         """What the last check found, judged against the versions of now."""
         ...
 
+    @property
+    def checked(self) -> bool:
+        """Whether the update server has ever been asked."""
+        ...
+
     def eula(self, update_id: str) -> str:
         """The text to be signed; 404."""
         ...

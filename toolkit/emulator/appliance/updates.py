@@ -81,6 +81,11 @@ class Updates:
         """What the last check found and the box does not have, judged against the versions of now."""
         return [self._entry(package) for package in offered(self._offers(), self._installed())]
 
+    @property
+    def checked(self) -> bool:
+        """Whether the update server has ever been asked: before that an empty list says nothing."""
+        return (self._folder / "offers.json").exists()
+
     def eula(self, update_id: str) -> str:
         """The text to be signed, fetched anew; Refusal 404, 502 `update_server`, 409 `clock`."""
         self._package(update_id)

@@ -243,7 +243,11 @@ def follow_job(visitor: Visitor, page: str) -> str:
 def test_updates_are_listed_greyed_out_signed_and_installed(updatable: BoxProcess) -> None:
     with Visitor(updatable) as visitor:
         visitor.log_in("appliance")
+        unchecked = visitor.look(UPDATES).text
+        assert "Not checked yet." in unchecked
+        assert "as of the last check" not in unchecked
         listed = visitor.submit(UPDATES, f"{UPDATES}/check").text
+        assert "Not checked yet." not in listed
         assert "Base 3.3.2 does not satisfy Bomgar-12.2.0&#39;s requirements: install Base 3.3.3 first." in listed
         assert f"{UPDATES}/Base-3.3.3/install" in listed
         assert f"{UPDATES}/Bomgar-12.2.0/install" not in listed

@@ -183,3 +183,25 @@ def test_a_box_without_a_site_package_has_no_support_site(new_box: BoxProcess) -
         assert answer.status_code == 404
         assert "no site package yet" in answer.text
         assert visitor.look("/").url.path == "/appliance/log-in"
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def test_a_browser_is_shown_a_page_where_there_is_none(new_box: BoxProcess) -> None:
+    with Visitor(new_box) as visitor:
+        for path in ("/nope", "/appliance/nope", "/login/nope"):
+            answer = visitor.http.get(path, headers=BROWSER)
+            assert (answer.status_code, heading(answer)) == (404, "There is no such page")
+            assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+        wrong = visitor.http.get("/appliance/support/updates/check", headers=BROWSER)
+        assert (wrong.status_code, wrong.headers["Allow"]) == (405, "POST")
+        assert heading(wrong)
+
+
+def test_a_program_is_told_in_json_where_there_is_nothing(new_box: BoxProcess) -> None:
+    with Visitor(new_box) as visitor:
+        for accept in ("", "*/*", "application/json", "text/html;q=0.5, application/json"):
+            answer = visitor.http.get("/nope", headers={"Accept": accept})
+            assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+        assert visitor.http.get("/api/v1/nope", headers=BROWSER).json()["error"] == "not_found"

@@ -8,7 +8,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from toolkit.emulator.appliance.api import (
     accounts,
@@ -24,6 +26,7 @@ from toolkit.emulator.appliance.api.access import refusals
 from toolkit.emulator.appliance.api.limits import BodyLimit
 from toolkit.emulator.appliance.box import Box
 from toolkit.emulator.appliance.pages import router as pages
+from toolkit.emulator.appliance.pages.page_route import page_of_error, prefers_page
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.states import BoxState
 
@@ -102,8 +105,10 @@ def _spoken(problem: Mapping[str, Any]) -> str:
     return f"{place}: {problem['msg']}"
 
 
-async def _http(_: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
+    if prefers_page(request) and not request.url.path.startswith("/api/"):
+        return await run_in_threadpool(page_of_error, request, error)
     return _answer(error.status_code, _CODES.get(error.status_code, "bad_request"), f"{error.detail}.", error.headers)
 
 

@@ -1,5 +1,6 @@
 """How every page answers: security headers, a closed sign while the box is busy, refusals and redirects as pages."""
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -65,11 +66,36 @@ class PageRoute(APIRoute):
                 response = await run_in_threadpool(_refused, request, invalid(_sentence(error)))
             except HTTPException as error:
                 response = await run_in_threadpool(_refused, request, _refusal_behind(error))
-            response.headers.update(_HEADERS)
-            response.headers.setdefault("Cache-Control", "no-store")
-            return response
+            return _as_page(response)
 
         return answer
+
+
+def prefers_page(request: Request) -> bool:
+    """Whether whoever asks wants a page rather than JSON: a browser does, a program says nothing or `*/*`."""
+    weights = {"text/html": 0.0, "application/json": 0.0}
+    for part in request.headers.get("accept", "").split(","):
+        kind, *parameters = (word.strip().lower() for word in part.split(";"))
+        weight = next((value[2:] for value in parameters if value.startswith("q=")), "1")
+        if kind in weights:
+            weights[kind] = float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0
+    return weights["text/html"] > weights["application/json"]
+
+
+def page_of_error(request: Request, error: HTTPException) -> Response:
+    """The page for an address at which there is none, or not for this method."""
+    refusal = Refusal(error.status_code, "bad_request", f"{error.detail}.")
+    if error.status_code == 404:
+        refusal = Refusal(404, "no_such_page", "This box has no page at this address.")
+    response = _refused(request, refusal)
+    response.headers.update(error.headers or {})
+    return _as_page(response)
+
+
+def _as_page(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
 
 
 _OPEN_ALWAYS = ("/assets/", "/appliance/reset")

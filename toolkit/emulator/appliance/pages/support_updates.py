@@ -24,7 +24,8 @@ def updates(visit: ApplianceVisit) -> HTMLResponse:
 
 
 def _list_page(visit: Visit, refusal: Refusal | None = None) -> HTMLResponse:
-    return visit.page("updates.html", refusal=refusal, updates=visit.box.updates.list())
+    updates = visit.box.updates
+    return visit.page("updates.html", refusal=refusal, updates=updates.list(), checked=updates.checked)
 
 
 @router.post("/updates/check")
