@@ -8,7 +8,9 @@ from pathlib import Path
 from toolkit.backup import age
 from toolkit.backup.folder import others_may_read
 from toolkit.model.errors import InputError
+from toolkit.model.secret import check_new_passphrase
 from toolkit.storage.errors import AlreadyThereError
+from toolkit.storage.given_file import read_given
 from toolkit.storage.whole_file import write_whole
 
 _AGE_HEADERS = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
@@ -19,11 +21,10 @@ def make_identity(path: Path, passphrase: str, now: datetime) -> str:
     """Writes a new identity to `path` (mode 0600, locked with `passphrase`) and returns its recipient.
 
     The file is what `age-keygen | age -p` would give, so that `age -d -i FILE` opens it and what was encrypted to it.
-    Never overwrites: raises InputError when `path` is there or the passphrase is empty, StorageError when it cannot be
-    written.
+    Never overwrites: raises InputError when `path` is there or the passphrase is too short, StorageError when it
+    cannot be written.
     """
-    if not passphrase:
-        raise InputError("the passphrase is empty", where=str(path), next_move="Give one that cannot be guessed.")
+    check_new_passphrase(passphrase, where=str(path))
     if os.path.lexists(path):
         raise _already_there(path)
     secret, recipient = age.new_identity()
@@ -77,18 +78,14 @@ def _already_there(path: Path) -> InputError:
 
 
 def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_SIZE_MAX + 1)
-    except FileNotFoundError:
+    if not path.exists():
         raise age.MissingIdentityError(
             "the identity file is not there",
             where=str(path),
             why="without it no backup made for it can be opened",
             next_move='Give the right path, or make a new one with "rebox backup keygen".',
-        ) from None
-    except OSError as error:
-        raise InputError("the identity file cannot be read", where=str(path), why=error.strerror or "") from None
+        )
+    content = read_given(path, bytes_max=_SIZE_MAX + 1)
     if len(content) > _SIZE_MAX:
         raise InputError("this is no identity file", where=str(path), why="it is larger than 1 MB")
     return content

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from toolkit.model.counting import counted
 from toolkit.model.errors import InputError
 
 _INTEGER, _OCTETS, _OID, _SEQUENCE, _CONTEXT_0 = 0x02, 0x04, 0x06, 0x30, 0xA0
@@ -53,8 +54,8 @@ def _content_bounds(data: bytes, position: int) -> tuple[int, int]:
         length = int.from_bytes(data[start : start + width], "big")
         start += width
     if start + length > len(data):
-        missing = start + length - len(data)
-        raise InputError("the DER data is cut off", why=f"{missing} bytes are missing at its end")
+        missing = counted(start + length - len(data), "byte is", "bytes are")
+        raise InputError("the DER data is cut off", why=f"{missing} missing at its end")
     return start, start + length
 
 

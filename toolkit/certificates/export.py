@@ -22,13 +22,11 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certifi
 
 from toolkit.certificates.bundle import Bundle, PrivateKey, label
 from toolkit.certificates.der import NULL, integer, octets, oid, sequence
-from toolkit.model.errors import CertificateError, InputError, RefusedError
+from toolkit.model.errors import CertificateError, RefusedError
+from toolkit.model.secret import check_new_passphrase
 
 KDF_ROUNDS = 600_000
 """PBKDF2-HMAC-SHA256 iterations for a key at rest (the OWASP figure; a quarter of a second)."""
-
-PASSPHRASE_LENGTH_MIN = 8
-"""Shortest passphrase, in characters, that a key is encrypted with."""
 
 _PBES2, _PBKDF2 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12"
 _HMAC_SHA256, _AES256_CBC = "1.2.840.113549.2.9", "2.16.840.1.101.3.4.1.42"
@@ -66,7 +64,7 @@ def export(
     not fit the container; RefusedError when it would have to be written without a passphrase; InputError when that
     is too short.
     """
-    wanted = None if key is KeyHandling.LEFT_OUT else _own_key(bundle, form)
+    wanted = None if key is KeyHandling.LEFT_OUT else key_to_write(bundle, form)
     passphrase = _good_passphrase(passphrase) if key is KeyHandling.ENCRYPTED else None
     certificates = (*bundle.chain, *(bundle.roots if with_roots else ()))
     match form:
@@ -98,7 +96,8 @@ def encrypted_pkcs8(key: PrivateKey, passphrase: str) -> bytes:
     return sequence(scheme, octets(encrypted))
 
 
-def _own_key(bundle: Bundle, form: Format) -> PrivateKey:
+def key_to_write(bundle: Bundle, form: Format) -> PrivateKey:
+    """The leaf's own key, when there is one and `form` can hold it; raises CertificateError as `export` does."""
     where = label(bundle.leaf.subject)
     if form in {Format.DER, Format.PKCS7}:
         raise CertificateError(
@@ -131,13 +130,7 @@ def _good_passphrase(passphrase: str | None) -> str:
             why="no passphrase was given",
             next_move="Give --passphrase prompt (or env:NAME, file:PATH), or leave the key out by --without-key.",
         )
-    if len(passphrase) < PASSPHRASE_LENGTH_MIN:
-        raise InputError(
-            "the passphrase is too short",
-            why=f"it has fewer than {PASSPHRASE_LENGTH_MIN} characters",
-            next_move="Choose a longer one, best a few random words.",
-        )
-    return passphrase
+    return check_new_passphrase(passphrase)
 
 
 def _pem_key(key: PrivateKey, passphrase: str | None) -> bytes:

@@ -12,6 +12,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from toolkit.certificates.bundle import Bundle, der, is_authority, label, printable
 from toolkit.certificates.chain import in_order, issued, self_issued
 from toolkit.certificates.names import alternative_names, covered_by_common_name, covers
+from toolkit.model.counting import counted
 from toolkit.model.host_names import normalise
 from toolkit.model.verdict import Verdict
 
@@ -150,7 +151,7 @@ def _validity(certificate: x509.Certificate, at: datetime, soon: timedelta) -> I
         message = f"it is valid only from {start:%Y-%m-%d %H:%M} UTC"
         yield Finding(Code.NOT_YET_VALID, Severity.ERROR, subject, message, "Wait, or correct the clock.")
     elif end - at < soon:
-        message = f"it expires on {end:%Y-%m-%d %H:%M} UTC, in {(end - at).days} days"
+        message = f"it expires on {end:%Y-%m-%d %H:%M} UTC, in {counted((end - at).days, 'day')}"
         yield Finding(Code.EXPIRES_SOON, Severity.WARN, subject, message, "Have it renewed.")
 
 
@@ -300,7 +301,7 @@ def _file(bundle: Bundle) -> Iterator[Finding]:
     encodings = {der(certificate) for certificate in found.certificates}
     if len(encodings) < len(found.certificates):
         count = len(found.certificates) - len(encodings)
-        message = f"{count} certificates are there more than once"
+        message = f"{count} certificates are there more than once" if count > 1 else "a certificate is there twice"
         yield Finding(Code.DUPLICATE, Severity.WARN, subject, message, "Each is kept once.")
     if bundle.other_leaves:
         names = ", ".join(label(certificate.subject) for certificate in bundle.other_leaves[:3])

@@ -27,6 +27,9 @@ _PEM_CERTIFICATES = {"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"}
 _PEM_PKCS7 = {"PKCS7", "PKCS #7 SIGNED DATA", "CMS"}
 _PEM_KEYS = {"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY"}
 
+_ASN1_DUMP = "ParseError {"
+"""How the library's parser begins to print itself."""
+
 # what the library raises for malformed input
 _LIBRARY_ERRORS = (
     ValueError,
@@ -295,8 +298,12 @@ def _unreadable(where: str, error: Exception) -> CertificateError:
 
 
 def _first_line(error: Exception) -> str:
-    """The library's own words, without object dumps that could run to pages."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+    """The library's own words, without object dumps that could run to pages; the place of an ASN.1 error by name."""
+    text = (str(error).splitlines() or [type(error).__name__])[0]
+    if _ASN1_DUMP not in text:
+        return text[:160]
+    places = re.findall(r'"([\w:]+)"', text)
+    return f"its ASN.1 is wrong at {places[-1].rpartition('::')[2]}" if places else "its ASN.1 is wrong"
 
 
 def _without_repetition(keys: Sequence[PrivateKey]) -> Iterator[PrivateKey]:

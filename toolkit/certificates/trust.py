@@ -10,6 +10,7 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy,
 
 from toolkit.certificates.bundle import Bundle, der, is_authority, label
 from toolkit.certificates.findings import Code, Finding, Severity, missing_intermediate, missing_issuer
+from toolkit.model.counting import counted
 from toolkit.model.errors import CertificateError, UnknownStateError
 
 CHAIN_DEPTH_MAX = 8
@@ -54,7 +55,8 @@ class Anchors:
                 "no trusted authority certifies it",
                 where=label(leaf.subject),
                 why=_reason(error),
-                next_move=f"Trusted are the {len(self.certificates)} authorities of {self.source}.",
+                next_move="Trusted here: "
+                f"{counted(len(self.certificates), 'authority', 'authorities')} of {self.source}.",
             ) from None
 
     def _walk(

@@ -47,7 +47,10 @@ def verify(
 
     Without anchors (None: none could be found) trust is unknown; without a name that check is skipped, and said so.
     """
-    findings = examine(bundle, at=at, name=name, key_wanted=key_wanted)
+    untrusted = () if anchors is None else judge(bundle, anchors, at=at)
+    certain = {finding.code for finding in untrusted}
+    # what was found without anchors, and so only suspected, is said once: as the fault it is
+    findings = tuple(one for one in examine(bundle, at=at, name=name, key_wanted=key_wanted) if one.code not in certain)
     checks = [
         Check("certificate", verdict_of(findings), _count(findings)),
         Check("name", *((Verdict.SKIPPED, "no name was given") if name is None else _name_check(findings, name))),
@@ -55,11 +58,9 @@ def verify(
     if anchors is None:
         checks.append(Check("trust", Verdict.UNKNOWN, "no trusted authority is known here"))
     else:
-        untrusted = judge(bundle, anchors, at=at)
         words = untrusted[0].message if untrusted else f"the chain leads to an authority of {anchors.source}"
         checks.append(Check("trust", verdict_of(untrusted), words))
-        # the same fault, found without anchors and so only suspected
-        findings = (*(one for one in findings if one.code not in {two.code for two in untrusted}), *untrusted)
+        findings = (*findings, *untrusted)
     if comparison is not None:
         words = "it is what was exported" if not comparison.differences else _count(comparison.differences)
         checks.append(Check("against", comparison.verdict, words))
