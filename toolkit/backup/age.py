@@ -23,18 +23,28 @@ class WrongIdentityError(BackupError):
     """None of the identities at hand opens the file."""
 
     code = "wrong_identity"
+    exit_status = 2
 
 
 class MissingIdentityError(BackupError):
     """Opening needs an identity, and there is none."""
 
     code = "missing_identity"
+    exit_status = 2
 
 
 class WrongPassphraseError(BackupError):
     """The passphrase does not open it."""
 
     code = "wrong_passphrase"
+    exit_status = 2
+
+
+class DamagedIdentityError(BackupError):
+    """A locked identity file that was cut or altered."""
+
+    code = "damaged_identity"
+    exit_status = 2
 
 
 def new_identity() -> tuple[str, str]:
@@ -132,7 +142,9 @@ def encrypt_with_passphrase(content: bytes, passphrase: str) -> bytes:
 
 
 def decrypt_with_passphrase(content: bytes, passphrase: str, where: str) -> bytes:
-    """Opens a small passphrase-protected content, armored or not; raises WrongPassphraseError and BackupError."""
+    """Opens a small passphrase-protected content, armored or not; raises WrongPassphraseError and
+    DamagedIdentityError.
+    """
     try:
         opened: bytes = pyrage.passphrase.decrypt(content, passphrase)
     except pyrage.DecryptError as error:
@@ -142,7 +154,7 @@ def decrypt_with_passphrase(content: bytes, passphrase: str, where: str) -> byte
                 where=where,
                 next_move="Check that the passphrase belongs to this file, and give it again.",
             ) from None
-        raise BackupError(
+        raise DamagedIdentityError(
             "it is damaged",
             where=where,
             why=f"the encrypted content was cut or altered ({error})",

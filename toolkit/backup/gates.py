@@ -1,6 +1,11 @@
 """What must be safe before traffic moves, and before the old box is reset."""
 
-from toolkit.backup.age import MissingIdentityError, WrongIdentityError, WrongPassphraseError
+from toolkit.backup.age import (
+    DamagedIdentityError,
+    MissingIdentityError,
+    WrongIdentityError,
+    WrongPassphraseError,
+)
 from toolkit.backup.steps import witness_backups_intact, witness_records, witness_settings
 from toolkit.model.errors import BackupError
 from toolkit.model.execution import Outcome, StepContext, witness
@@ -11,7 +16,7 @@ def backup_intact(context: StepContext, gate: GateReference) -> Outcome:
     """Every byte of the run's backups reads back as it was written, and opens."""
     try:
         return witness_backups_intact(context)
-    except (MissingIdentityError, WrongIdentityError, WrongPassphraseError):
+    except (MissingIdentityError, WrongIdentityError, WrongPassphraseError, DamagedIdentityError):
         # without the key nothing can be said about what it opens
         raise
     except BackupError as error:

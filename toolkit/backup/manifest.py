@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from toolkit.backup.errors import NoBackupError, unreadable
 from toolkit.backup.sealed import Sealed
 from toolkit.model.box import BoxStatus, RecordCounts
 from toolkit.model.errors import BackupError, InputError
@@ -147,25 +148,25 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def find_manifest(folder: Path) -> Manifest | None:
-    """The folder's manifest, or None when there is none yet; raises BackupError."""
+    """The folder's manifest, or None when there is none yet; raises BackupError and PermissionDeniedError."""
     path = folder / NAME
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise BackupError("the manifest cannot be read", where=str(path), why=error.strerror or str(error)) from None
+        raise unreadable(path, error, "the manifest cannot be read") from None
     return parse(content, str(path))
 
 
 def read_manifest(folder: Path, kind: Literal["settings", "records"] | None = None) -> Manifest:
-    """The folder's manifest; raises BackupError when there is none or it is of another kind."""
+    """The folder's manifest; raises NoBackupError when there is none, BackupError when it is of another kind."""
     manifest = find_manifest(folder)
     if manifest is None:
-        raise BackupError(
+        raise NoBackupError(
             "there is no backup here",
             where=str(folder),
-            why=f"the folder has no {NAME}",
+            why=f"the folder has no {NAME}" if folder.is_dir() else "there is no such folder",
             next_move='Give the folder that "rebox backup create" wrote.',
         )
     if kind is not None and manifest.kind != kind:

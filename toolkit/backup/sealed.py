@@ -20,6 +20,7 @@ import zstandard
 from pydantic import BaseModel, ConfigDict, Field
 
 from toolkit.backup import age
+from toolkit.backup.errors import unreadable
 from toolkit.model.errors import BackupError
 from toolkit.storage.whole_file import WholeFile
 
@@ -184,7 +185,7 @@ class _Decrypting(io.RawIOBase):
                 "it is missing", where=str(self._path), next_move="Take the whole folder from where it was copied."
             )
         except OSError as error:
-            self._error = BackupError("it cannot be read", where=str(self._path), why=error.strerror or str(error))
+            self._error = unreadable(self._path, error)
         except BaseException as error:  # the thread's end is the reader's news
             self._error = error
 

@@ -23,6 +23,7 @@ from toolkit.backup.settings_backup import (
 )
 from toolkit.backup.verification import Verification, verify
 from toolkit.model.box import RecordCounts
+from toolkit.model.counting import counted
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
 from toolkit.model.verdict import Verdict
 from toolkit.storage.whole_file import write_whole
@@ -190,7 +191,7 @@ def _witness_backup(context: StepContext, name: str, words: str) -> Outcome:
         context,
         probe="file",
         subject=name,
-        summary=f"The {words} was read back and opened: {len(checked.files)} files, {size_bytes} bytes."
+        summary=f"The {words} was read back and opened: {counted(len(checked.files), 'file')}, {size_bytes} bytes."
         if checked.verdict is Verdict.PASSED
         else f"The {words} is not whole.",
         passed=None if checked.verdict is Verdict.UNKNOWN else checked.verdict is Verdict.PASSED,

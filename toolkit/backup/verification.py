@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from toolkit.appliances.protocol import Progress
 from toolkit.backup.age import Identity
+from toolkit.backup.errors import unreadable
 from toolkit.backup.folder import leftovers, sha256_on_disk
 from toolkit.backup.manifest import NAME, Manifest, SealedFile, find_manifest, read_manifest
 from toolkit.backup.sealed import read_through, unsealed
@@ -47,10 +48,17 @@ class Verification(_Frozen):
 
 
 def backup_folders(folder: Path) -> tuple[Path, ...]:
-    """`folder` when it holds a manifest, else the folders directly in it that do; raises BackupError for none."""
+    """`folder` when it holds a manifest, else the folders directly in it that do.
+
+    Raises NoBackupError for none, PermissionDeniedError when one cannot be looked into.
+    """
     if find_manifest(folder) is not None:
         return (folder,)
-    found = tuple(path.parent for path in sorted(folder.glob(f"*/{NAME}")))
+    try:
+        inside = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    except OSError as error:
+        raise unreadable(folder, error) from None
+    found = tuple(path for path in inside if find_manifest(path) is not None)
     if not found:
         read_manifest(folder)  # says that there is none
     return found
@@ -101,7 +109,7 @@ def check_stored(folder: Path, file: SealedFile) -> None:
     try:
         sha256 = sha256_on_disk(path)
     except OSError as error:
-        raise BackupError("it cannot be read", where=str(path), why=error.strerror or "", next_move=_AGAIN) from None
+        raise unreadable(path, error, next_move=_AGAIN) from None
     if sha256 != file.sha256:
         raise BackupError(
             "it was altered",
@@ -116,8 +124,10 @@ def check_there(folder: Path, file: SealedFile) -> None:
     path = folder / file.name
     try:
         size = path.stat().st_size
-    except OSError as error:
+    except FileNotFoundError as error:
         raise BackupError("it is missing", where=str(path), why=error.strerror or "", next_move=_AGAIN) from None
+    except OSError as error:
+        raise unreadable(path, error, next_move=_AGAIN) from None
     if size != file.size_bytes:
         raise BackupError(
             "it has another size than it was written with",
@@ -146,7 +156,10 @@ def _notes(folder: Path, manifest: Manifest) -> Iterator[str]:
     if not manifest.complete:
         yield "The extraction was interrupted: run it again, it goes on where it stopped."
     known = {file.name for file in manifest.files} | {NAME}
-    strangers = sorted(path.name for path in folder.iterdir() if path.name not in known and path.name[0] != ".")
+    try:
+        strangers = sorted(path.name for path in folder.iterdir() if path.name not in known and path.name[0] != ".")
+    except OSError as error:
+        raise unreadable(folder, error) from None
     if strangers:
         yield f"Not part of the backup: {', '.join(strangers[:10])}."
     if leftovers(folder):
