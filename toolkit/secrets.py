@@ -35,6 +35,14 @@ def resolve(reference: str, purpose: str, *, base: Path | None = None) -> str:
     return secret
 
 
+def resolve_new(reference: str, purpose: str) -> str:
+    """A secret that is being chosen: at a prompt it is asked for twice; raises InputError as `resolve` does."""
+    secret = resolve(reference, purpose)
+    if reference.startswith("prompt") and resolve("prompt", f"{purpose}, again") != secret:
+        raise InputError("the two passphrases are not the same", next_move="Try again.")
+    return secret
+
+
 def _from_prompt(label: str, purpose: str) -> str:
     if not sys.stdin.isatty():
         raise InputError(

@@ -3,7 +3,8 @@
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,11 @@ from toolkit.appliances.facts import read_facts
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.provisioner import ExistingBox, Provisioner
 from toolkit.appliances.world import Role, World
+from toolkit.backup.age import check_recipients
 from toolkit.catalogue import GATES, STEPS
 from toolkit.engine.events import Observer, unobserved
 from toolkit.engine.history import read_history
+from toolkit.engine.locks import BoxLocks
 from toolkit.engine.operators import NobodyThere, Operator
 from toolkit.engine.runs import Engine
 from toolkit.evidence.log import read_evidence
@@ -29,6 +32,7 @@ from toolkit.model.facts import Facts, NameFacts
 from toolkit.model.inventory import DnsSwing, Inventory, LabProvision, read_inventory
 from toolkit.model.plan import Plan
 from toolkit.model.run_report import RunReport
+from toolkit.model.settings_text import line_of
 from toolkit.procedures.hardware_migration import plan_hardware_migration
 from toolkit.report import write_report
 from toolkit.report.compose import compose
@@ -110,9 +114,37 @@ def _provisioner(inventory: Inventory, base: Path) -> Provisioner:
     return ExistingBox()
 
 
-def open_box(inventory_path: Path, role: Role) -> Appliance:
-    """One box of an inventory, for commands that talk to it directly."""
-    return open_world(load_inventory(inventory_path), inventory_path.parent, inventory_file=inventory_path).box(role)
+def look_at_box(inventory_path: Path, role: Role) -> Appliance:
+    """One box of an inventory, for commands that only look: whatever could change it is refused on our side."""
+    return _world_of(inventory_path, read_only=True).box(role)
+
+
+@contextmanager
+def hold_box(inventory_path: Path, role: Role, command: str) -> Iterator[tuple[Appliance, Inventory]]:
+    """One box of an inventory, for a command that works on it: no run and no other command does so meanwhile.
+
+    Yields the box and the inventory. `command` is what others are told who has the box. Raises RefusedError naming who
+    has it now, InputError when another box than the inventory's answers.
+    """
+    world = _world_of(inventory_path)
+    inventory = world.inventory
+    serial_number = (inventory.old if role == "old" else inventory.new).serial_number
+    with BoxLocks(_state_directory(), SystemClock().now).hold_for_command(serial_number, command):
+        box = world.box(role)
+        answers = box.status().serial_number
+        if answers != serial_number:
+            raise InputError(
+                f"this is not the {role} box",
+                where=box.address,
+                why=f"the inventory says serial number {serial_number}, the box says {answers}",
+                next_move=f"Correct {role}.address or {role}.serial_number.",
+            )
+        yield box, inventory
+
+
+def _world_of(inventory_path: Path, *, read_only: bool = False) -> World:
+    inventory = load_inventory(inventory_path)
+    return open_world(inventory, inventory_path.parent, inventory_file=inventory_path, read_only=read_only)
 
 
 def look(world: World) -> Facts:
@@ -175,8 +207,20 @@ class Origin:
         return cls(text, file, folder)
 
     def inventory(self) -> Inventory:
-        """The inventory; raises InputError naming file, line and field."""
-        return read_inventory(self.inventory_text, str(self.file))
+        """The inventory, its recipients proved to be keys; raises InputError naming file, line and field."""
+        inventory = read_inventory(self.inventory_text, str(self.file))
+        for number, recipient in enumerate(inventory.backup.recipients):
+            try:
+                check_recipients([recipient])
+            except InputError as error:
+                line = line_of(self.inventory_text, ("backup", "recipients", number))
+                raise InputError(
+                    f'field "backup.recipients.{number}"',
+                    where=f"{self.file}:{line}" if line else str(self.file),
+                    why=f"{error.what}: {error.why}",
+                    next_move=error.next_move,
+                ) from None
+        return inventory
 
 
 def build_engine(

@@ -27,7 +27,7 @@ version = "Bomgar-12.2.0"
 [certificate]
 passphrase = "env:CERT_PASSPHRASE"
 [backup]
-recipients = ["age1example"]
+recipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
 identity_file = "identity.age"
 identity_passphrase = "env:UNUSED"
 passphrase = "env:UNUSED"

@@ -1,8 +1,12 @@
 """`rebox backup` as people and programs use it, with boxes in memory behind an inventory on disk."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -76,13 +80,18 @@ def rebox(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def boxes(monkeypatch: pytest.MonkeyPatch) -> dict[str, SmallBox]:
+def boxes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, SmallBox]:
     """The old and the new box of the inventory."""
     old, new = box_with_sessions(9), factory_box("import-sessions", "import-recordings")
     old.settings_records = {"users": ({"id": "user-1", "name": "Ana"},)}
     new.settings_records, new.backup = old.settings_records, old.backup
     found = {"old": old, "new": new}
-    monkeypatch.setattr("toolkit.wiring.open_box", lambda inventory, role: found[role])
+
+    def open_world(inventory: object, _base: Path, **_: object) -> SimpleNamespace:
+        return SimpleNamespace(inventory=inventory, box=found.__getitem__)
+
+    monkeypatch.setattr("toolkit.wiring.open_world", open_world)
+    monkeypatch.setenv("REBOX_STATE", str(tmp_path / "state"))
     return found
 
 
@@ -190,23 +199,100 @@ def test_each_wrong_key_has_its_own_error(
 ) -> None:
     rebox("create", locked_inventory, "--to", tmp_path / "b", "--json")
     status, said = rebox("verify", tmp_path / "b", "--identity", tmp_path / "gone", "--json")
-    assert (status, said["error"]) == (1, "missing_identity")
+    assert (status, said["error"]) == (2, "missing_identity")
     monkeypatch.setenv("REBOX_TEST_IDENTITY", "not this one")
     status, said = rebox("restore", locked_inventory, tmp_path / "b", "--yes", "--json")
-    assert (status, said["error"]) == (1, "wrong_passphrase")
-    monkeypatch.setenv("REBOX_TEST_OTHER", "another")
+    assert (status, said["error"]) == (2, "wrong_passphrase")
+    monkeypatch.setenv("REBOX_TEST_OTHER", "another one")
     status, made = rebox("keygen", tmp_path / "other", "--passphrase", "env:REBOX_TEST_OTHER", "--json")
     assert (status, made["recipient"][:4]) == (0, "age1")
     other = ("--identity", tmp_path / "other", "--passphrase", "env:REBOX_TEST_OTHER")
     status, said = rebox("verify", tmp_path / "b", *other, "--json")
-    assert (status, said["error"]) == (1, "wrong_identity")
+    assert (status, said["error"]) == (2, "wrong_identity")
     assert boxes["new"].changes == []
 
 
 def test_a_folder_without_a_backup_says_so(rebox: Rebox, tmp_path: Path) -> None:
-    status, said = rebox("show", tmp_path)
-    assert status == 1
-    assert "there is no backup here" in said
+    for words in (("show", tmp_path), ("verify", tmp_path), ("verify", tmp_path / "nowhere")):
+        status, said = rebox(*words)
+        assert status == 2
+        assert "there is no backup here" in said
+
+
+def test_sessions_are_listed_with_an_identity_only(rebox: Rebox, tmp_path: Path) -> None:
+    status, said = rebox("show", tmp_path, "--sessions")
+    assert status == 2
+    assert "--identity" in said
+
+
+def test_only_one_command_works_on_a_box(
+    rebox: Rebox, boxes: dict[str, SmallBox], inventory: Path, tmp_path: Path
+) -> None:
+    answers = []
+    boxes["old"].while_downloading = lambda: answers.append(
+        rebox("create", inventory, "--to", tmp_path / "second", "--json")
+    )
+    status, _ = rebox("create", inventory, "--to", tmp_path / "first", "--no-records")
+    assert status == 0
+    ((refused, said),) = answers
+    assert (refused, said["error"]) == (3, "refused")
+    assert "box BX-0001 is being worked on" in said["what"]
+    assert "rebox backup create" in said["why"]
+    assert not (tmp_path / "second").exists()
+
+
+def test_another_box_than_the_inventorys_is_left_alone(
+    rebox: Rebox, boxes: dict[str, SmallBox], inventory: Path, tmp_path: Path
+) -> None:
+    boxes["old"].serial_number = "BX-0009"
+    status, said = rebox("create", inventory, "--to", tmp_path / "b")
+    assert status == 2
+    assert "BX-0001" in said
+    assert "BX-0009" in said
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_backup_that_was_complete_is_not_told_as_a_new_one(
+    rebox: Rebox, boxes: dict[str, SmallBox], inventory: Path, tmp_path: Path
+) -> None:
+    create = ("create", inventory, "--to", tmp_path / "b")
+    _, first = rebox(*create, "--json")
+    assert [first[kind]["already_there"] for kind in ("settings", "records")] == [False, False]
+    status, again = rebox(*create, "--json")
+    assert status == 0
+    assert [again[kind]["already_there"] for kind in ("settings", "records")] == [True, True]
+    _, said = rebox(*create)
+    assert said.count("Already complete since") == 2
+    boxes["old"].add_session(900, "late", None)
+    _, later = rebox(*create, "--json")
+    assert [later[kind]["already_there"] for kind in ("settings", "records")] == [True, False]
+
+
+def test_a_backup_of_somebody_else_is_not_called_missing(
+    rebox: Rebox, boxes: dict[str, SmallBox], inventory: Path, tmp_path: Path
+) -> None:
+    rebox("create", inventory, "--to", tmp_path / "b", "--json")
+    # who may read everything anyway gives that right up first
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    for closed in (tmp_path / "b" / "records", tmp_path / "b" / "settings" / "settings.zst.age"):
+        mode = closed.stat().st_mode
+        closed.chmod(0)
+        command = [
+            *without,
+            sys.executable,
+            "-m",
+            "toolkit.cli.main",
+            "backup",
+            "verify",
+            str(tmp_path / "b"),
+            "--json",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        closed.chmod(mode)
+        said = json.loads(done.stdout)
+        assert (done.returncode, said["error"], said["why"]) == (2, "permission", "Permission denied")
+        assert said["where"].startswith(str(closed))
+        assert "as the user who made the backup" in said["next_move"]
 
 
 def test_a_key_is_made_once(rebox: Rebox, tmp_path: Path) -> None:
@@ -215,3 +301,13 @@ def test_a_key_is_made_once(rebox: Rebox, tmp_path: Path) -> None:
     assert "age1" in said
     status, said = rebox("keygen", tmp_path / "identity", "--passphrase", "env:REBOX_TEST_IDENTITY", "--json")
     assert (status, said["error"]) == (2, "input")
+
+
+def test_a_key_is_not_locked_with_a_weak_passphrase(
+    rebox: Rebox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REBOX_TEST_WEAK", "seven77")
+    status, said = rebox("keygen", tmp_path / "identity", "--passphrase", "env:REBOX_TEST_WEAK")
+    assert status == 2
+    assert "fewer than 8 characters" in said
+    assert not (tmp_path / "identity").exists()

@@ -4,6 +4,7 @@ import json
 import stat
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -170,11 +171,25 @@ def test_verify_proves_that_what_is_served_was_exported(
         assert "not-as-exported" in codes(document)
 
 
-def test_nobody_at_the_address_is_a_failure_in_words(rebox: Rebox) -> None:
+def test_where_nobody_answers_nothing_was_verified(rebox: Rebox) -> None:
     with tls_server([Order().signed_by(None)]) as port:
         pass
     status, document = rebox("verify", f"127.0.0.1:{port}", "--json")
+    assert (status, document["error"]) == (4, "unknown")
+    assert f"127.0.0.1:{port}" in document["where"]
+    # to look there is another matter: it was wanted, and it failed
+    status, document = rebox("inspect", f"127.0.0.1:{port}", "--json")
     assert (status, document["error"]) == (1, "unreachable")
+
+
+def test_a_missing_intermediate_fails_the_trust_and_nothing_else(rebox: Rebox, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "leaf.pem").write_bytes(read_leaf(folder))
+    _, document = rebox("verify", tmp_path / "leaf.pem", "--ca-file", folder / "root.pem", "--json")
+    checks = {check["check"]: check for check in document["checks"]}
+    assert checks["trust"]["verdict"] == "failed"
+    assert (checks["certificate"]["verdict"], checks["certificate"]["summary"]) == ("passed", "key-missing")
+    (finding,) = [one for one in document["findings"] if one["code"] == "missing-intermediate"]
+    assert finding["severity"] == "error"
 
 
 # --- export
@@ -231,6 +246,53 @@ def test_export_refuses_what_would_lose_or_show_a_key(rebox: Rebox, folder: Path
     assert status == 3
     assert target.read_bytes() == before
     assert rebox("export", source, "--to", target, "--without-key", "--force")[0] == 0
+
+
+def test_export_says_that_there_is_no_key_before_it_wants_a_passphrase(
+    rebox: Rebox, folder: Path, authority: Authority, lasting: Identity
+) -> None:
+    (folder / "chain.pem").write_bytes(lasting.pem + authority.intermediate.pem)
+    status, document = rebox("export", folder / "chain.pem", "--to", folder / "x", "--json")
+    assert (status, document["what"]) == (2, "its private key is not there")
+    status, document = rebox("export", folder / "site.pem", "--to", folder / "x", "--format", "der", "--json")
+    assert (status, document["what"]) == (2, "der cannot hold a private key")
+    assert not (folder / "x").exists()
+
+
+# --- what is given is not what it must be
+
+
+def test_a_file_that_is_no_certificate_is_wrong_input_and_no_failed_check(
+    rebox: Rebox, folder: Path, lasting: Identity
+) -> None:
+    (folder / "broken.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\nMIIB!\n-----END CERTIFICATE-----\n")
+    (folder / "key.pem").write_bytes(lasting.key_pem)
+    trusted = ("--ca-file", folder / "root.pem")
+    for words in (
+        ("inspect", folder / "broken.pem"),
+        ("inspect", folder / "key.pem"),
+        ("verify", folder / "broken.pem", *trusted),
+        ("verify", folder / "key.pem", *trusted),
+        ("verify", folder / "site.pem", "--ca-file", folder / "broken.pem"),
+        ("verify", folder / "site.pem", "--ca-file", folder / "key.pem"),
+        ("verify", folder / "site.pem", "--key", folder / "broken.pem", *trusted),
+        ("import", folder / "key.pem", "--to", folder / "x", "--unencrypted-key"),
+    ):
+        status, document = rebox(*words, "--json")
+        assert (status, document["error"]) == (2, "input"), words
+        assert document["where"], words
+
+
+def test_a_damaged_certificate_is_told_without_the_librarys_dumps(
+    rebox: Rebox, folder: Path, lasting: Identity
+) -> None:
+    for position in range(0, len(lasting.der), 7):
+        damaged = bytearray(lasting.der)
+        damaged[position] ^= 0x3F
+        (folder / "damaged.der").write_bytes(damaged)
+        status, document = rebox("inspect", folder / "damaged.der", "--json")
+        assert status in {0, 2}
+        assert "ParseError" not in json.dumps(document)
 
 
 # --- import
@@ -371,7 +433,8 @@ class BoxInMemory:
 def box(monkeypatch: pytest.MonkeyPatch) -> BoxInMemory:
     made = BoxInMemory()
     wiring = ModuleType("toolkit.wiring")
-    wiring.open_box = lambda _inventory, _role: made  # type: ignore[attr-defined]
+    wiring.look_at_box = lambda _inventory, _role: made  # type: ignore[attr-defined]
+    wiring.hold_box = lambda _inventory, _role, _command: nullcontext((made, None))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "toolkit.wiring", wiring)
     return made
 

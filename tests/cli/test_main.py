@@ -53,6 +53,18 @@ def test_a_misspelt_field_is_wrong_input_with_file_line_and_field(tmp_path: Path
     assert "Traceback" not in done.stderr
 
 
+def test_a_recipient_with_a_slip_of_the_pen_is_found_before_anything_is_done(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    text = GOOD.read_text(encoding="utf-8")
+    file.write_text(text.replace("age1ql3z7", "age1ql3z8"))
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if line.startswith("recipients"))
+    for command in (("inventory", "check"), ("plan",)):
+        done = rebox(*command, str(file))
+        assert done.returncode == 2
+        assert f"{file}:{line}: " in done.stdout + done.stderr
+        assert "backup.recipients.0" in done.stdout + done.stderr
+
+
 def test_with_json_an_error_is_one_document_on_stdout() -> None:
     done = rebox("inventory", "check", "nowhere.toml", "--json")
     assert done.returncode == 2

@@ -153,3 +153,55 @@ def test_what_goes_wrong_while_a_box_is_held_is_not_blamed_on_its_lock(place: Pl
     locks = BoxLocks(place.folder, place.engine().clock.now)
     with pytest.raises(OSError, match="elsewhere"), locks.hold(["A"], "r", place.folder / "run", "token"):
         raise OSError("elsewhere")
+
+
+def locks_of(place: Place) -> BoxLocks:
+    return BoxLocks(place.folder / "state", place.engine().clock.now)
+
+
+def test_while_a_command_works_on_a_box_neither_another_nor_a_run_does(place: Place) -> None:
+    locks, engine = locks_of(place), place.engine()
+    waiting = engine.start(REVERSIBLE)
+    with locks.hold_for_command("OLD-1", "rebox backup create"):
+        with (
+            pytest.raises(RefusedError, match="box OLD-1 is being worked on") as refusal,
+            locks.hold_for_command("OLD-1", "rebox cert export"),
+        ):
+            pass
+        assert "rebox backup create" in str(refusal.value)
+        assert f"process {os.getpid()}" in str(refusal.value)
+        with pytest.raises(RefusedError, match="rebox backup create"):
+            engine.start(REVERSIBLE)
+        assert [run.run_id for run in engine.runs()] == [waiting]  # and no run was begun in vain
+        with pytest.raises(RefusedError, match="rebox backup create"):
+            engine.run(waiting)
+        with locks.hold_for_command("NEW/2", "rebox cert import"):
+            pass
+    assert place.lines() == []
+    assert engine.run(waiting).state is RunState.PASSED
+
+
+def test_a_command_is_refused_while_a_run_is_at_work_and_until_it_has_ended(place: Place) -> None:
+    locks, engine = locks_of(place), place.engine()
+    run_id = engine.start(REVERSIBLE)
+
+    def command() -> None:
+        with locks.hold_for_command("OLD-1", "rebox backup create"):
+            pass
+
+    with at_work(place, run_id), pytest.raises(RefusedError, match="is being worked on") as refusal:
+        command()
+    assert run_id in str(refusal.value)
+    with pytest.raises(RefusedError, match=f"rebox resume {run_id}, or rebox back {run_id}"):
+        command()
+    engine.back(run_id)
+    command()
+
+
+def test_a_killed_command_holds_nothing(place: Place) -> None:
+    def die() -> None:
+        with locks_of(place).hold_for_command("OLD-1", "rebox backup create"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(die) == -9
+    assert place.engine().run(place.engine().start(REVERSIBLE)).state is RunState.PASSED

@@ -468,6 +468,14 @@ def test_a_second_command_is_refused_while_a_run_is_at_work_and_ctrl_c_leaves_it
         assert_told(resume(rehearsal, started), 3, "is being worked on", "Ctrl-C")
         assert_told(rehearsal.rebox("run", inventory, "--yes", "--runs", rehearsal.runs), 3, "RB-", started)
         assert_told(rehearsal.rebox("back", started, "--yes", "--runs", rehearsal.runs), 3, "is being worked on")
+        bystander = rehearsal.runs.with_name("bystander")
+        for words in (
+            ("backup", "create", inventory, "--to", bystander),
+            ("backup", "restore", inventory, rehearsal.runs / started / "backup", "--yes"),
+            ("cert", "export", "--inventory", inventory, "--box", "old", "--to", bystander, "--unencrypted-key"),
+        ):
+            assert_told(rehearsal.rebox(*words), 3, "is being worked on", started)
+        assert not bystander.exists()
         assert journal.read_text(encoding="utf-8").count('"event":"run"') == attempts
         process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGINT)

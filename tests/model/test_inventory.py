@@ -125,3 +125,18 @@ def test_whatever_is_written_the_answer_is_an_inventory_or_an_input_error(text: 
 def test_whatever_one_character_becomes_there_is_no_other_error(position: int, character: str) -> None:
     text = GOOD[:position] + character + GOOD[position + 1 :]
     assert refused_in_words(text)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "words"),
+    [("age1xxx", "no age recipient"), ("AGE1QL3Z", "no age recipient"), ("AGE-SECRET-KEY-1QQQ", "a secret key")],
+)
+def test_a_recipient_that_is_none_is_named_with_its_line_and_a_secret_is_not_repeated(
+    recipient: str, words: str
+) -> None:
+    line = next(line for line in GOOD.splitlines() if line.startswith("recipients"))
+    error = refusal(GOOD.replace(line, f'recipients = ["{recipient}"]'))
+    assert error.where == f"site.toml:{line_of(GOOD, 'recipients')}"
+    assert "backup.recipients.0" in error.what
+    assert words in error.why
+    assert "SECRET-KEY-1QQQ" not in str(error)

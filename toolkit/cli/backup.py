@@ -1,6 +1,8 @@
 """`rebox backup`: create, verify, restore and show backups, and make the key they are encrypted to."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,16 +13,23 @@ from rich.markup import escape
 
 from toolkit.backup.age import Identity
 from toolkit.backup.keys import make_identity, read_identities
-from toolkit.backup.manifest import read_manifest
+from toolkit.backup.manifest import Manifest, find_manifest, read_manifest
 from toolkit.backup.put_back import RecordsComparison, put_back_records
 from toolkit.backup.records import RecordsArchive, extract_records, open_archive
 from toolkit.backup.settings_backup import RestoredSettings, create_settings_backup, restore_settings
 from toolkit.backup.verification import backup_folders, verify
-from toolkit.cli.backup_view import show_compared, show_manifest, show_missing, show_sessions, show_verification
+from toolkit.cli.backup_view import (
+    show_already_there,
+    show_compared,
+    show_manifest,
+    show_missing,
+    show_sessions,
+    show_verification,
+)
 from toolkit.cli.output import JsonOption, emit_json, end, out, progress_bar
-from toolkit.model.errors import RefusedError
+from toolkit.model.errors import InputError, RefusedError
 from toolkit.model.verdict import Verdict, combine
-from toolkit.secrets import resolve
+from toolkit.secrets import resolve, resolve_new
 
 if TYPE_CHECKING:
     from toolkit.appliances.protocol import Appliance
@@ -66,7 +75,7 @@ def keygen(
     as_json: JsonOption = False,
 ) -> None:
     """Make an identity file, locked with a passphrase, and print its public key for the inventory."""
-    recipient = make_identity(file, resolve(passphrase, "the new identity file"), datetime.now(UTC))
+    recipient = make_identity(file, resolve_new(passphrase, "the new identity file"), datetime.now(UTC))
     if as_json:
         emit_json({"identity_file": str(file), "recipient": recipient})
         return
@@ -89,28 +98,41 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Back up a box, encrypted to the inventory's recipients; run again, it goes on where it was interrupted."""
-    box, wanted = _open(inventory, role)
-    recipients = wanted.backup.recipients
     document: dict[str, Any] = {}
     verdicts = []
-    if settings:
-        passphrase = resolve(wanted.backup.passphrase, "the box's settings backup", base=inventory.parent)
-        with progress_bar("settings") as progress:
-            manifest = create_settings_backup(box, to / "settings", recipients, passphrase, datetime.now(UTC), progress)
-        document["settings"] = manifest.model_dump(mode="json")
-        verdicts.append(Verdict.PASSED)
-        if not as_json:
-            show_manifest(to / "settings", manifest)
-    if wanted.backup.records if records is None else records:
-        with progress_bar("records") as progress:
-            archive = extract_records(box, to / "records", recipients, 0, progress, without=frozenset(without or ()))
-        missing = archive.missing(archive.manifest.source.records)
-        document["records"] = archive.manifest.model_dump(mode="json") | {"missing": missing.model_dump(mode="json")}
-        verdicts.append(Verdict.FAILED if missing.sessions or missing.recordings else Verdict.PASSED)
-        if not as_json:
-            show_manifest(to / "records", archive.manifest)
-            show_missing(missing)
+    with _working_on(inventory, role, "create") as (box, wanted):
+        recipients = wanted.backup.recipients
+        if settings:
+            there = find_manifest(to / "settings")
+            passphrase = resolve(wanted.backup.passphrase, "the box's settings backup", base=inventory.parent)
+            with progress_bar("settings") as progress:
+                manifest = create_settings_backup(
+                    box, to / "settings", recipients, passphrase, datetime.now(UTC), progress
+                )
+            document["settings"] = _created(to / "settings", manifest, there, as_json=as_json)
+            verdicts.append(Verdict.PASSED)
+        if wanted.backup.records if records is None else records:
+            there = find_manifest(to / "records")
+            left_out = frozenset(without or ())
+            with progress_bar("records") as progress:
+                archive = extract_records(box, to / "records", recipients, 0, progress, without=left_out)
+            missing = archive.missing(archive.manifest.source.records)
+            document["records"] = _created(to / "records", archive.manifest, there, as_json=as_json)
+            document["records"]["missing"] = missing.model_dump(mode="json")
+            verdicts.append(Verdict.FAILED if missing.sessions or missing.recordings else Verdict.PASSED)
+            if not as_json:
+                show_missing(missing)
     _finish(document, combine(verdicts), as_json=as_json)
+
+
+def _created(folder: Path, manifest: Manifest, there: Manifest | None, *, as_json: bool) -> dict[str, Any]:
+    """Shows a backup that has been asked for; what was `there` before, and is the same, is not told as a new one."""
+    already = manifest == there
+    if not as_json:
+        show_manifest(folder, manifest)
+        if already:
+            show_already_there(manifest)
+    return manifest.model_dump(mode="json") | {"already_there": already}
 
 
 @app.command("verify")
@@ -146,32 +168,32 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Restore a backup to a box, compare record by record, and count both sides."""
-    box, wanted = _open(inventory, role)
     base = inventory.parent
     chosen = {"settings": settings, "records": records}
-    # settings first: they carry the people and teams that the records speak of
-    found = {read_manifest(path).kind: path for path in backup_folders(folder)}
-    folders = [(kind, found[kind]) for kind in ("settings", "records") if kind in found and chosen[kind]]
-    identity_file = base / Path(wanted.backup.identity_file).expanduser()
-    identities = _identities(identity_file, wanted.backup.identity_passphrase, base) or ()
-    status = box.status()
-    _confirm(f"{role.value} box {status.serial_number} ({status.hostname})", yes=yes)
     document: dict[str, Any] = {}
     verdicts = []
     result: RestoredSettings | RecordsComparison
-    passphrase = (
-        resolve(wanted.backup.passphrase, "the box's settings backup", base=base) if "settings" in found else ""
-    )
-    for kind, path in folders:
-        with progress_bar(kind) as progress:
-            if kind == "settings":
-                result = restore_settings(box, path, identities, passphrase, progress)
-            else:
-                result = put_back_records(open_archive(path), identities, box, progress)
-        document[kind] = result.model_dump(mode="json") | {"verdict": result.verdict.value}
-        verdicts.append(result.verdict)
-        if not as_json:
-            show_compared(result.compared(), result.verdict)
+    with _working_on(inventory, role, "restore") as (box, wanted):
+        # settings first: they carry the people and teams that the records speak of
+        found = {read_manifest(path).kind: path for path in backup_folders(folder)}
+        folders = [(kind, found[kind]) for kind in ("settings", "records") if kind in found and chosen[kind]]
+        identity_file = base / Path(wanted.backup.identity_file).expanduser()
+        identities = _identities(identity_file, wanted.backup.identity_passphrase, base) or ()
+        status = box.status()
+        _confirm(f"{role.value} box {status.serial_number} ({status.hostname})", yes=yes)
+        passphrase = (
+            resolve(wanted.backup.passphrase, "the box's settings backup", base=base) if "settings" in found else ""
+        )
+        for kind, path in folders:
+            with progress_bar(kind) as progress:
+                if kind == "settings":
+                    result = restore_settings(box, path, identities, passphrase, progress)
+                else:
+                    result = put_back_records(open_archive(path), identities, box, progress)
+            document[kind] = result.model_dump(mode="json") | {"verdict": result.verdict.value}
+            verdicts.append(result.verdict)
+            if not as_json:
+                show_compared(result.compared(), result.verdict)
     _finish(document, combine(verdicts), as_json=as_json)
 
 
@@ -185,6 +207,12 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a backup holds, from which box, when and for whom; reads only manifests, and indexes on request."""
+    if sessions and identity is None:
+        raise InputError(
+            "the sessions cannot be listed",
+            why="the index of an archive is encrypted, and no identity was given",
+            next_move="Give the identity file by --identity.",
+        )
     identities = _identities(identity, passphrase) if sessions else ()
     document: list[dict[str, Any]] = []
     for path in backup_folders(folder):
@@ -201,10 +229,13 @@ def show(
         emit_json({"backups": document})
 
 
-def _open(inventory: Path, role: Role) -> "tuple[Appliance, Inventory]":
-    from toolkit.wiring import load_inventory, open_box  # noqa: PLC0415  (drivers are slow to import)
+@contextmanager
+def _working_on(inventory: Path, role: Role, command: str) -> "Iterator[tuple[Appliance, Inventory]]":
+    """The box, with nobody else working on it meanwhile."""
+    from toolkit.wiring import hold_box  # noqa: PLC0415  (drivers are slow to import)
 
-    return open_box(inventory, role.value), load_inventory(inventory)
+    with hold_box(inventory, role.value, f"rebox backup {command}") as (box, wanted):
+        yield box, wanted
 
 
 def _identities(file: Path | None, passphrase: str, base: Path | None = None) -> tuple[Identity, ...] | None:

@@ -12,6 +12,7 @@ from toolkit.backup.segments import IndexEntry
 from toolkit.backup.verification import Verification
 from toolkit.cli.output import out, result_table
 from toolkit.model.box import RecordCounts
+from toolkit.model.counting import counted
 from toolkit.model.run_report import Compared
 from toolkit.model.verdict import Verdict
 
@@ -33,7 +34,7 @@ def show_manifest(folder: Path, manifest: Manifest) -> None:
     ]
     if manifest.kind == "records":
         counts = RecordsArchive(folder, manifest).counts
-        held = f"{counts.sessions} sessions, {counts.recordings} recordings, {decimal(counts.recording_bytes)}"
+        held = f"{_sessions_and_recordings(counts, ', ')}, {decimal(counts.recording_bytes)}"
         rows.append(("holds", held))
     for name, value in rows:
         out.print(f"  [dim]{name:<10}[/dim] {escape(value)}")
@@ -43,13 +44,27 @@ def show_manifest(folder: Path, manifest: Manifest) -> None:
     result_table("", ("file", "stored", "opened", "SHA-256 as stored"), files)
 
 
+def show_already_there(manifest: Manifest) -> None:
+    """That nothing new was made."""
+    told = {
+        "settings": "It was read back from the disk and is whole; a newer one belongs into another folder.",
+        "records": "The box holds nothing that is not in it.",
+    }
+    when = f"{manifest.updated:%Y-%m-%d %H:%M:%S %Z}"
+    out.print(f"[yellow]Already complete[/yellow]  since {when}: nothing was fetched. {told[manifest.kind]}")
+
+
 def show_missing(missing: RecordCounts) -> None:
     """What the box held when the extraction ended, and the archive does not."""
     if missing.sessions or missing.recordings:
         out.print(
-            f"[red]Missing[/red]  {missing.sessions} sessions and {missing.recordings} recordings that came meanwhile: "
+            f"[red]Missing[/red]  {_sessions_and_recordings(missing, ' and ')} that came meanwhile: "
             "run it again to add them."
         )
+
+
+def _sessions_and_recordings(counts: RecordCounts, between: str) -> str:
+    return f"{counted(counts.sessions, 'session')}{between}{counted(counts.recordings, 'recording')}"
 
 
 def show_sessions(entries: Sequence[IndexEntry]) -> None:

@@ -1,8 +1,6 @@
 """`rebox cert`: inspect, export, import and verify certificates in files, on live addresses and on boxes."""
 
-import sys
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,18 +8,25 @@ import typer
 from rich.markup import escape
 
 from toolkit.appliances.protocol import Certified
-from toolkit.certificates.bundle import Bundle, Material, der, label, sha256
+from toolkit.certificates.bundle import Bundle, der, label, sha256
 from toolkit.certificates.carrying import bring, choose, take
-from toolkit.certificates.chain import arrange, with_key
+from toolkit.certificates.chain import arrange
 from toolkit.certificates.comparison import compare_served, same_identity
-from toolkit.certificates.errors import PassphraseRequiredError
-from toolkit.certificates.export import Format, KeyHandling, export
-from toolkit.certificates.files import anchors_from_file, read_content, system_anchors, write_private
+from toolkit.certificates.export import Format, KeyHandling, export, key_to_write
+from toolkit.certificates.files import read_content, write_private
 from toolkit.certificates.findings import Finding, Severity, examine
-from toolkit.certificates.parsing import load_chain, parse
-from toolkit.certificates.served import Endpoint, fetch, parse_endpoint
-from toolkit.certificates.trust import Anchors
+from toolkit.certificates.parsing import parse
 from toolkit.certificates.verification import verify
+from toolkit.cli.cert_sources import (
+    Role,
+    look_at_box,
+    open_file,
+    open_source,
+    trusted,
+    unknown_when_unreachable,
+    working_on_box,
+    wrong_input,
+)
 from toolkit.cli.cert_view import (
     bundle_document,
     findings_document,
@@ -35,20 +40,13 @@ from toolkit.cli.cert_view import (
     verification_document,
 )
 from toolkit.cli.output import JsonOption, emit_json, end, out
-from toolkit.model.errors import CertificateError, InputError, RefusedError, UnknownStateError, VerificationError
+from toolkit.model.errors import CertificateError, InputError, RefusedError, VerificationError
 from toolkit.model.verdict import Verdict
-from toolkit.secrets import resolve
+from toolkit.secrets import resolve_new
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Certificates: inspect, export, import, verify (H3, H4)."
 )
-
-
-class Role(StrEnum):
-    """Which box of an inventory."""
-
-    OLD = "old"
-    NEW = "new"
 
 
 SourceArgument = Annotated[
@@ -87,8 +85,9 @@ def inspect_command(
     """Show the chain, the key and everything that is wrong with them; changes nothing."""
     if inventory is not None or box is not None:
         _refuse_together(source, "--box")
-        return show_entries(f"Certificates of the {box} box", _open_box(inventory, box).certificates(), as_json=as_json)
-    bundle, endpoint = _open(source, name, key, passphrase)
+        entries = look_at_box(inventory, box).certificates()
+        return show_entries(f"Certificates of the {box} box", entries, as_json=as_json)
+    bundle, endpoint = open_source(source, name, key, passphrase)
     asked = name or (endpoint.host if endpoint else None)
     findings = examine(bundle, at=datetime.now(UTC), name=asked, key_wanted=None if endpoint else False)
     if as_json:
@@ -121,11 +120,14 @@ def verify_command(
 ) -> None:
     """Verify name, validity, key, chain and trust; ends with 0 passed, 1 failed, 4 when it cannot be told."""
     if inventory is not None or box is not None:
-        end(_verify_box(source, key, passphrase, _open_box(inventory, box), as_json=as_json))
-    bundle, endpoint = _open(source, name, key, passphrase)
+        with unknown_when_unreachable():
+            verdict = _verify_box(source, key, passphrase, look_at_box(inventory, box), as_json=as_json)
+        end(verdict)
+    with unknown_when_unreachable():
+        bundle, endpoint = open_source(source, name, key, passphrase)
     comparison = None
     if against is not None:
-        expected = _open_file(against, None, against_passphrase)
+        expected = open_file(against, None, against_passphrase)
         if endpoint is None:
             comparison = same_identity(expected, bundle)
         else:
@@ -133,7 +135,7 @@ def verify_command(
     verification = verify(
         bundle,
         at=_moment(at),
-        anchors=_anchors(ca_file),
+        anchors=trusted(ca_file),
         name=name or (endpoint.host if endpoint else None),
         key_wanted=True if key else (None if endpoint else False),
         comparison=comparison,
@@ -169,16 +171,20 @@ def export_command(
     handling = _handling(without_key=without_key, unencrypted=unencrypted_key)
     if inventory is not None or box is not None:
         _refuse_together(source, "--box")
-        opened = _open_box(inventory, box)
-        bundle = take(opened, choose(opened.certificates(), certificate_id).id)
+        with working_on_box(inventory, box, "export") as opened:
+            bundle = take(opened, choose(opened.certificates(), certificate_id).id)
     else:
-        bundle, endpoint = _open(source, name, key, passphrase)
+        bundle, endpoint = open_source(source, name, key, passphrase)
         if endpoint is not None and handling is not KeyHandling.LEFT_OUT and bundle.key is None:
             raise InputError(
                 "a live server does not give its private key",
                 where=str(endpoint),
                 next_move="Export the certificates alone by --without-key, or give the key by --key.",
             )
+    if handling is not KeyHandling.LEFT_OUT:
+        # before a passphrase is asked for that there is nothing to lock with
+        with wrong_input():
+            key_to_write(bundle, form)
     secret = _new_secret(handling, new_passphrase or passphrase)
     content = export(bundle, form=form, key=handling, passphrase=secret)
     write_private(to, content, force=force)
@@ -210,11 +216,12 @@ def import_command(
 
     Refused when anything about them is an error: expired, no key or another's, a wrong name or a wrong chain.
     """
-    bundle = _open_file(file, key, passphrase)
+    bundle = open_file(file, key, passphrase)
     findings = examine(bundle, at=_moment(at), name=name, key_wanted=True)
     _refuse_errors(file, findings)
     if inventory is not None or box is not None:
-        entry = bring(_open_box(inventory, box), bundle, assign or ())
+        with working_on_box(inventory, box, "import") as opened:
+            entry = bring(opened, bundle, assign or ())
         if as_json:
             return emit_json({"entry": entry.model_dump(mode="json"), "findings": findings_document(findings)})
         out.print(f"Imported as {entry.id}: {escape(entry.issued_to)}, served on {listing(entry.addresses)}.")
@@ -229,68 +236,6 @@ def import_command(
     _prove_written(target, bundle, secret)
     report_written(target, bundle, handling, Format.PEM, as_json=as_json)
     return None if as_json else show_findings(findings)
-
-
-# --- where certificates come from
-
-
-def _open(
-    source: str | None, name: str | None, key: Path | None, passphrase: str | None
-) -> tuple[Bundle, Endpoint | None]:
-    """What is in a file or served at an address; the endpoint says which it was."""
-    if source is None:
-        raise InputError(
-            "there is nothing to look at", next_move="Give a file or HOST[:PORT], or --inventory and --box."
-        )
-    path = Path(source)
-    if path.exists() or path.suffix.lower() in _FILE_SUFFIXES or "/" in source:
-        return _open_file(path, key, passphrase), None
-    endpoint = parse_endpoint(source)
-    served = fetch(endpoint, server_name=name or _sni(endpoint.host))
-    bundle = arrange(load_chain(served.chain, where=str(endpoint)), where=str(endpoint))
-    return (bundle if key is None else with_key(bundle, _material(key, passphrase))), endpoint
-
-
-_FILE_SUFFIXES = {".pem", ".crt", ".cer", ".der", ".key", ".p7b", ".p7c", ".p12", ".pfx"}
-
-
-def _sni(host: str) -> str | None:
-    # an address is no server name (RFC 6066)
-    return None if ":" in host or host.replace(".", "").isdigit() else host
-
-
-def _open_file(path: Path, key: Path | None, passphrase: str | None) -> Bundle:
-    bundle = arrange(_material(path, passphrase), where=str(path))
-    return bundle if key is None else with_key(bundle, _material(key, passphrase))
-
-
-def _material(path: Path, passphrase: str | None) -> Material:
-    content = read_content(path)
-    if passphrase is not None:
-        return parse(content, resolve(passphrase, f"the passphrase of {path}"), where=str(path))
-    try:
-        return parse(content, where=str(path))
-    except PassphraseRequiredError:
-        if not sys.stdin.isatty():
-            raise
-    return parse(content, resolve("prompt", f"the passphrase of {path}"), where=str(path))
-
-
-def _anchors(ca_file: Path | None) -> Anchors | None:
-    if ca_file is not None:
-        return anchors_from_file(ca_file)
-    try:
-        return system_anchors()
-    except UnknownStateError:
-        return None
-
-
-def _open_box(inventory: Path | None, box: Role | None) -> Certified:
-    if inventory is None or box is None:
-        raise InputError("a box is named by two options", next_move="Give both --inventory FILE and --box old|new.")
-    from toolkit.wiring import open_box  # noqa: PLC0415  (drivers are slow to import)
-
-    return open_box(inventory, box.value)
 
 
 def _refuse_together(source: str | None, option: str) -> None:
@@ -322,10 +267,7 @@ def _new_secret(handling: KeyHandling, reference: str | None) -> str | None:
             why="no passphrase was given",
             next_move="Give --new-passphrase prompt (or env:NAME, file:PATH), --without-key, or --unencrypted-key.",
         )
-    secret = resolve(reference, "the new passphrase")
-    if reference.startswith("prompt") and resolve("prompt", "the new passphrase again") != secret:
-        raise InputError("the two passphrases are not the same", next_move="Try again.")
-    return secret
+    return resolve_new(reference, "the new passphrase")
 
 
 def _refuse_errors(file: Path, findings: tuple[Finding, ...]) -> None:
@@ -365,7 +307,7 @@ def _verify_box(
     """Whether the box holds the file's certificate with its key, and finds nothing wrong with it (H4)."""
     if source is None:
         raise InputError("there is nothing to compare the box with", next_move="Give the exported file.")
-    wanted = sha256(_open_file(Path(source), key, passphrase).leaf)
+    wanted = sha256(open_file(Path(source), key, passphrase).leaf)
     entry = next((one for one in box.certificates() if one.sha256 == wanted), None)
     problems = ["the box does not have it"] if entry is None else list(entry.warnings)
     if entry is not None and not entry.has_key:

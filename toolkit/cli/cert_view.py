@@ -12,6 +12,7 @@ from toolkit.certificates.export import Format, KeyHandling
 from toolkit.certificates.findings import Finding, Severity, verdict_of
 from toolkit.certificates.verification import Verification
 from toolkit.cli.output import emit_json, out, result_table
+from toolkit.model.counting import counted
 from toolkit.model.verdict import Verdict
 
 
@@ -77,8 +78,8 @@ def report_written(target: Path, bundle: Bundle, handling: KeyHandling, form: Fo
         document = {"written": str(target), "format": form.value, "key": handling.value, "sha256": sha256(bundle.leaf)}
         return emit_json(document | {"certificates": describe(bundle)})
     return out.print(
-        f"Written to {escape(str(target))}: {escape(label(bundle.leaf.subject))}, {len(bundle.intermediates)} "
-        f"intermediates, key {handling.value}.\nSHA-256 {sha256(bundle.leaf)}",
+        f"Written to {escape(str(target))}: {escape(label(bundle.leaf.subject))}, "
+        f"{counted(len(bundle.intermediates), 'intermediate')}, key {handling.value}.\nSHA-256 {sha256(bundle.leaf)}",
         soft_wrap=True,
     )
 

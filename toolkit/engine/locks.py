@@ -1,9 +1,10 @@
-"""Only one run at a time works on a box: locks that vanish with the process, and claims that outlive it.
+"""Only one run or command at a time works on a box: locks that vanish with the process, and claims that outlive it.
 
 A lock is an `flock` on `locks/<serial>.lock` and on the run's folder: the kernel drops it when the process ends in
 whatever way. A claim is the file `claims/<serial>.json`: it says which unfinished run the box belongs to, so that no
 other run begins on a box that is half changed, and it carries the token and heartbeat of the process at work, which
-every irreversible step checks right before it acts.
+every irreversible step checks right before it acts. A command such as `rebox backup create` needs no claim, because
+nothing of it is to be resumed; it holds the lock while it works.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import json
 import os
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -91,14 +92,24 @@ class BoxLocks:
         self._now = now
 
     def refuse_if_taken(self, serials: Sequence[str], run_id: str) -> None:
-        """Raises RefusedError when another unfinished run holds one of the boxes; changes nothing."""
+        """Raises RefusedError when an unfinished run other than this one, or a command, has one of the boxes.
+
+        Changes nothing.
+        """
+        self._refuse_if_claimed(serials, run_id)
+        for serial in serials:
+            path = self._lock_path(serial)
+            if _is_locked(path):
+                raise _busy(f"box {serial}", _holder(path))
+
+    def _refuse_if_claimed(self, serials: Sequence[str], run_id: str = "") -> None:
         for serial in serials:
             claim = read_claim(self._claim_path(serial))
             if claim is not None and claim.run_id != run_id and _still_unfinished(claim, self._claim_path(serial)):
                 raise RefusedError(
                     f"box {serial} belongs to an unfinished run",
                     where=f"run {claim.run_id}",
-                    why=_who(self._lock_path(serial)),
+                    why=_who(_holder(self._lock_path(serial))),
                     next_move=f"First end that one: rebox resume {claim.run_id}, or rebox back {claim.run_id}",
                 )
 
@@ -109,12 +120,12 @@ class BoxLocks:
             folder = os.open(run_directory, os.O_RDONLY | os.O_DIRECTORY)
             stack.callback(os.close, folder)
             if not _flock(folder):
-                why = _who(self._lock_path(serials[0])) if serials else ""
-                raise _busy("it", run_id, why)
+                holder = _holder(self._lock_path(serials[0])) if serials else {}
+                raise _busy("it", holder if holder.get("run_id") == run_id else {"run_id": run_id})
             locks = {}
             for serial in sorted(set(serials)):
-                locks[self._lock_path(serial)] = stack.enter_context(self._locked(serial, run_id))
-            self.refuse_if_taken(serials, run_id)
+                locks[self._lock_path(serial)] = stack.enter_context(self._locked(serial, {"run_id": run_id}))
+            self._refuse_if_claimed(serials, run_id)
             claims = {self._claim_path(s): self._claim(s, run_id, run_directory, token) for s in sorted(set(serials))}
             lease = Lease(claims, locks, self._now)
             try:
@@ -125,7 +136,17 @@ class BoxLocks:
             yield lease
 
     @contextlib.contextmanager
-    def _locked(self, serial: str, run_id: str) -> Iterator[int]:
+    def hold_for_command(self, serial: str, command: str) -> Iterator[None]:
+        """Locks one box while a command works on it; raises RefusedError naming who has it, a run or a command.
+
+        An interrupted run keeps its boxes: what a command changed on them, its resume would not know of.
+        """
+        with self._locked(serial, {"command": command}):
+            self._refuse_if_claimed([serial])
+            yield
+
+    @contextlib.contextmanager
+    def _locked(self, serial: str, holder: Mapping[str, str]) -> Iterator[int]:
         path = self._lock_path(serial)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,9 +155,8 @@ class BoxLocks:
             raise storage_error(path, error) from None
         try:
             if not _flock(descriptor):
-                holder = _holder(path)
-                raise _busy(f"box {serial}", str(holder.get("run_id", "")), _who(path))
-            _sign(path, descriptor, run_id)
+                raise _busy(f"box {serial}", _holder(path))
+            _sign(path, descriptor, holder)
             yield descriptor
         finally:
             os.close(descriptor)
@@ -199,9 +219,9 @@ def _flock(descriptor: int) -> bool:
             return True
 
 
-def _sign(path: Path, descriptor: int, run_id: str) -> None:
+def _sign(path: Path, descriptor: int, holder: Mapping[str, str]) -> None:
     """Writes into the lock who holds it."""
-    content = json.dumps({"run_id": run_id, "process": os.getpid()}).encode()
+    content = json.dumps({**holder, "process": os.getpid()}).encode()
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, content, 0)
@@ -217,19 +237,36 @@ def _holder(path: Path) -> dict[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-def _who(path: Path) -> str:
-    holder = _holder(path)
-    if not holder:
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise storage_error(path, error) from None
+    try:
+        return not _flock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _who(holder: Mapping[str, object]) -> str:
+    if "process" not in holder:
         return "it is not known which process"
+    if "command" in holder:
+        return f"{holder['command']} is or was at work on it, as process {holder['process']}"
     return f"run {holder.get('run_id')} was last worked on by process {holder.get('process')}"
 
 
-def _busy(what: str, run_id: str, why: str) -> RefusedError:
+def _busy(what: str, holder: Mapping[str, object]) -> RefusedError:
+    run_id, command = holder.get("run_id"), holder.get("command")
     return RefusedError(
         f"{what} is being worked on",
-        where=f"run {run_id}" if run_id else "",
-        why=why,
-        next_move="Wait until it has ended (rebox runs), or interrupt it with Ctrl-C where it runs.",
+        where=f"run {run_id}" if run_id else str(command or ""),
+        why=_who(holder),
+        next_move="Wait until it has ended (rebox runs), or interrupt it with Ctrl-C where it runs."
+        if run_id
+        else "Wait until it has ended, or interrupt it with Ctrl-C where it runs.",
     )
 
 

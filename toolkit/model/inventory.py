@@ -36,9 +36,24 @@ def _version(text: str) -> str:
         raise ValueError(f"{error.what}; {error.why}") from None
 
 
+def _recipient(text: str) -> str:
+    if text.upper().startswith("AGE-SECRET-KEY-"):
+        raise ValueError(
+            "this is a secret key and is not repeated here; give its public key (age1…), and make a new key: "
+            "this one has been shown"
+        )
+    # an X25519 public key in bech32, which has neither 1, b, i nor o after the prefix (age-encryption.org/v1)
+    if not re.fullmatch(r"age1[02-9ac-hj-np-z]{58}", text):
+        raise ValueError(
+            "this is no age recipient; give a public key as rebox backup keygen or age-keygen -y prints it (age1…)"
+        )
+    return text
+
+
 Address = Annotated[str, AfterValidator(_address)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+Recipient = Annotated[str, AfterValidator(_recipient)]
 VersionText = Annotated[str, AfterValidator(_version)]
 
 
@@ -146,7 +161,7 @@ class Certificate(_Table):
 class Backup(_Table):
     """How backups are kept (requirements U9, H2)."""
 
-    recipients: tuple[str, ...] = Field(min_length=1, description="age recipients (age1…) that can open them.")
+    recipients: tuple[Recipient, ...] = Field(min_length=1, description="age recipients (age1…) that can open them.")
     identity_file: str = Field(description="The age identity, itself protected by a passphrase.")
     identity_passphrase: SecretReference
     passphrase: SecretReference = Field(description="The passphrase the box itself puts on its settings backup.")
