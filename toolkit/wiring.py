@@ -34,6 +34,7 @@ from toolkit.model.plan import Plan
 from toolkit.model.run_report import RunReport
 from toolkit.model.settings_text import line_of
 from toolkit.procedures.hardware_migration import plan_hardware_migration
+from toolkit.recognition import recognise
 from toolkit.report import write_report
 from toolkit.report.compose import compose
 from toolkit.secrets import resolve
@@ -161,7 +162,9 @@ def make_plan(file: Path, *, wrap_transport: WrapTransport = lambda transport: t
     """The plan for an inventory: looks at the boxes, changes nothing, writes nothing."""
     inventory = load_inventory(file)
     world = open_world(inventory, file.parent, inventory_file=file, read_only=True, wrap_transport=wrap_transport)
-    return plan_hardware_migration(inventory, look(world))
+    notes = [str(recognised) for recognised in recognise(world, _state_directory(), _INVENTORY)]
+    plan = plan_hardware_migration(inventory, look(world))
+    return plan.model_copy(update={"notes": (*plan.notes, *notes)})
 
 
 @dataclass(frozen=True)
@@ -244,6 +247,8 @@ def build_engine(
         confirmed_serial_number=confirmed_serial_number,
         wrap_transport=wrap_transport,
     )
+    if read_only:
+        recognise(world, _state_directory(), _INVENTORY)
     if fetch_secrets:
         world.fetch_secrets()
     return Engine(

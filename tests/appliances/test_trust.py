@@ -48,3 +48,12 @@ def test_what_cannot_be_written_is_not_trusted(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=FILE):
         trust(context, "old", FIRST)
     assert old.trusted == []
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"new": ["abc"]}', '{"newer": []}'])
+def test_a_damaged_record_is_named_and_nothing_is_trusted(tmp_path: Path, content: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    new = StubBox("new", "10.77.0.22")
+    with pytest.raises(StorageError, match=f"{FILE}.*damaged.*Restore the file"):
+        box(context_of(tmp_path, world_of(tmp_path, new=new)), "new")
+    assert new.trusted == []

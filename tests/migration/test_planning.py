@@ -18,20 +18,41 @@ def inventory(rehearsal: Rehearsal) -> Path:
 
 
 def test_neither_a_plan_nor_a_dry_run_asks_for_a_change_in_any_state(rehearsal: Rehearsal, inventory: Path) -> None:
-    assert_only_looks(rehearsal, inventory)
+    assert assert_only_looks(rehearsal, inventory) == []
     run = rehearsal.start(inventory)
-    assert rehearsal.lab.description.site
-    # from then on the new box shows the site's certificate on its own address, too
-    later = {"new.tls_sha256": rehearsal.lab.description.site.certificate_sha256}
-    in_the_middle = rehearsal.variant("middle", {"provision": {"driver": "existing"}, **later})
     for state in _BEFORE_CERTIFICATE:
         assert rehearsal.carry("resume", run, kill_at=f"{state}:recorded").killed_at
-        assert_only_looks(rehearsal, inventory)
+        assert assert_only_looks(rehearsal, inventory) == []
     for state in _AFTER_CERTIFICATE:
         assert rehearsal.carry("resume", run, kill_at=f"{state}:recorded").killed_at
-        assert_only_looks(rehearsal, in_the_middle)
+        (note,) = assert_only_looks(rehearsal, inventory)
+        assert_says_why_the_new_box_is_known(rehearsal, note, run)
     assert rehearsal.carry("back", run).told["state"] == RunState.WENT_BACK
-    assert_only_looks(rehearsal, inventory)
+    assert assert_only_looks(rehearsal, inventory) == []
+
+
+def assert_says_why_the_new_box_is_known(rehearsal: Rehearsal, words: str, run: str) -> None:
+    """The new box shows the site's certificate on its own address, because the run has put it there."""
+    assert rehearsal.lab.description.site
+    for word in ("new (10.77.0.22)", rehearsal.lab.description.site.certificate_sha256, run):
+        assert word in words
+
+
+def test_in_the_middle_of_a_run_people_are_shown_it_and_not_sent_to_change_the_inventory(
+    rehearsal: Rehearsal, inventory: Path
+) -> None:
+    rehearsal.switch_on_new()
+    run = rehearsal.start(inventory)
+    assert rehearsal.carry("run", run, kill_at="import-certificate:recorded").killed_at
+    for command in (("plan",), ("run", "--dry-run", "--runs", rehearsal.runs)):
+        shown = rehearsal.rebox(*command, inventory)
+        assert shown.status == 0, shown.words
+        assert_says_why_the_new_box_is_known(rehearsal, shown.words, run)
+    refused = rehearsal.rebox("run", inventory, "--yes", "--runs", rehearsal.runs)
+    assert refused.status == 3, refused.words
+    assert f"rebox resume {run}, or rebox back {run}" in refused.words
+    assert "tls_sha256" not in refused.words
+    assert rehearsal.carry("back", run).told["state"] == RunState.WENT_BACK
 
 
 def test_planning_often_locks_nobody_out(rehearsal: Rehearsal) -> None:
@@ -47,7 +68,8 @@ def test_a_box_that_is_off_stays_off(rehearsal: Rehearsal) -> None:
     assert rehearsal.lab.status().machines["new"].power == "off"
 
 
-def assert_only_looks(rehearsal: Rehearsal, inventory: Path) -> None:
+def assert_only_looks(rehearsal: Rehearsal, inventory: Path) -> list[str]:
+    """A plan and a dry run change nothing; what the plan notes."""
     before = everything(rehearsal)
     planned = rehearsal.operator("plan", inventory=inventory).told
     looked = rehearsal.operator("dry-run", inventory=inventory, runs=rehearsal.runs, plan=planned["plan"]).told
@@ -58,6 +80,8 @@ def assert_only_looks(rehearsal: Rehearsal, inventory: Path) -> None:
     assert len(planned["sent"]) >= 4, "it has looked"
     assert len(looked["sent"]) >= 4, "it has looked"
     assert everything(rehearsal) == before
+    notes: list[str] = planned["plan"]["notes"]
+    return notes
 
 
 def everything(rehearsal: Rehearsal) -> dict[str, object]:

@@ -3,12 +3,17 @@
 import json
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.world import Role, World
+from toolkit.model.errors import StorageError
 from toolkit.model.execution import StepContext
+from toolkit.model.inventory import Fingerprint
 from toolkit.storage.whole_file import write_whole
 
 _FILE = "trusted-certificates.json"
+_KNOWN: TypeAdapter[dict[Role, list[Fingerprint]]] = TypeAdapter(dict[Role, list[Fingerprint]])
 
 
 def trust(context: StepContext, role: Role, certificate_sha256: str) -> None:
@@ -28,20 +33,32 @@ def box(context: StepContext, role: Role) -> Appliance:
     """The box of that role, with every certificate this run has learnt to accept on it."""
     world: World = context.world
     appliance = world.box(role)
-    for certificate_sha256 in _read(context.run_directory).get(role, []):
+    for certificate_sha256 in learnt(context.run_directory, role):
         appliance.trust(certificate_sha256)
     return appliance
 
 
-def _read(folder: Path) -> dict[str, list[str]]:
+def learnt(run_directory: Path, role: Role) -> tuple[str, ...]:
+    """The certificates a run has learnt to accept on the box of that role; raises StorageError for a damaged file."""
+    return tuple(_read(run_directory).get(role, ()))
+
+
+def _read(folder: Path) -> dict[Role, list[str]]:
+    path = folder / _FILE
     try:
-        content: dict[str, list[str]] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        return _KNOWN.validate_json(path.read_bytes())
     except FileNotFoundError:
         return {}
-    return content
+    except (OSError, ValidationError) as error:
+        raise StorageError(
+            "it cannot be read which certificates the run has learnt to accept",
+            where=str(path),
+            why=(error.strerror or "it cannot be opened") if isinstance(error, OSError) else "its content is damaged",
+            next_move="Restore the file from a copy, then resume; the boxes are as they were.",
+        ) from None
 
 
-def _write(folder: Path, known: dict[str, list[str]]) -> None:
+def _write(folder: Path, known: dict[Role, list[str]]) -> None:
     write_whole(
         folder / _FILE,
         json.dumps(known, indent=2).encode(),

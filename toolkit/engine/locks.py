@@ -30,6 +30,7 @@ from toolkit.storage.whole_file import write_whole
 # a reader that only asks whether a run is alive holds its lock for an instant: no reason to refuse
 _PATIENCE_SECONDS = 0.3
 _BEAT_SECONDS = 2.0
+_CLAIMS = "claims"
 
 
 class Claim(BaseModel):
@@ -88,7 +89,7 @@ class BoxLocks:
 
     def __init__(self, state_directory: Path, now: Callable[[], datetime]) -> None:
         self._locks = state_directory / "locks"
-        self._claims = state_directory / "claims"
+        self._claims = state_directory / _CLAIMS
         self._now = now
 
     def refuse_if_taken(self, serials: Sequence[str], run_id: str) -> None:
@@ -175,7 +176,16 @@ class BoxLocks:
         return self._locks / f"{urllib.parse.quote(serial, safe='')}.lock"
 
     def _claim_path(self, serial: str) -> Path:
-        return self._claims / f"{urllib.parse.quote(serial, safe='')}.json"
+        return _claim_path(self._claims, serial)
+
+
+def find_claim(state_directory: Path, serial: str) -> Claim | None:
+    """Which unfinished run a box belongs to; raises as `read_claim` does."""
+    return read_claim(_claim_path(state_directory / _CLAIMS, serial))
+
+
+def _claim_path(claims: Path, serial: str) -> Path:
+    return claims / f"{urllib.parse.quote(serial, safe='')}.json"
 
 
 def read_claim(path: Path) -> Claim | None:
