@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import World
+from toolkit.model.counting import counted
 from toolkit.model.errors import InputError, UnreachableError
 from toolkit.model.execution import Outcome, StepContext
 from toolkit.model.plan import GateReference
@@ -81,7 +82,7 @@ def old_idle(context: StepContext, gate: GateReference) -> Outcome:
 
 
 def _sessions_are(active: int) -> str:
-    return f"{active} support sessions are" if active > 1 else "1 support session is"
+    return counted(active, "support session is", "support sessions are")
 
 
 def new_serves_site(context: StepContext, gate: GateReference) -> Outcome:
