@@ -14,6 +14,7 @@ import pytest
 from tests.backup.conftest import PASSPHRASE, Key, KeyFile, key, key_file
 from tests.backup.small_box import SmallBox, box_with_sessions, factory_box
 from toolkit.cli.main import main
+from toolkit.cli.output import out
 
 __all__ = ["key", "key_file"]  # fixtures
 
@@ -62,7 +63,7 @@ def rebox(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     """Runs `rebox backup …`; returns its status and, with --json, the document, else what people were told."""
     monkeypatch.setenv("REBOX_TEST_IDENTITY", PASSPHRASE)
     monkeypatch.setenv("REBOX_TEST_BOX", BOX_PASSPHRASE)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(out, "width", 200)
 
     def run(*words: object) -> tuple[int, Any]:
         with pytest.raises(SystemExit) as exit_:

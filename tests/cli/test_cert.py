@@ -20,6 +20,7 @@ from toolkit.certificates.chain import arrange
 from toolkit.certificates.files import read_material
 from toolkit.certificates.parsing import parse
 from toolkit.cli.main import main
+from toolkit.cli.output import out
 
 LASTING = {"start": datetime(2020, 1, 1, tzinfo=UTC), "end": NOW + timedelta(days=3000)}
 
@@ -61,7 +62,7 @@ def lasting(authority: Authority) -> Identity:
 def folder(tmp_path: Path, authority: Authority, lasting: Identity, monkeypatch: pytest.MonkeyPatch) -> Path:
     """site.pem (leaf, chain, key), root.pem, and the passphrase in the environment."""
     monkeypatch.setenv("CERT_PASSPHRASE", PASSPHRASE)
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(out, "width", 120)
     (tmp_path / "site.pem").write_bytes(lasting.pem + authority.intermediate.pem + lasting.key_pem)
     (tmp_path / "root.pem").write_bytes(authority.root.pem)
     return tmp_path
