@@ -16,7 +16,7 @@ from toolkit.appliances.emulated import EmulatedAppliance
 from toolkit.appliances.facts import read_facts
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.provisioner import ExistingBox, Provisioner
-from toolkit.appliances.world import Role, World
+from toolkit.appliances.world import RUN_INVENTORY, Role, World
 from toolkit.backup.age import check_recipients
 from toolkit.catalogue import GATES, STEPS
 from toolkit.engine.events import Observer, unobserved
@@ -41,7 +41,7 @@ from toolkit.secrets import resolve
 from toolkit.storage.given_file import read_given_text
 from toolkit.traffic.dns import zone_of
 
-_INVENTORY, _ORIGIN = "inventory.toml", "origin.json"
+_ORIGIN = "origin.json"
 
 WrapTransport = Callable[[httpx.BaseTransport], httpx.BaseTransport]
 
@@ -86,7 +86,7 @@ def open_world(
             client_id=box.client_id,
             client_secret=client_secret,
             read_only=read_only,
-            settings_in=inventory_file,
+            settings_in=lambda: world.inventory_file,
             wrap_transport=wrap_transport,
         )
         return EmulatedAppliance(
@@ -96,7 +96,7 @@ def open_world(
             admin_password=(lambda: secret(password, f"the {role} box's admin account")) if password else None,
         )
 
-    return World(
+    world = World(
         inventory=inventory,
         base=base,
         old=driver("old"),
@@ -107,6 +107,7 @@ def open_world(
         confirmed_serial_number=confirmed_serial_number or inventory.reset.confirm_serial_number,
         inventory_file=inventory_file,
     )
+    return world
 
 
 def _provisioner(inventory: Inventory, base: Path) -> Provisioner:
@@ -182,7 +183,7 @@ class Origin:
     def attachments(self) -> dict[str, bytes]:
         """The files that `Engine.start` puts into the run's folder."""
         return {
-            _INVENTORY: self.inventory_text.encode(),
+            RUN_INVENTORY: self.inventory_text.encode(),
             _ORIGIN: json.dumps({"folder": str(self.folder)}, indent=2).encode(),
         }
 
@@ -203,7 +204,7 @@ class Origin:
                 why="the folder of its inventory is gone; when it was a rehearsal, its lab was taken down",
                 next_move="Start a new run; when the boxes are still there, put the folder back first.",
             )
-        file = run_directory / _INVENTORY
+        file = run_directory / RUN_INVENTORY
         text = read_given_text(
             file, what="the run's inventory cannot be read", next_move="Put it back, or start a new run."
         )

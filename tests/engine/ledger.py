@@ -38,6 +38,9 @@ class Ledger:
     def secret_values(self) -> frozenset[str]:
         return self.secrets
 
+    def work_in(self, run_directory: Path) -> None:
+        assert (run_directory / "run.json").is_file()
+
     def lines(self) -> list[str]:
         path = self.folder / "ledger.txt"
         return path.read_text().splitlines() if path.exists() else []

@@ -22,7 +22,11 @@ def test_a_licence_is_accepted_by_somebody_with_a_name(tmp_path: Path) -> None:
     unread = world_of(tmp_path, of=inventory(package={"eula_accepted": False}))
     refused = eula_accepted(context_of(tmp_path, unread), GATE)
     assert refused.verdict is Verdict.FAILED
-    assert "package.eula_accepted = true" in refused.summary
+    assert "package.eula_accepted = true" in refused.next_move
+    world = world_of(tmp_path, of=inventory(package={"eula_accepted": False}))
+    world.work_in(tmp_path / "runs" / "a-run")
+    refused = eula_accepted(context_of(tmp_path, world), GATE)
+    assert f"in {tmp_path / 'runs' / 'a-run' / 'inventory.toml'}, then resume" in refused.next_move
 
 
 @pytest.mark.parametrize(
@@ -38,4 +42,4 @@ def test_the_new_box_is_at_least_as_new_as_the_backup(tmp_path: Path, running: s
     old = StubBox("old", "10.77.0.21", status=STATUS.model_copy(update={"site_version": running}))
     outcome = package_new_enough(context_of(tmp_path, world_of(tmp_path, old=old)), GATE)
     assert outcome.verdict is verdict
-    assert verdict is not Verdict.FAILED or f"Set package.version to {running} or newer" in outcome.summary
+    assert verdict is not Verdict.FAILED or f"set package.version to {running} or newer" in outcome.next_move

@@ -90,7 +90,7 @@ class BoxConnection:
         client_id: str,
         client_secret: Callable[[], str],
         read_only: bool = False,
-        settings_in: object = "the inventory",
+        settings_in: Callable[[], object] = lambda: "the inventory",
         timeout_seconds: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
@@ -218,7 +218,7 @@ class BoxConnection:
                 "the box refuses our API account",
                 where=self.where,
                 why=f"client {self._client_id!r}: {_message(response)}",
-                next_move=f"Check client_id and client_secret in {self._settings_in} against the box's API accounts.",
+                next_move=f"Check client_id and client_secret in {self._settings_in()} against the box's API accounts.",
             )
             self._refused = refused if self._read_only else None
             raise refused
@@ -273,7 +273,7 @@ class BoxConnection:
             where=self.where,
             why=f"expected SHA-256 {expected}, served {served}",
             next_move="Compare with the fingerprint on the box's console; put that into tls_sha256 in "
-            f"{self._settings_in} only if it matches.",
+            f"{self._settings_in()} only if it matches.",
         )
 
     def _raise_for(self, response: httpx.Response, path: str) -> None:
@@ -284,14 +284,14 @@ class BoxConnection:
                 "the box refuses our account",
                 where=self.where,
                 why=_message(response),
-                next_move=f"Check the account in {self._settings_in} against the box.",
+                next_move=f"Check the account in {self._settings_in()} against the box.",
             )
         next_move = _NEXT_MOVES.get(_code(response), "Mend the reason on the box, then resume.")
         raise BoxRefusedError(
             f"the box refuses {path}",
             where=self.where,
             why=_message(response),
-            next_move=next_move.format(self._settings_in),
+            next_move=next_move.format(self._settings_in()),
             status=response.status_code,
             box_code=_code(response),
         )

@@ -10,6 +10,9 @@ from toolkit.appliances.provisioner import ExistingBox, Provisioner
 from toolkit.model.inventory import DnsSwing, Inventory
 from toolkit.model.secret import SecretReference
 
+RUN_INVENTORY = "inventory.toml"
+"""A run's own copy of the inventory, in its folder."""
+
 Role = Literal["old", "new"]
 Made = TypeVar("Made")
 
@@ -18,7 +21,7 @@ Made = TypeVar("Made")
 class World:
     """The wiring of one run. `base` is the inventory's folder: relative paths in it count from there.
 
-    `inventory_file` is what the inventory was read from, and will be when the run is resumed: a run's own copy.
+    `inventory_file` is what the inventory will be read from the next time: once there is a run, its own copy.
     """
 
     inventory: Inventory
@@ -31,6 +34,10 @@ class World:
     confirmed_serial_number: str | None = None
     inventory_file: Path = Path("inventory.toml")
     _made: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def work_in(self, run_directory: Path) -> None:
+        """Told by the engine: from now on the run is at work, and resumed from what its folder keeps."""
+        self.inventory_file = run_directory / RUN_INVENTORY
 
     def box(self, role: Role) -> Appliance:
         """The box of that role."""

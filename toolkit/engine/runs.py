@@ -47,6 +47,10 @@ class World(Protocol):
         """Every secret known so far, so that none of them is ever written down."""
         ...
 
+    def work_in(self, run_directory: Path) -> None:
+        """Called before a run is worked on: where it keeps what it is resumed from."""
+        ...
+
 
 @dataclass
 class Engine:
@@ -272,6 +276,7 @@ class Engine:
         """Holds the locks and the open records of a run while it is worked on; notes that its last process died."""
         run_directory = self.directory(run_id)
         record, plan = read_run(run_directory)
+        self.world.work_in(run_directory)
         with contextlib.ExitStack() as stack:
             lease = stack.enter_context(
                 self._locks.hold(list(plan.boxes.values()), record.run_id, run_directory, secrets.token_hex(16))
