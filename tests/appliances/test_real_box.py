@@ -1,24 +1,31 @@
 """The driver at a real box: real TLS, real files, and what happens when something is not as it should be."""
 
 import hashlib
+import math
 import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from tests.appliances.conftest import Reach
 from tests.appliances.listener import Listener
 from tests.emulator.appliance.box_process import (
+    CLIENT_ID,
+    CLIENT_SECRET,
     OLD_SERIAL_NUMBER,
     SITE,
     BoxProcess,
     in_use_order,
 )
 from tests.emulator.update_server.authority import Authority
-from toolkit.appliances.connection import BoxRefusedError
+from tests.step_context import JumpingClock
+from toolkit.appliances.connection import BoxConnection, BoxRefusedError
+from toolkit.appliances.emulated import EmulatedAppliance
 from toolkit.emulator.update_server.repository import Offer, make_repository
 from toolkit.emulator.update_server.server import serving
 from toolkit.model.errors import ApplianceError, AuthenticationError, RefusedError, StorageError, UnreachableError
@@ -189,7 +196,9 @@ def test_a_large_recording_goes_on_where_it_broke_off(tmp_path: Path, reach: Rea
 # updates
 
 
-def test_packages_are_offered_signed_and_installed(tmp_path: Path, reach: Reach) -> None:
+@pytest.fixture
+def updated_box(tmp_path: Path) -> Iterator[BoxProcess]:
+    """A box in use that has an update server to ask."""
     authority = Authority(tmp_path)
     repository = make_repository(tmp_path / "updates", "https://127.0.0.1", offer=Offer(SITE), package_bytes=200_000)
     with serving(repository, *authority.issue("127.0.0.1")) as port:
@@ -201,32 +210,105 @@ def test_packages_are_offered_signed_and_installed(tmp_path: Path, reach: Reach)
         )
         box = BoxProcess(tmp_path, order)
         try:
-            driver = reach(box.power_on())
-            offered = {entry.id: entry for entry in driver.check_for_updates()}
-            assert not offered["Bomgar-12.2.0"].installable
-            with pytest.raises(BoxRefusedError, match="Install what it requires first"):
-                driver.install_update("Bomgar-12.2.0", quiet)
-            phases: list[tuple[float, str]] = []
-            driver.install_update("Base-3.3.3", lambda fraction, phase: phases.append((fraction, phase)))
-            assert phases[-1] == (1.0, "complete")
-            assert driver.status().base_version == "3.3.3"
-
-            text = driver.eula("Bomgar-12.2.0")
-            with pytest.raises(BoxRefusedError) as unread:
-                driver.accept_eula("Bomgar-12.2.0", text + " and more", "A. Tester")
-            assert unread.value.box_code == "eula_changed"
-            with pytest.raises(BoxRefusedError, match="eula_accepted"):
-                driver.install_update("Bomgar-12.2.0", quiet)
-            driver.accept_eula("Bomgar-12.2.0", text, "A. Tester")
-            box.plant("install-fails")
-            with pytest.raises(ApplianceError, match="The installation broke off"):
-                driver.install_update("Bomgar-12.2.0", quiet)
-            box.plant()
-            driver.install_update("Bomgar-12.2.0", quiet)
-            driver.install_update("Bomgar-12.2.0", quiet)
-            assert driver.status().site_version == "Bomgar-12.2.0"
+            yield box.power_on()
         finally:
             box.remove()
+
+
+def test_packages_are_offered_signed_and_installed(updated_box: BoxProcess, reach: Reach) -> None:
+    driver = reach(updated_box)
+    offered = {entry.id: entry for entry in driver.check_for_updates()}
+    assert not offered["Bomgar-12.2.0"].installable
+    with pytest.raises(BoxRefusedError, match="Install what it requires first"):
+        driver.install_update("Bomgar-12.2.0", quiet)
+    phases: list[tuple[float, str]] = []
+    driver.install_update("Base-3.3.3", lambda fraction, phase: phases.append((fraction, phase)))
+    assert phases[-1] == (1.0, "complete")
+    assert driver.status().base_version == "3.3.3"
+
+    text = driver.eula("Bomgar-12.2.0")
+    with pytest.raises(BoxRefusedError) as unread:
+        driver.accept_eula("Bomgar-12.2.0", text + " and more", "A. Tester")
+    assert unread.value.box_code == "eula_changed"
+    with pytest.raises(BoxRefusedError, match="eula_accepted"):
+        driver.install_update("Bomgar-12.2.0", quiet)
+    driver.accept_eula("Bomgar-12.2.0", text, "A. Tester")
+    updated_box.plant("install-fails")
+    with pytest.raises(ApplianceError, match="The installation broke off"):
+        driver.install_update("Bomgar-12.2.0", quiet)
+    updated_box.plant()
+    driver.install_update("Bomgar-12.2.0", quiet)
+    driver.install_update("Bomgar-12.2.0", quiet)
+    assert driver.status().site_version == "Bomgar-12.2.0"
+
+
+@dataclass
+class RestartingWire(httpx.BaseTransport):
+    """Cuts the connection off before the first answer to one path comes, and refuses so many requests after that.
+
+    That is what a box's restart of its services looks like from here; the box itself is real and does what it is asked.
+    """
+
+    path: str
+    refuses: float
+    inner: httpx.BaseTransport | None = None
+    seen: list[str] = field(default_factory=list)
+
+    def wrap(self, inner: httpx.BaseTransport) -> httpx.BaseTransport:
+        self.inner = inner
+        return self
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert self.inner
+        cut = self.path in self.seen
+        self.seen.append(request.url.path)
+        if cut and self.refuses > 0:
+            self.refuses -= 1
+            raise httpx.ConnectError("[Errno 111] Connection refused")
+        response = self.inner.handle_request(request)
+        if request.url.path == self.path and not cut:
+            response.close()
+            raise httpx.ReadError("[Errno 104] Connection reset by peer")
+        return response
+
+    def close(self) -> None:
+        if self.inner:
+            self.inner.close()
+
+
+@pytest.mark.parametrize("call", ["check", "Base-3.3.3/install"])
+def test_what_a_restart_of_the_box_cuts_off_is_asked_again(updated_box: BoxProcess, reach: Reach, call: str) -> None:
+    # a job that was begun before downloads while the box still takes calls, and its end cuts them off
+    wire = RestartingWire(f"/api/v1/updates/{call}", refuses=3)
+    driver = reach(updated_box, wrap_transport=wire.wrap)
+    assert {entry.id for entry in driver.check_for_updates()} >= {"Base-3.3.3", "Bomgar-12.2.0"}
+    driver.install_update("Base-3.3.3", quiet)
+    assert wire.refuses == 0
+    assert wire.seen.count("/check_health") >= 3
+    assert driver.status().base_version == "3.3.3"
+    actions = [entry["action"] for entry in updated_box.api().get("/api/v1/audit").json()]
+    assert actions.count("install-update") == 1
+
+
+def test_a_box_that_stays_away_is_told_after_two_minutes(updated_box: BoxProcess) -> None:
+    clock = JumpingClock()
+    wire = RestartingWire("/api/v1/updates/check", refuses=math.inf)
+    host, port = updated_box.place()
+    pins = {updated_box.console_fingerprint()}
+    connection = BoxConnection(
+        "new", host, port, pins, client_id=CLIENT_ID, client_secret=lambda: CLIENT_SECRET, wrap_transport=wire.wrap
+    )
+    driver = EmulatedAppliance(
+        connection,
+        client_id=CLIENT_ID,
+        client_secret=lambda: CLIENT_SECRET,
+        sleep=clock.sleep,
+        monotonic=clock.monotonic,
+    )
+    with pytest.raises(UnreachableError, match="does not answer: Connection reset by peer"):
+        driver.check_for_updates()
+    assert clock.slept == pytest.approx(120, abs=1)
+    driver.close()
 
 
 # the end

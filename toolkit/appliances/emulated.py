@@ -35,6 +35,7 @@ from toolkit.storage.whole_file import WholeFile
 _API = "/api/v1"
 _FACTORY_USER, _FACTORY_PASSWORD = "admin", "password"
 _INSTALL_SECONDS_MAX = 3600.0
+_RESTART_SECONDS_MAX = 120.0
 _BUSY = ("installing", "conflict")
 _RESET_SECONDS_MAX = 3600.0
 
@@ -50,6 +51,7 @@ class EmulatedAppliance:
         client_secret: Callable[[], str],
         admin_password: Callable[[], str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = connection.name
         self.address = connection.address
@@ -58,6 +60,7 @@ class EmulatedAppliance:
         self._client_secret = client_secret
         self._admin_password = admin_password
         self._sleep = sleep
+        self._monotonic = monotonic
         self._address_ids: dict[str, int] = {}
 
     def close(self) -> None:
@@ -312,7 +315,7 @@ class EmulatedAppliance:
                 raise
         else:
             self._follow(str(begun.json()["id"]), progress, _INSTALL_SECONDS_MAX)
-        if not wait_until(lambda: self._answers() and self.health()[0], seconds=120, sleep=self._sleep):
+        if not self._wait(lambda: self._answers() and self.health()[0], _RESTART_SECONDS_MAX):
             raise UnreachableError(
                 "the box does not serve again after the installation",
                 where=self._connection.where,
@@ -320,7 +323,11 @@ class EmulatedAppliance:
             )
 
     def _once_idle(self, call: Callable[[], httpx.Response]) -> httpx.Response:
-        """Makes a call that a box refuses while it installs, again until it has ended that."""
+        """Makes a call that a box refuses or cuts off while it installs, again until it has ended that.
+
+        A job that an earlier attempt has begun downloads while the box still takes calls, lets them wait, and ends
+        them with all others when the services restart. So only for calls that may be made twice.
+        """
         busy: list[ReboxError] = []
         answers: list[httpx.Response] = []
 
@@ -332,15 +339,17 @@ class EmulatedAppliance:
                     raise
                 busy.append(error)
             except UnreachableError as error:
-                # its services restart at the end of an installation
-                if not busy:
+                if not self._wait(self._answers, _RESTART_SECONDS_MAX):
                     raise
                 busy.append(error)
             return bool(answers)
 
-        if not wait_until(taken, seconds=_INSTALL_SECONDS_MAX, interval=0.2, sleep=self._sleep):
+        if not self._wait(taken, _INSTALL_SECONDS_MAX, interval=0.2):
             raise busy[-1]
         return answers[0]
+
+    def _wait(self, check: Callable[[], bool], seconds: float, *, interval: float = 0.1) -> bool:
+        return wait_until(check, seconds=seconds, interval=interval, sleep=self._sleep, monotonic=self._monotonic)
 
     def _answers(self) -> bool:
         try:
@@ -361,7 +370,7 @@ class EmulatedAppliance:
             progress(float(last["progress"]), str(last["phase"]))
             return last["state"] in ("complete", "failed")
 
-        if not wait_until(ended, seconds=seconds_max, sleep=self._sleep):
+        if not self._wait(ended, seconds_max):
             raise UnreachableError(
                 f"job {job} does not end",
                 where=self._connection.where,
@@ -405,7 +414,7 @@ class EmulatedAppliance:
                 return False
             return latest[-1].state == "complete"
 
-        if not wait_until(complete, seconds=_RESET_SECONDS_MAX, sleep=self._sleep):
+        if not self._wait(complete, _RESET_SECONDS_MAX):
             raise UnreachableError(
                 "the reset does not become complete",
                 where=self._connection.where,
@@ -424,7 +433,7 @@ class EmulatedAppliance:
         factory = self.reset_status().state == "complete"
         account: dict[str, Any] = {"signed": False, "auth": (_FACTORY_USER, _FACTORY_PASSWORD)} if factory else {}
         self._connection.change("POST", f"{_API}/power/shut-down", **account)
-        if not wait_until(lambda: not self._answers(), seconds=60, sleep=self._sleep):
+        if not self._wait(lambda: not self._answers(), 60):
             raise ApplianceError(
                 "the box was told to shut down and still answers",
                 where=self._connection.where,
