@@ -54,6 +54,28 @@ def test_the_swing_is_drawn_large_even_when_nothing_was_lost() -> None:
     assert window.length_ms < 100
 
 
+def test_that_the_address_was_seen_for_the_first_time_is_not_drawn_large() -> None:
+    (window,) = close_ups(a_watch((47, OLD_MAC, "old"), (5000, NEW_MAC, "new"), icmp=an_outage())).windows
+    assert (window.zero_ms, window.what) == (5000, "the swing")
+
+
+def test_nor_that_nobody_was_seen_at_all() -> None:
+    assert close_ups(a_watch(icmp=an_outage())).windows == ()
+
+
+def test_the_swing_and_the_longest_outage_are_drawn_whatever_else_happened() -> None:
+    many = [(1000.0 * n, 1000.0 * n + 30) for n in range(1, 9)]
+    owners = [(0, OLD_MAC, "old"), (9000, NEW_MAC, "new")]
+    chosen = close_ups(a_watch(*owners, icmp=an_outage(*many, (500, 540)))).windows
+    assert len(chosen) == MOST
+    assert (chosen[0].zero_ms, chosen[-1].zero_ms, chosen[-1].what) == (500, 9000, "the swing")
+
+
+def test_going_back_is_called_that() -> None:
+    watch = a_watch((0, NEW_MAC, "new"), (5000, OLD_MAC, "old"), icmp=an_outage((4990, 5030)))
+    assert [window.what for window in close_ups(watch).windows] == ["the way back"]
+
+
 def test_a_quiet_watch_needs_no_close_up() -> None:
     assert close_ups(a_watch((0, OLD_MAC, "old"), icmp=an_outage((100, 101)))).windows == ()
 
