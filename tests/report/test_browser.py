@@ -75,6 +75,61 @@ def test_nothing_sticks_out_of_a_phone(browser: Browser, reports: dict[str, Path
     page.context.close()
 
 
+_CROSSING = """
+() => [...document.querySelectorAll(".drawing")].filter(d => d.checkVisibility()).flatMap(drawing => {
+  const box = e => e.getBoundingClientRect();
+  const across = (a, b) => a.left < b.right && b.left < a.right;
+  // two pixels above and below, where a line of text has room that no letter fills
+  const crossing = (a, b) => across(a, b) && a.top + 2 < b.bottom - 2 && b.top + 2 < a.bottom - 2;
+  const texts = [...drawing.querySelectorAll("text")].filter(e => e.textContent);
+  const frames = [...drawing.querySelectorAll(".window")];
+  const page = box(drawing);
+  return texts.flatMap((text, index) => [
+    ...[...texts.slice(index + 1), ...frames].filter(other => crossing(box(text), box(other)))
+      .map(other => `${text.textContent} / ${other.textContent || "frame"}`),
+    ...(box(text).left < page.left - 1 || box(text).right > page.right + 1 ? [`${text.textContent} / edge`] : []),
+  ]);
+})
+"""
+
+
+@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("width", [360, 420, 700, 780, 1280])
+def test_drawings_fit_the_screen_and_no_words_in_them_cross(
+    browser: Browser, reports: dict[str, Path], name: str, width: int
+) -> None:
+    page, _ = opened(browser, reports[name], width=width)
+    edges = page.evaluate(
+        "[...document.querySelectorAll('.drawing')].filter(d => d.checkVisibility())"
+        ".map(d => d.getBoundingClientRect().right)"
+    )
+    assert len(edges) == 2
+    assert max(edges) <= width
+    assert page.evaluate(_CROSSING) == []
+    page.context.close()
+
+
+def test_words_in_a_drawing_can_be_read_on_a_telephone(browser: Browser, reports: dict[str, Path]) -> None:
+    page, _ = opened(browser, reports["went-back"], width=360)
+    heights = page.evaluate(
+        "[...document.querySelectorAll('.drawing text')].filter(t => t.checkVisibility() && t.textContent)"
+        ".map(t => t.getBoundingClientRect().height)"
+    )
+    assert min(heights) >= 12
+    page.context.close()
+
+
+def test_hatchings_are_painted_in_both_sizes_of_a_drawing(browser: Browser, reports: dict[str, Path]) -> None:
+    """A pattern that is defined where nothing is rendered paints nothing; the colours on the bar tell."""
+    for width in (420, 1280):
+        page, _ = opened(browser, reports["went-back"], width=width)
+        gap = page.locator(".drawing:visible .gap").last
+        painted = gap.screenshot()
+        page.add_style_tag(content=".gap { fill: none !important; }")
+        assert painted != gap.screenshot()
+        page.context.close()
+
+
 def test_light_and_dark_differ_and_print_is_always_on_white(browser: Browser, reports: dict[str, Path]) -> None:
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     light, _ = opened(browser, reports["migrated"])

@@ -25,7 +25,7 @@ from toolkit.report.course import course
 from toolkit.report.outage import watch_of
 from toolkit.report.outage_plot import draw_outage
 from toolkit.report.quantities import NB
-from toolkit.report.svg import WIDTH
+from toolkit.report.svg import NARROW, PAPERS, WIDE, Paper
 from toolkit.report.timeline import draw_timeline
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -47,8 +47,8 @@ def widths(picture: str, class_: str) -> list[float]:
     return [float(rect.get("width", "")) for rect in parsed(picture).iter(f"{SVG}rect") if rect.get("class") == class_]
 
 
-def timeline(report: RunReport, *planned: str) -> str:
-    return draw_timeline(report, course(report, a_plan(*planned)), watch_of(report))
+def timeline(report: RunReport, *planned: str, paper: Paper = WIDE) -> str:
+    return draw_timeline(report, course(report, a_plan(*planned)), watch_of(report), paper)
 
 
 def test_gaps_are_drawn_to_scale() -> None:
@@ -94,6 +94,40 @@ def test_a_method_that_measured_nothing_and_a_stretch_without_watch_are_no_answe
     assert "not watched" in words_in(picture)
 
 
+def test_a_floor_longer_than_the_close_up_has_no_end_in_it() -> None:
+    def strokes(**outage: float) -> int:
+        picture = draw_outage(a_watch(icmp=an_outage((500, 540)), https=an_outage(**outage)), None)
+        return sum(line.get("class") == "floor" for line in parsed(picture).iter(f"{SVG}line"))
+
+    assert strokes(own_gap_ms_max=20) - strokes(own_gap_ms_max=2000) == 1
+
+
+def test_every_close_up_says_what_it_shows() -> None:
+    watch = a_watch(
+        (0, OLD_MAC, "old"),
+        (1000, NEW_MAC, "new"),
+        (3000, STRANGE_MAC, None),
+        icmp=an_outage((7000, 7060), unwatched=(Gap(start_ms=8000, end_ms=9000),)),
+    )
+    for paper in PAPERS:
+        said = words_in(draw_outage(watch, STARTED, paper))
+        assert [words.partition(":")[0] for words in said if "; 0 is 22:00:0" in words] == [
+            "the swing",
+            "a stranger",
+            "no answer",
+            "not watched",
+        ]
+
+
+def test_on_a_telephone_words_stand_above_what_they_name() -> None:
+    report = a_run(a_step("look", seconds=2), a_step("swing", seconds=6, offset_seconds=2))
+    for paper, above in ((WIDE, False), (NARROW, True)):
+        root = parsed(timeline(report, paper=paper))
+        bar = next(rect for rect in root.iter(f"{SVG}rect") if rect.get("class") == "bar bar-passed")
+        name = next(text for text in root.iter(f"{SVG}text") if text.text == "look")
+        assert (float(name.get("y", "")) <= float(bar.get("y", ""))) is above
+
+
 def test_the_axis_counts_from_the_swing_and_says_what_time_that_was() -> None:
     picture = draw_outage(a_watch(icmp=an_outage((1500, 1510))), STARTED)
     assert any("0 is 22:00:01.500 UTC" in words for words in words_in(picture))
@@ -131,7 +165,9 @@ def test_both_drawings_of_a_recorded_run_have_a_title_and_a_description() -> Non
     sample = recorded("went-back")
     watch = watch_of(sample.report)
     passages = course(sample.report, sample.plan)
-    for picture in (draw_timeline(sample.report, passages, watch), draw_outage(watch, None)):
+    drawn = [draw_timeline(sample.report, passages, watch, paper) for paper in PAPERS]
+    drawn += [draw_outage(watch, None, paper) for paper in PAPERS]
+    for picture in drawn:
         root = parsed(picture)
         named = {element.get("id") for element in root if element.tag in {f"{SVG}title", f"{SVG}desc"}}
         assert root.get("role") == "img"
@@ -143,13 +179,12 @@ def test_both_drawings_of_a_recorded_run_have_a_title_and_a_description() -> Non
 def test_whatever_was_recorded_the_drawings_are_well_formed_and_stay_on_their_paper(sample: Sample) -> None:
     watch = watch_of(sample.report)
     passages = course(sample.report, sample.plan)
-    for picture in (
-        draw_timeline(sample.report, passages, watch),
-        draw_outage(watch, sample.report.watch_started),
-    ):
+    drawn = [(paper, draw_timeline(sample.report, passages, watch, paper)) for paper in PAPERS]
+    drawn += [(paper, draw_outage(watch, sample.report.watch_started, paper)) for paper in PAPERS]
+    for paper, picture in drawn:
         for rect in parsed(picture).iter(f"{SVG}rect"):
             x, width = float(rect.get("x", "0")), float(rect.get("width", ""))
             assert x >= 0
             assert width >= 0
-            assert x + width <= WIDTH + 0.02
+            assert x + width <= paper.width + 0.02
         assert not re.search(r'"[^"]*\b(?:nan|inf)\b[^"]*"', re.sub(r">[^<]*<|id=\"[^\"]*\"", "><", picture))

@@ -7,9 +7,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from toolkit.report.outage_plot import OWNER_WORDS, draw_outage
+from toolkit.report.outage_plot import draw_outage
+from toolkit.report.outage_rows import OWNER_WORDS
+from toolkit.report.patterns import patterns
 from toolkit.report.printable import printable
 from toolkit.report.reading import Reading
+from toolkit.report.svg import PAPERS
 from toolkit.report.timeline import draw_timeline
 
 
@@ -21,8 +24,9 @@ def html_page(reading: Reading, files: Iterable[str] = ()) -> str:
         .render(
             reading.names,
             files=tuple(files),
-            timeline=draw_timeline(reading.report, reading.passages, reading.watch),
-            outage_plot=draw_outage(reading.watch, reading.report.watch_started),
+            patterns=patterns(),
+            timelines=[draw_timeline(reading.report, reading.passages, reading.watch, paper) for paper in PAPERS],
+            outage_plots=[draw_outage(reading.watch, reading.report.watch_started, paper) for paper in PAPERS],
             owner_words=OWNER_WORDS,
         )
     )

@@ -160,8 +160,8 @@ def _when(watch_started: datetime | None, at_ms: float) -> str:
 
 
 def gap_when(report: RunReport, gap: Stretch) -> str:
-    """When a gap began."""
-    return _when(report.watch_started, gap.start_ms)
+    """When a gap began, for a column that says itself that it is UTC."""
+    return _when(report.watch_started, gap.start_ms).removesuffix(" UTC")
 
 
 def certificate_words(report: RunReport) -> str:

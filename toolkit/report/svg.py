@@ -1,13 +1,31 @@
 """SVG elements as escaped text; the drawings are made of nothing else."""
 
+from dataclasses import dataclass
+
 from markupsafe import Markup, escape
 
 from toolkit.report.printable import printable
 
-WIDTH = 832.0
-"""Every drawing's width in its own units; one unit is one CSS pixel on a wide screen."""
 
-_CHARACTER_EM = 0.58
+@dataclass(frozen=True)
+class Paper:
+    """What is drawn on. `width` is in the drawing's own units; one is a CSS pixel where the page is as wide.
+
+    On stacked paper the words of a row stand above what they name, elsewhere to its left.
+    """
+
+    name: str
+    width: float
+    stacked: bool
+
+
+WIDE = Paper("wide", 832.0, stacked=False)
+NARROW = Paper("narrow", 360.0, stacked=True)
+"""For a telephone: scaled down to it, the wide one could no longer be read."""
+
+PAPERS = (WIDE, NARROW)
+
+_CHARACTER_EM = 0.62
 
 
 def element(name: str, /, *children: str, **attributes: str | float | None) -> Markup:
@@ -27,24 +45,31 @@ def _value(value: str | float) -> str:
     return printable(value) if isinstance(value, str) else f"{round(value, 2):.12g}"
 
 
-def drawing(identity: str, title: str, description: str, height: float, *children: str) -> Markup:
+def drawing(identity: str, paper: Paper, title: str, description: str, height: float, *children: str) -> Markup:
     """A whole picture with the title and description that stand for it where it cannot be seen."""
+    identity = f"{identity}-{paper.name}"
     return element(
         "svg",
         element("title", title, id=f"{identity}-title"),
         element("desc", description, id=f"{identity}-desc"),
         *children,
         xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {WIDTH:g} {height:g}",
+        viewBox=f"0 0 {paper.width:g} {height:g}",
         role="img",
         aria_labelledby=f"{identity}-title {identity}-desc",
-        class_="drawing",
+        class_=f"drawing {paper.name}",
     )
 
 
 def text(x: float, y: float, content: str, class_: str = "", anchor: str | None = None) -> Markup:
     """A line of text whose baseline starts (or by `anchor` ends, or is centred) at x, y."""
     return element("text", content, x=x, y=y, class_=class_ or None, text_anchor=anchor)
+
+
+def centred(x: float, y: float, content: str, class_: str, paper: Paper) -> Markup:
+    """A line of text centred at x, or as near to it as the paper's edges let it be."""
+    half = text_width(content) / 2
+    return text(min(max(x, half), paper.width - half), y, content, class_, "middle")
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
@@ -67,20 +92,3 @@ def shortened(content: str, width: float, size: float = 12.0) -> str:
     """The text, cut with an ellipsis where it would be wider."""
     most = max(int(width / (size * _CHARACTER_EM)), 1)
     return content if len(content) <= most else content[: most - 1].rstrip() + "…"
-
-
-def hatch(identity: str, class_: str, *, crossed: bool = False, gap: float = 6.0) -> Markup:
-    """A pattern of diagonal lines on a ground, for telling things apart without colour."""
-    lines = [line(0, 0, 0, gap, f"{class_}-line")]
-    if crossed:
-        lines.append(line(0, 0, gap, 0, f"{class_}-line"))
-    return element(
-        "pattern",
-        box(0, 0, gap, gap, f"{class_}-ground"),
-        *lines,
-        id=identity,
-        width=gap,
-        height=gap,
-        patternUnits="userSpaceOnUse",
-        patternTransform="rotate(45)",
-    )
