@@ -163,7 +163,7 @@ def make_plan(file: Path, *, wrap_transport: WrapTransport = lambda transport: t
     """The plan for an inventory: looks at the boxes, changes nothing, writes nothing."""
     inventory = load_inventory(file)
     world = open_world(inventory, file.parent, inventory_file=file, read_only=True, wrap_transport=wrap_transport)
-    notes = [str(recognised) for recognised in recognise(world, _state_directory(), _INVENTORY)]
+    notes = [str(recognised) for recognised in recognise(world, _state_directory(), RUN_INVENTORY)]
     plan = plan_hardware_migration(inventory, look(world))
     return plan.model_copy(update={"notes": (*plan.notes, *notes)})
 
@@ -249,7 +249,7 @@ def build_engine(
         wrap_transport=wrap_transport,
     )
     if read_only:
-        recognise(world, _state_directory(), _INVENTORY)
+        recognise(world, _state_directory(), RUN_INVENTORY)
     if fetch_secrets:
         world.fetch_secrets()
     return Engine(
