@@ -1,8 +1,8 @@
 """Runs on a machine of a lab and does what it is told, each order in a process of its own that may be killed.
 
-Orders come as JSON lines on standard input, answers go as JSON lines to standard output. Every order is done by a
-fresh fork of this process: it has loaded all modules and nothing else, so that a kill -9 and a resume cost tenths of
-a second and not the seconds of starting Python.
+Orders come as numbered JSON lines on standard input, answers go as JSON lines with the same numbers to standard
+output. Every order is done by a fresh fork of this process: it has loaded all modules and nothing else, so that a
+kill -9 and a resume cost tenths of a second and not the seconds of starting Python.
 """
 
 import json
@@ -290,5 +290,6 @@ def _read(file: Any) -> str:
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     for line in sys.stdin:
-        answers.write(json.dumps(in_child(json.loads(line))) + "\n")
+        order = json.loads(line)
+        answers.write(json.dumps({"number": order["number"], **in_child(order)}) + "\n")
         answers.flush()

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -425,30 +426,61 @@ def fresh(rehearsal: Rehearsal) -> Rehearsal:
     return rehearsal
 
 
-def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(rehearsal: Rehearsal, folder: Path) -> None:
-    small = folder / "small"
-    small.mkdir()
+@dataclass
+class SmallDisk:
+    """A disk of the operator's, for runs; `folder` is where it is mounted."""
 
-    def mount(*options: str) -> None:
-        assert rehearsal.lab.run("operator", ["mount", "-t", "tmpfs", *options, "none", str(small)]).returncode == 0
+    rehearsal: Rehearsal
+    folder: Path
 
-    inventory = rehearsal.variant("full", _EXISTING)
-    mount("-o", "size=16k")
-    with unchanged(rehearsal):
-        told = rehearsal.rebox("run", inventory, "--yes", "--runs", small)
-    assert_told(told, 1, str(small), "the disk is full", "Free space")
-    assert list(small.iterdir()) == []
+    def resize(self, size: str) -> None:
+        """Gives it that size, from the first time on."""
+        mounted = self._on_it("mountpoint", "-q") == 0
+        options = ("-o", f"{'remount,' * mounted}size={size}", "none")
+        assert self._on_it("mount", "-t", "tmpfs", *options) == 0
 
-    mount("-o", "remount,size=1200k")
-    with unchanged(rehearsal, new=False):
-        told = rehearsal.rebox("run", inventory, "--yes", "--runs", small)
-    assert_told(told, 1, str(small), "full", "Free space")
+    def clear(self) -> None:
+        """Takes back what is unfinished there: the boxes are free for the next test, whatever became of this one."""
+        runs = json.loads(self.rehearsal.rebox("runs", "--runs", self.folder, "--json").out)
+        for unfinished in (run["run_id"] for run in runs if run["state"] in UNFINISHED):
+            self.rehearsal.switch_on_new()
+            told = self.rehearsal.operator("back", run=unfinished, runs=self.folder).told
+            assert told["state"] == RunState.WENT_BACK, told
+        assert self._on_it("umount") == 0
 
-    mount("-o", "remount,size=50m")
-    told = rehearsal.operator("resume", run="latest", runs=small, kill_at="put-back-records:recorded")
-    assert told.killed_at, str(told.answer)
-    assert rehearsal.operator("back", run="latest", runs=small).told["state"] == RunState.WENT_BACK
-    assert rehearsal.lab.run("operator", ["umount", str(small)]).returncode == 0
+    def _on_it(self, *command: str) -> int:
+        return self.rehearsal.lab.run("operator", [*command, str(self.folder)]).returncode
+
+
+@pytest.fixture
+def small_disk(rehearsal: Rehearsal, folder: Path) -> Iterator[SmallDisk]:
+    disk = SmallDisk(rehearsal, folder / "small")
+    disk.folder.mkdir()
+    disk.resize("16k")
+    yield disk
+    disk.resize("50m")
+    disk.clear()
+
+
+def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(fresh: Rehearsal, small_disk: SmallDisk) -> None:
+    inventory, runs = fresh.variant("full", _EXISTING), small_disk.folder
+    with unchanged(fresh):
+        told = fresh.rebox("run", inventory, "--yes", "--runs", runs)
+    assert_told(told, 1, str(runs), "the disk is full", "Free space")
+    assert list(runs.iterdir()) == []
+
+    # full under the run's database, then under the records: which step that stops does not matter
+    for size, command in (("300k", ("run", inventory, "--yes")), ("1200k", ("resume", "latest"))):
+        small_disk.resize(size)
+        with unchanged(fresh, new=False):
+            told = fresh.rebox(*command, "--runs", runs)
+        assert_told(told, 1, "disk is full")
+        assert re.search(rf"Free space on the disk (of|that holds) {re.escape(str(runs))}/", told.words), told.words
+
+    small_disk.resize("50m")
+    ended = fresh.operator("resume", run="latest", runs=runs, kill_at="put-back-records:recorded")
+    assert ended.killed_at, str(ended.answer)
+    assert fresh.operator("back", run="latest", runs=runs).told["state"] == RunState.WENT_BACK
 
 
 def test_a_second_command_is_refused_while_a_run_is_at_work_and_ctrl_c_leaves_it_resumable(
