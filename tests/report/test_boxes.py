@@ -39,6 +39,11 @@ def test_a_port_is_a_name_and_not_a_quantity() -> None:
     assert table.rows[0].values == ("10443",)
 
 
+def test_a_measured_number_is_told_to_thousandths() -> None:
+    table = fact_table({"old": {"answer_ms": 45.574044000204594}})
+    assert table.rows[0].values == ("45.574",)
+
+
 def test_what_belongs_to_no_box_is_kept() -> None:
     table = fact_table({"name": None, "ttl_seconds": 300})
     assert [(row.name, row.values) for row in table.other] == [("name", ("none",)), ("ttl_seconds", ("300",))]

@@ -70,12 +70,30 @@ def test_sizes_are_decimal(value: int, words: str) -> None:
 def test_no_number_is_too_odd_to_be_said(value: float) -> None:
     assert q.milliseconds(value)
     assert q.duration(value)
+    assert q.decimal(value)
     assert math.isfinite(q.bounded(value))
 
 
 @given(st.integers())
 def test_no_size_is_too_large_to_be_said(value: int) -> None:
     assert q.size(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (45.574044000204594, "45.574"),
+        (3.0, "3"),
+        (1_234_567.0, "1,234,567"),
+        (-0.004239, "-0.004"),
+        (0.0000123, "1.23e-05"),
+        (-0.0, "0"),
+        (1e300, "1e+300"),
+        (math.nan, "unknown"),
+    ],
+)
+def test_measured_numbers_have_no_more_digits_than_they_are_worth(value: float, words: str) -> None:
+    assert plain(q.decimal(value)) == words
 
 
 def test_moments_are_told_in_utc_whatever_zone_they_come_in() -> None:

@@ -147,7 +147,7 @@ def witness_settings(context: StepContext) -> Outcome:
         context,
         probe="api",
         subject=f"new ({new.address})",
-        summary=f"All {total} records of the backup are on the new box, field by field."
+        summary=f"All {total:,} records of the backup are on the new box, field by field."
         if verdict is Verdict.PASSED
         else "; ".join(kind.note() for kind in differences if not kind.same) or "There was nothing to compare.",
         passed=None if verdict is Verdict.UNKNOWN else verdict is Verdict.PASSED,
@@ -167,9 +167,9 @@ def witness_records(context: StepContext) -> Outcome:
         context,
         probe="api",
         subject=f"old ({old.address})",
-        summary=f"The archive holds all {counts.sessions} sessions and {counts.recordings} recordings of the old box."
+        summary=f"The archive holds {_records(counts)}, all that the old box has."
         if passed
-        else f"{missing.sessions} sessions and {missing.recordings} recordings of the old box are not in the archive.",
+        else f"The archive does not hold {_records(missing)} of the old box.",
         passed=passed,
         data={"archive": _counted(counts), "box": _counted(held)},
     )
@@ -191,7 +191,8 @@ def _witness_backup(context: StepContext, name: str, words: str) -> Outcome:
         context,
         probe="file",
         subject=name,
-        summary=f"The {words} was read back and opened: {counted(len(checked.files), 'file')}, {size_bytes} bytes."
+        summary=f"The {words} was read back and opened: {counted(len(checked.files), 'file')}, "
+        f"{counted(size_bytes, 'byte')}."
         if checked.verdict is Verdict.PASSED
         else f"The {words} is not whole.",
         passed=None if checked.verdict is Verdict.UNKNOWN else checked.verdict is Verdict.PASSED,
@@ -248,8 +249,8 @@ def _witness_put_back(context: StepContext, result: Result) -> Outcome:
         context,
         probe="api",
         subject=f"new ({new.address})",
-        summary=f"{held.sessions} of {archived.sessions} sessions and {held.recordings} of {archived.recordings} "
-        f"recordings are on the new box{why}.",
+        summary=f"{held.sessions:,} of {counted(archived.sessions, 'session')} and {held.recordings:,} of "
+        f"{counted(archived.recordings, 'recording')} are on the new box{why}.",
         passed=passed and held.sessions >= archived.sessions,
         data={"archive": _counted(archived), "box": _counted(held), "reasons": reasons},
     )
@@ -263,6 +264,10 @@ def _manifest_result(context: StepContext, name: str) -> Result:
 
 def _compared(differences: Iterable[RecordDifferences]) -> Result:
     return {"compared": [kind.compared().model_dump(mode="json") for kind in differences]}
+
+
+def _records(counts: RecordCounts) -> str:
+    return f"{counted(counts.sessions, 'session')} and {counted(counts.recordings, 'recording')}"
 
 
 def _counted(counts: RecordCounts) -> Result:

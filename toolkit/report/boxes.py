@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from toolkit.report.quantities import count, size
+from toolkit.report.quantities import count, decimal, size
 
 
 @dataclass(frozen=True)
@@ -75,4 +75,6 @@ def fact_text(name: str, value: JsonValue) -> str:
         if name.endswith("_bytes"):
             return size(value)
         return str(value) if name.endswith("port") else count(value)
+    if isinstance(value, float):
+        return decimal(value)
     return str(value)

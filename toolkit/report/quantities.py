@@ -63,6 +63,18 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def decimal(value: float) -> str:
+    """A measured number to thousandths, one too small for that to three digits: "1,234.568", "0.5", "1.2e-05"."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    if value < 0:
+        return MINUS + decimal(-value)
+    if 0 < value < 0.0005 or value > LARGEST:
+        return f"{value:.3g}"
+    text = f"{value:z,.3f}"
+    return text.rstrip("0").rstrip(".")
+
+
 def size(number: int) -> str:
     """Bytes in decimal units: "512 bytes", "104.9 MB"."""
     if abs(number) < 1000:

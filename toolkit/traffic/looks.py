@@ -3,6 +3,7 @@
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import Role, World
 from toolkit.model.box import BoxStatus
+from toolkit.model.counting import counted
 from toolkit.model.errors import VerificationError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
 from toolkit.model.verdict import Verdict
@@ -48,7 +49,7 @@ class InspectOld(ReadOnlyStep):
             probe="api",
             subject=f"old ({old.address})",
             summary=f"Serial number {status.serial_number}, Base {status.base_version}, {status.site_version}; it says "
-            f"{words!r}; its clock is {skew_seconds:+.0f} s from ours.",
+            f"{words!r}; {_clock_words(skew_seconds)}.",
             passed=right and healthy,
             data={"serial_number": status.serial_number, "clock_skew_seconds": skew_seconds},
         )
@@ -133,9 +134,10 @@ class Soak(ReadOnlyStep):
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """The whole time, without one wrong look."""
-        wrong = result["wrong"]
+        wrong, looks = result["wrong"], result["looks"]
         assert isinstance(wrong, list)  # noqa: S101  (made by `act` above)
-        words = f"The new box served for {result['seconds']:.1f} s, looked at {result['looks']} times."
+        assert isinstance(looks, int)  # noqa: S101
+        words = f"The new box served for {result['seconds']:.1f} s, seen so in {counted(looks, 'look')}."
         if wrong:
             words = f"After {result['seconds']:.1f} s: {'; '.join(str(text) for text in wrong)}."
         return witness(
@@ -144,7 +146,7 @@ class Soak(ReadOnlyStep):
             subject=context.plan.site,
             summary=words,
             passed=not wrong,
-            data={"seconds": result["seconds"], "looks": result["looks"]},
+            data={"seconds": result["seconds"], "looks": looks},
         )
 
 
@@ -176,4 +178,18 @@ def _serves(context: StepContext, seen: AddressView, role: Role) -> bool:
 
 def _counts(status: BoxStatus) -> str:
     records = status.records
-    return f"{records.users} users, {records.jump_clients} Jump Clients, {records.sessions} session records"
+    return ", ".join(
+        (
+            counted(records.users, "user"),
+            counted(records.jump_clients, "Jump Client"),
+            counted(records.sessions, "session record"),
+        )
+    )
+
+
+def _clock_words(skew_seconds: float) -> str:
+    """How the box's clock stands to ours; positive, it is ahead."""
+    seconds = round(skew_seconds)
+    if seconds == 0:
+        return "its clock agrees with ours to the second"
+    return f"its clock is {counted(abs(seconds), 'second')} {'ahead of' if seconds > 0 else 'behind'} ours"

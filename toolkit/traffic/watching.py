@@ -184,8 +184,8 @@ def _record_outage(context: StepContext) -> None:
             context,
             probe="watch",
             subject=context.plan.site,
-            summary=f"{name}: longest gap {outage.gap_ms_max:.1f} ms, {outage.lost} of {outage.sent} lost; the watch's "
-            f"own largest pause {outage.own_gap_ms_max:.1f} ms.",
+            summary=f"{name}: longest gap {outage.gap_ms_max:.1f} ms, {outage.lost:,} of {outage.sent:,} lost; "
+            f"the watch's own largest pause {outage.own_gap_ms_max:.1f} ms.",
             passed=None if outage.unwatched or not outage.sent else True,
             data={"gap_ms_max": outage.gap_ms_max, "lost": outage.lost, "sent": outage.sent},
         )
