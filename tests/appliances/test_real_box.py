@@ -163,7 +163,7 @@ def test_a_backup_is_private_and_never_written_over_another(
     with pytest.raises(StorageError, match="cannot be written"):
         driver.download_backup(target, "another", quiet)
     assert target.read_bytes() == content
-    with pytest.raises(BoxRefusedError, match="Check the passphrase reference"):
+    with pytest.raises(BoxRefusedError, match="Check the passphrase's reference"):
         driver.restore_backup(target, "another", quiet)
     assert driver.restore_backup(target, "open sesame", quiet) == driver.status().records
 

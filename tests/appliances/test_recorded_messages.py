@@ -274,7 +274,7 @@ REFUSED: dict[str, tuple[str, Call]] = {
 _LOOKS_FIRST = {"address-add-again": "network", "address-last": "network"}
 _NEXT_MOVES = {
     "clock": "Set the box's clock",
-    "wrong_passphrase": "Check the passphrase reference",
+    "wrong_passphrase": "Check the passphrase's reference",
     "corrupt_backup": "download the backup again",
     "resetting": "Wait until the reset is complete",
 }
