@@ -19,6 +19,10 @@ from toolkit.certificates.bundle import Material, PrivateKey
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 """The tests' time of day, so that nothing depends on today."""
 
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""For what is judged by the machine's own clock, whatever it says; this end means that there is none (RFC 5280, 4.1.2.5)."""
+
 SITE = "support.example.com"
 PASSPHRASE = "correct horse battery"
 
@@ -100,9 +104,8 @@ class Authority:
 
     @classmethod
     def new(cls, make_key: Callable[[], PrivateKey] = ec_key, *, label: str = "Test") -> Self:
-        far = NOW + timedelta(days=3650)
-        root = Order(f"{label} Root", authority=True, key=make_key(), end=far).signed_by(None)
-        middle = Order(f"{label} Issuing CA", authority=True, path_length=0, key=make_key(), end=far)
+        root = Order(f"{label} Root", authority=True, key=make_key(), start=LONG_AGO, end=NEVER).signed_by(None)
+        middle = Order(f"{label} Issuing CA", authority=True, path_length=0, key=make_key(), start=LONG_AGO, end=NEVER)
         return cls(root, middle.signed_by(root))
 
     def issue(self, order: Order | None = None) -> Identity:

@@ -5,14 +5,13 @@ import stat
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.certificates.authority import NOW, PASSPHRASE, SITE, Authority, Identity, Order, ec_key, openssl
+from tests.certificates.authority import LONG_AGO, NEVER, PASSPHRASE, SITE, Authority, Identity, Order, ec_key, openssl
 from tests.certificates.server import tls_server
 from toolkit.appliances.protocol import CertificateEntry
 from toolkit.certificates.bundle import label, sha256
@@ -21,8 +20,6 @@ from toolkit.certificates.files import read_material
 from toolkit.certificates.parsing import parse
 from toolkit.cli.main import main
 from toolkit.cli.output import out
-
-LASTING = {"start": datetime(2020, 1, 1, tzinfo=UTC), "end": NOW + timedelta(days=3000)}
 
 Rebox = Callable[..., tuple[int, Any]]
 
@@ -55,7 +52,7 @@ def authority() -> Authority:
 @pytest.fixture(scope="session")
 def lasting(authority: Authority) -> Identity:
     """A site certificate that is good today, whenever that is."""
-    return authority.issue(Order(names=(SITE, "localhost", "127.0.0.1"), **LASTING))  # type: ignore[arg-type]
+    return authority.issue(Order(names=(SITE, "localhost", "127.0.0.1"), start=LONG_AGO, end=NEVER))
 
 
 @pytest.fixture
@@ -164,7 +161,7 @@ def test_verify_proves_that_what_is_served_was_exported(
         status, document = rebox("verify", f"127.0.0.1:{port}", *words)
     assert (status, document["verdict"]) == (0, "passed")
     assert document["checks"][-1] == {"check": "against", "verdict": "passed", "summary": "it is what was exported"}
-    renewed = authority.issue(Order(**LASTING))  # type: ignore[arg-type]
+    renewed = authority.issue(Order(start=LONG_AGO, end=NEVER))
     for chain in ([renewed, authority.intermediate], [lasting]):
         with tls_server(chain) as port:
             status, document = rebox("verify", f"127.0.0.1:{port}", *words)
