@@ -21,7 +21,7 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""For what is judged by the machine's own clock, whatever it says; this end means that there is none (RFC 5280, 4.1.2.5)."""
+"""For what is judged by the machine's own clock, whatever it says; this end means that there is none (RFC 5280)."""
 
 SITE = "support.example.com"
 PASSPHRASE = "correct horse battery"
