@@ -20,8 +20,8 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 """The tests' time of day, so that nothing depends on today."""
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""For what is judged by the machine's own clock, whatever it says; this end means that there is none (RFC 5280)."""
+FAR_OFF = datetime(3000, 1, 1, tzinfo=UTC)
+"""For what is judged by the machine's own clock, whatever it says."""
 
 SITE = "support.example.com"
 PASSPHRASE = "correct horse battery"
@@ -104,8 +104,10 @@ class Authority:
 
     @classmethod
     def new(cls, make_key: Callable[[], PrivateKey] = ec_key, *, label: str = "Test") -> Self:
-        root = Order(f"{label} Root", authority=True, key=make_key(), start=LONG_AGO, end=NEVER).signed_by(None)
-        middle = Order(f"{label} Issuing CA", authority=True, path_length=0, key=make_key(), start=LONG_AGO, end=NEVER)
+        root = Order(f"{label} Root", authority=True, key=make_key(), start=LONG_AGO, end=FAR_OFF).signed_by(None)
+        middle = Order(
+            f"{label} Issuing CA", authority=True, path_length=0, key=make_key(), start=LONG_AGO, end=FAR_OFF
+        )
         return cls(root, middle.signed_by(root))
 
     def issue(self, order: Order | None = None) -> Identity:

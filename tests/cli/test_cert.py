@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from tests.certificates.authority import LONG_AGO, NEVER, PASSPHRASE, SITE, Authority, Identity, Order, ec_key, openssl
+from tests.certificates.authority import (
+    FAR_OFF,
+    LONG_AGO,
+    PASSPHRASE,
+    SITE,
+    Authority,
+    Identity,
+    Order,
+    ec_key,
+    openssl,
+)
 from tests.certificates.server import tls_server
 from toolkit.appliances.protocol import CertificateEntry
 from toolkit.certificates.bundle import label, sha256
@@ -52,7 +62,7 @@ def authority() -> Authority:
 @pytest.fixture(scope="session")
 def lasting(authority: Authority) -> Identity:
     """A site certificate that is good today, whenever that is."""
-    return authority.issue(Order(names=(SITE, "localhost", "127.0.0.1"), start=LONG_AGO, end=NEVER))
+    return authority.issue(Order(names=(SITE, "localhost", "127.0.0.1"), start=LONG_AGO, end=FAR_OFF))
 
 
 @pytest.fixture
@@ -122,8 +132,8 @@ def test_verify_fails_what_is_not(rebox: Rebox, folder: Path, tmp_path: Path) ->
     trusted = ("--ca-file", folder / "root.pem", "--json")
     for words, code in (
         (("--name", "other.example.com"), "name-mismatch"),
-        (("--at", "2050-01-01"), "expired"),
-        (("--at", "2019-01-01"), "not-yet-valid"),
+        (("--at", "3000-06-01"), "expired"),
+        (("--at", "1999-06-01"), "not-yet-valid"),
     ):
         status, document = rebox("verify", folder / "site.pem", *words, *trusted)
         assert (status, document["verdict"]) == (1, "failed")
@@ -161,7 +171,7 @@ def test_verify_proves_that_what_is_served_was_exported(
         status, document = rebox("verify", f"127.0.0.1:{port}", *words)
     assert (status, document["verdict"]) == (0, "passed")
     assert document["checks"][-1] == {"check": "against", "verdict": "passed", "summary": "it is what was exported"}
-    renewed = authority.issue(Order(start=LONG_AGO, end=NEVER))
+    renewed = authority.issue(Order(start=LONG_AGO, end=FAR_OFF))
     for chain in ([renewed, authority.intermediate], [lasting]):
         with tls_server(chain) as port:
             status, document = rebox("verify", f"127.0.0.1:{port}", *words)
