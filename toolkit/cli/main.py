@@ -24,6 +24,7 @@ COMMANDS = {
     "cert": ("toolkit.cli.cert", "Certificates: inspect, export, import, verify."),
     "backup": ("toolkit.cli.backup", "Backups: create, verify, restore, show."),
     "probe": ("toolkit.cli.probe", "Packets: who answers, how fast, with what."),
+    "image": ("toolkit.cli.image", "Disk images for new boxes: build, list, verify."),
     "lab": ("toolkit.cli.lab", "A lab in network namespaces: up, status, shell, down."),
 }
 

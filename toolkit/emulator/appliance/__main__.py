@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     power.add_argument(
         "--bind", metavar="HOST:PORT", help="change no network; the first address listens here, others at free ports"
     )
+    machine = commands.add_parser("power-on", help="run the box that this machine is: data disk and seed by label")
+    machine.set_defaults(command=_power_on)
+    machine.add_argument("--console", type=Path, required=True, metavar="FILE")
     faults = commands.add_parser("faults", help="plant these faults and no others; none heals the box")
     faults.set_defaults(command=_plant)
     faults.add_argument("--disk", type=Path, required=True, metavar="DIR")
@@ -107,6 +110,21 @@ def _run(options: argparse.Namespace) -> None:
             raise InputError("--bind is not HOST:PORT", where=options.bind, next_move="Write it like 127.0.0.1:0.")
         loopback = Loopback(host.strip("[]"), int(port))
     run(options.disk, options.console, loopback)
+
+
+def _power_on(options: argparse.Namespace) -> None:
+    # imported here: a box that is a process does without it
+    from toolkit.emulator.appliance.machine.power_on import prepare, say  # noqa: PLC0415
+
+    os.umask(0o077)
+    try:
+        disk = prepare(options.console)
+        from toolkit.emulator.appliance.server import run  # noqa: PLC0415  (as above)
+
+        run(disk, options.console, None)
+    except ReboxError as error:
+        say(options.console, error)
+        raise
 
 
 def _plant(options: argparse.Namespace) -> None:

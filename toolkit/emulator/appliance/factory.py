@@ -20,7 +20,7 @@ from toolkit.emulator.appliance.database import Database
 from toolkit.emulator.appliance.disk import Disk, told_as_storage_error
 from toolkit.emulator.appliance.first_boot import lay_first_boot
 from toolkit.emulator.appliance.identity import Identity, guid_of
-from toolkit.emulator.appliance.passwords import hash_password
+from toolkit.emulator.appliance.passwords import hash_password, is_hash
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.site_content import SiteContent, Sizes, recording_content
 from toolkit.emulator.appliance.support_sessions import ACTIVE_SESSIONS_MAX
@@ -65,6 +65,7 @@ class Factory(_Frozen):
     """
 
     serial_number: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")
+    hostname: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")
     interface: str = "eth0"
     mac: str = Field(pattern="^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")
     addresses: tuple[InterfaceAddress, ...] = Field(min_length=1)
@@ -86,6 +87,10 @@ class Factory(_Frozen):
     certificate: bytes | None = Field(default=None, description="PEM: leaf and chain.")
     key: SecretBytes | None = Field(default=None, description="PEM, not encrypted.")
     admin_password: SecretStr | None = None
+    admin_password_hash: SecretStr | None = Field(
+        default=None,
+        description="Of a one-time password instead of the factory's well-known one; it opens nothing but its change.",
+    )
     api_accounts: dict[str, SecretStr] = Field(default_factory=dict, description="Client id to secret.")
 
 
@@ -136,6 +141,8 @@ def _check(factory: Factory) -> None:
         if not in_use and getattr(factory, name):
             reason = "a box fresh from the factory knows nobody and serves nothing"
             raise _wrong(f"{name.replace('_', ' ')} is given", reason, "Leave it out, or make the box in-use.")
+    if factory.admin_password_hash and (in_use or not is_hash(factory.admin_password_hash.get_secret_value())):
+        raise _wrong("admin password hash cannot be used", "it is a new box's, made by scrypt", "Make it anew.")
     if (factory.certificate is None) != (factory.key is None):
         raise _wrong("certificate and key are not both given", "one is useless without the other", "Give both.")
     if factory.certificate is not None and factory.key is not None:
@@ -162,6 +169,11 @@ def _lay(disk: Disk, factory: Factory, identity: Identity) -> dict[str, str]:
         # real time: a wrong clock is the battery's fault, not the factory's
         certificate = Bundle.from_pem(*self_signed(identity.serial_number.lower(), datetime.now(UTC)))
         lay_first_boot(database, identity, certificate, factory.base_version, factory.addresses)
+        with database.change() as connection:
+            if factory.hostname is not None:
+                database.put_facts(hostname=factory.hostname)
+            if factory.admin_password_hash is not None:
+                connection.execute("UPDATE admins SET password = ?", (factory.admin_password_hash.get_secret_value(),))
         if factory.profile == "in-use":
             _take_into_use(database, disk, factory)
         return {

@@ -22,6 +22,17 @@ def matches(password: str, stored: str | None) -> bool:
     return hmac.compare_digest(found, b64decode(digest)) and stored is not None
 
 
+def is_hash(text: str) -> bool:
+    """Whether `matches` can check a password against it."""
+    try:
+        kind, log2_n, r, p, salt, digest = text.split("$")
+        return kind == "scrypt" and 10 <= int(log2_n) <= 15 and (int(r), int(p)) == (_R, _P) and bool(
+            b64decode(salt, validate=True) and len(b64decode(digest, validate=True)) == 32
+        )
+    except ValueError:
+        return False
+
+
 def _scrypt(password: str, salt: bytes, log2_n: int, r: int, p: int) -> bytes:
     return hashlib.scrypt(password.encode(), salt=salt, n=1 << log2_n, r=r, p=p, maxmem=1 << 26, dklen=32)
 

@@ -1,0 +1,114 @@
+"""A recipe: what goes into an image, as data in `vm_images/NAME/`; its hash says whether a built image is still it."""
+
+import tomllib
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+import toolkit
+from toolkit.model.errors import InputError
+
+_TOOLKIT = Path(toolkit.__file__).parent
+RECIPES = _TOOLKIT.parent / "vm_images"
+PYTHON_LOCK = _TOOLKIT.parent / "packages" / "python.lock"
+
+_Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]*$")]
+_Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+
+class Recipe(BaseModel):
+    """What `recipe.toml` says; sizes in MiB, `epoch` in seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str
+    suite: _Name
+    epoch: int = Field(gt=0)
+    disk_mb: int = Field(ge=256, le=16384)
+    root_uuid: _Uuid
+    hash_seed: _Uuid
+    disk_uuid: _Uuid
+    esp_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{8}$")]
+    command_line: str
+    packages: tuple[_Name, ...]
+    kernel: _Name
+    unpacked: tuple[_Name, ...]
+    python: tuple[_Name, ...] = ()
+    toolkit: tuple[str, ...] = ()
+    boot_modules: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+class RecipeFolder:
+    """A recipe with its folder: `root/` is laid over the image's files, `initrd/` holds the initrd's `init`."""
+
+    def __init__(self, name: str, recipes: Path = RECIPES) -> None:
+        """Raises InputError when there is no such recipe or it is wrong."""
+        self.name = name
+        self.path = recipes / name
+        self.recipe = _read(self.path / "recipe.toml", recipes)
+
+    def overlay(self) -> Iterator[tuple[str, Path]]:
+        """What is laid over the image's files: place in the image, file here; sorted by place."""
+        root = self.path / "root"
+        yield from sorted((str(path.relative_to(root)), path) for path in _files(root))
+
+    def sources(self) -> Iterator[tuple[str, Path]]:
+        """The toolkit's own files that go in: place below the folder of Python packages, file here; sorted."""
+        found = [
+            path
+            for part in self.recipe.toolkit
+            for path in (_files(_TOOLKIT / part) if (_TOOLKIT / part).is_dir() else [_TOOLKIT / part])
+        ]
+        yield from sorted((f"toolkit/{path.relative_to(_TOOLKIT)}", path) for path in found)
+
+    def hash(self) -> str:
+        """SHA-256 (hex) over everything the image is made from, but for the packages' versions."""
+        digest = sha256()
+        own = [(str(path.relative_to(self.path)), path) for path in _files(self.path)]
+        builders = [(path.name, path) for path in _files(_TOOLKIT / "images")]
+        for kind, files in (
+            ("recipe", sorted(own)),
+            ("sources", list(self.sources())),
+            ("builder", sorted(builders)),
+            ("lock", [("python.lock", PYTHON_LOCK)]),
+        ):
+            for place, path in files:
+                content = path.read_bytes()
+                mode = path.lstat().st_mode & 0o111
+                digest.update(f"{kind}\0{place}\0{mode}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()
+
+
+def recipe_names(recipes: Path = RECIPES) -> tuple[str, ...]:
+    """The names of all recipes, sorted."""
+    return tuple(sorted(path.parent.name for path in recipes.glob("*/recipe.toml")))
+
+
+def _read(path: Path, recipes: Path) -> Recipe:
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        known = ", ".join(recipe_names(recipes)) or "none"
+        raise InputError(
+            "there is no such recipe", where=str(path.parent.name), next_move=f"Choose one of {recipes}: {known}."
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError("the recipe is not TOML", where=str(path), why=str(error), next_move="Correct it.") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"{name} cannot be used", where=str(path), why=first["msg"], next_move="Correct it."
+        ) from None
+
+
+def _files(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in folder.rglob("*")
+        if (path.is_file() or path.is_symlink()) and "__pycache__" not in path.parts
+    ]
