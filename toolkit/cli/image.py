@@ -1,5 +1,8 @@
 """`rebox image`: build disk images from their recipes, list them, verify them."""
 
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,12 +13,10 @@ from toolkit.images.build import Image, build
 from toolkit.images.cache import ImageCache
 from toolkit.images.manifest import DISK, SBOM, Manifest, read_packages
 from toolkit.images.recipe import RecipeFolder, recipe_names
-from toolkit.images.verify import verify
+from toolkit.images.verify import Finding, verify
 from toolkit.model.verdict import Verdict
 
-app = typer.Typer(
-    help="Disk images for new boxes: build, list, verify.", rich_markup_mode=None, no_args_is_help=True
-)
+app = typer.Typer(help="Disk images for new boxes: build, list, verify.", rich_markup_mode=None, no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The recipe's name, e.g. appliance.")]
 NameOrAll = Annotated[str | None, typer.Argument(metavar="[NAME]", help="The recipe's name; without it all images.")]
@@ -34,9 +35,7 @@ def build_image(
     """Build an image; one that is built already from the same recipe is left as it is."""
     listed = None if packages is None else read_packages(packages)
     with progress_bar(name) as progress:
-        image = build(
-            RecipeFolder(name), ImageCache(name), packages=listed, fresh=fresh, progress=progress, wait=wait
-        )
+        image = build(RecipeFolder(name), ImageCache(name), packages=listed, fresh=fresh, progress=progress, wait=wait)
     if json:
         emit_json({"was_there": image.was_there, **_described(image.folder, image.manifest)})
         return
@@ -81,34 +80,38 @@ def verify_images(name: NameOrAll = None, json: JsonOption = False) -> None:
     """Read images back and compare every byte with what was recorded when they were built."""
     names = recipe_names() if name is None else (RecipeFolder(name).name,)
     images = [(folder, manifest) for one in names for folder, manifest in ImageCache(one).images()]
-    results = []
+    results: list[tuple[Path, Manifest, list[Finding]]] = []
     with progress_bar("verify") as progress:
         for number, (folder, manifest) in enumerate(images):
-            findings = verify(
-                folder, manifest, lambda part, phase, at=number: progress((at + part) / len(images), phase)
-            )
-            results.append(
-                {
-                    "name": manifest.name,
-                    "folder": str(folder),
-                    "sha256": manifest.sha256,
-                    "verdict": "failed" if findings else "passed",
-                    "findings": [{"file": one.file, "what": one.what} for one in findings],
-                }
-            )
+            said = partial(_part, progress, number, len(images))
+            results.append((folder, manifest, verify(folder, manifest, said)))
     verdict = Verdict.PASSED if images else Verdict.UNKNOWN
-    if any(result["findings"] for result in results):
+    if any(findings for _, _, findings in results):
         verdict = Verdict.FAILED
     if json:
-        emit_json({"verdict": verdict.value, "images": results})
+        emit_json({"verdict": verdict.value, "images": [_judged(*result) for result in results]})
         end(verdict)
     if not images:
         console.print("No image is built: nothing was verified. Build one: rebox image build NAME")
-    for result in results:
-        console.print(f"{result['name']}: {result['verdict']}  {result['folder']}")
-        for finding in result["findings"]:
-            console.print(f"  {finding['file']} {finding['what']}")
+    for folder, manifest, findings in results:
+        console.print(f"{manifest.name}: {'failed' if findings else 'passed'}  {folder}")
+        for finding in findings:
+            console.print(f"  {finding.file} {finding.what}")
     end(verdict)
+
+
+def _part(progress: Callable[[float, str], None], number: int, count: int, fraction: float, phase: str) -> None:
+    progress((number + fraction) / count, phase)
+
+
+def _judged(folder: Path, manifest: Manifest, findings: list[Finding]) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "folder": str(folder),
+        "sha256": manifest.sha256,
+        "verdict": "failed" if findings else "passed",
+        "findings": [asdict(one) for one in findings],
+    }
 
 
 def _described(folder: Path, manifest: Manifest) -> dict[str, Any]:
@@ -120,7 +123,9 @@ def _described(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "disk": str(folder / DISK),
         "kernel_version": manifest.kernel_version,
         "build_seconds": manifest.build_seconds,
-        "bytes_on_disk": sum((folder / name).stat().st_blocks * 512 for name in manifest.files if (folder / name).exists()),
+        "bytes_on_disk": sum(
+            (folder / name).stat().st_blocks * 512 for name in manifest.files if (folder / name).exists()
+        ),
         "files": {name: one.model_dump() for name, one in manifest.files.items()},
     }
 

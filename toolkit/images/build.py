@@ -1,8 +1,6 @@
 """Builds an image: packages, files, kernel, disk; the same recipe and package list give the same bytes."""
 
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +11,18 @@ from toolkit.images.boot_files import make_initrd, unify
 from toolkit.images.cache import ImageCache
 from toolkit.images.debian import Apt, DebianPackage, lay_repository
 from toolkit.images.disk import BootFiles, write_disk
-from toolkit.images.kernel import unpack_kernel
+from toolkit.images.kernel import Kernel, uncompressed, unpack_kernel
 from toolkit.images.manifest import (
-    DISK, INITRD, KERNEL, MANIFEST, PACKAGES, SBOM, Manifest, PackageList, record, records,
+    DISK,
+    INITRD,
+    KERNEL,
+    MANIFEST,
+    PACKAGES,
+    SBOM,
+    Manifest,
+    PackageList,
+    record,
+    records,
 )  # fmt: skip
 from toolkit.images.programs import Workshop, disk_full
 from toolkit.images.python_packages import install, locked
@@ -112,8 +119,7 @@ class _Build:
             self._workshop, self._folder, debian, repository=repository, python=python_folder, kernel=kernel
         )
         self._progress(0.75, "boot files")
-        boot = self._boot_files(tree, kernel.version, make=lambda lists: make_initrd(self._folder, kernel, lists, others),
-                                image=kernel.image, others=others)
+        boot = self._boot_files(tree, kernel, others)
         self._progress(0.8, "disk")
         write_disk(self._workshop, self._recipe, tree, boot, self._target / DISK)
         self._progress(0.95, "hashes")
@@ -131,28 +137,24 @@ class _Build:
         (found,) = (one for one in packages if one.use == "unpacked" and chosen(one.name))
         return self._cache.packages / f"{found.sha256}.deb"
 
-    def _boot_files(
-        self, tree: Path, version: str, *, make: Callable[[Path], bytes], image: bytes, others: Path
-    ) -> BootFiles:
-        scratch = self._workshop.scratch
-        lists = scratch / "lists"
+    def _boot_files(self, tree: Path, kernel: Kernel, others: Path) -> BootFiles:
+        lists = self._workshop.scratch / "lists"
         lists.mkdir()
-        self._workshop.run("tar", "--extract", "--file", tree, "--directory", lists, f"./usr/lib/modules/{version}")
-        self._workshop.run("tar", "--extract", "--file", tree, "--directory", lists, "./usr/lib/os-release")
-        initrd = make(lists / "usr" / "lib" / "modules" / version)
-        (self._target / KERNEL).write_bytes(image)
+        modules, release = f"usr/lib/modules/{kernel.version}", "usr/lib/os-release"
+        self._workshop.run("tar", "--extract", "--file", tree, "--directory", lists, f"./{modules}", f"./{release}")
+        initrd = make_initrd(self._folder, kernel, lists / modules, others)
+        (self._target / KERNEL).write_bytes(uncompressed(kernel.image))
         (self._target / INITRD).write_bytes(initrd)
-        unified = scratch / "unified.efi"
+        packed, unified = self._workshop.scratch / "vmlinuz", self._workshop.scratch / "unified.efi"
+        packed.write_bytes(kernel.image)
         parts = {
-            "osrel": (lists / "usr" / "lib" / "os-release").read_bytes(),
+            "osrel": (lists / release).read_bytes(),
             "cmdline": self._recipe.command_line.encode(),
-            "linux": image,
+            "linux": kernel.image,
             "initrd": initrd,
         }
         unify(self._workshop, others / "usr/lib/systemd/boot/efi/linuxx64.efi.stub", parts, unified)
-        return BootFiles(
-            self._target / KERNEL, self._target / INITRD, unified, others / "usr" / "lib" / "syslinux" / "mbr"
-        )
+        return BootFiles(packed, self._target / INITRD, unified, others / "usr" / "lib" / "syslinux" / "mbr")
 
     def _describe(self, packages: PackageList, version: str, began: float) -> Manifest:
         (self._target / PACKAGES).write_bytes(packages.as_bytes())

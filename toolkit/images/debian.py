@@ -1,4 +1,4 @@
-"""Debian packages of an image: which versions there are, fetched once, checked by SHA-256, and offered from a folder."""
+"""Debian packages of an image: which there are, fetched once, checked by SHA-256, and offered from a folder."""
 
 import re
 import shutil
@@ -52,7 +52,7 @@ class Apt:
             for line in said.splitlines()
             if (found := _INSTALL.match(line))
         }
-        unpacked = {name: "" for name in (*self._kernel(recipe.kernel), *recipe.unpacked)}
+        unpacked = dict.fromkeys((*self._kernel(recipe.kernel), *recipe.unpacked), "")
         return (*self._described(installed, "installed"), *self._described(unpacked, "unpacked"))
 
     def fetch(self, packages: Sequence[DebianPackage], store: Path) -> None:
@@ -83,9 +83,7 @@ class Apt:
         found = re.findall(r"Depends: (linux-image-\S+)", said)
         return tuple(found[:1]) or (name,)
 
-    def _described(
-        self, names: dict[str, str], use: Literal["installed", "unpacked"]
-    ) -> tuple[DebianPackage, ...]:
+    def _described(self, names: dict[str, str], use: Literal["installed", "unpacked"]) -> tuple[DebianPackage, ...]:
         asked = [f"{name}={version}" if version else name for name, version in names.items()]
         said = self._apt("apt-get", "--print-uris", "download", *asked)
         packages = []
@@ -188,6 +186,7 @@ def lay_repository(
     (folder / "Packages").write_bytes(content)
     # mmdebstrap asks for the essential packages of a suite by its name
     (folder / "Release").write_text(
-        f"Origin: rebox\nCodename: {suite}\nSuite: {suite}\nSHA256:\n {sha256(content).hexdigest()} {len(content)} Packages\n",
+        f"Origin: rebox\nCodename: {suite}\nSuite: {suite}\nSHA256:\n"
+        f" {sha256(content).hexdigest()} {len(content)} Packages\n",
         encoding="ascii",
     )

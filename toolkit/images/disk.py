@@ -62,7 +62,8 @@ def _start_partition(workshop: Workshop, recipe: Recipe, boot: BootFiles, disk: 
     workshop.run("mkfs.vfat", "--invariant", "-F", "32", "-i", recipe.esp_id, "-n", "REBOX-START", volume)
     config = workshop.scratch / "syslinux.cfg"
     config.write_text(
-        f"SERIAL 0 115200\nDEFAULT rebox\nLABEL rebox\n KERNEL /vmlinuz\n INITRD /initrd\n APPEND {recipe.command_line}\n",
+        "SERIAL 0 115200\nDEFAULT rebox\nLABEL rebox\n KERNEL /vmlinuz\n INITRD /initrd\n"
+        f" APPEND {recipe.command_line}\n",
         encoding="ascii",
     )
     workshop.run("mmd", "-i", volume, "::/EFI", "::/EFI/BOOT")
@@ -91,9 +92,10 @@ def _root(workshop: Workshop, recipe: Recipe, tree: Path, disk: Path) -> None:
     size_kb = (recipe.disk_mb - _ROOT_START_MB - _END_MB) * 1024
     # owners and modes of the archive, kept by fakeroot for whoever builds; then the file system from the folder
     script = (
-        'tar --extract --file "$1" --directory "$2" --numeric-owner --preserve-permissions --xattrs --xattrs-include="*" '
+        'tar --extract --file "$1" --directory "$2" --numeric-owner --preserve-permissions '
+        '--xattrs --xattrs-include="*" '
         '&& chmod 0755 "$2" && '
-        f"mke2fs -q -t ext4 -d \"$2\" -U {recipe.root_uuid} -L rebox-root -b 4096 -m 1 "
+        f'mke2fs -q -t ext4 -d "$2" -U {recipe.root_uuid} -L rebox-root -b 4096 -m 1 '
         f"-E offset={offset},hash_seed={recipe.hash_seed},lazy_itable_init=0,assume_storage_prezeroed=1,root_owner=0:0 "
         f'"$3" {size_kb}k'
     )

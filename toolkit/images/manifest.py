@@ -11,7 +11,8 @@ from toolkit.images.debian import DebianPackage
 from toolkit.images.python_packages import PythonPackage
 from toolkit.model.errors import InputError
 
-DISK, KERNEL, INITRD = "disk.raw", "vmlinuz", "initrd"
+DISK, KERNEL, INITRD = "disk.raw", "vmlinux", "initrd"
+"""The disk starts by itself; a virtual machine that is handed kernel and initrd starts sooner."""
 PACKAGES, SBOM, MANIFEST = "packages.json", "sbom.cdx.json", "manifest.json"
 _PIECE = 1 << 20
 
@@ -24,6 +25,10 @@ class PackageList(BaseModel):
     suite: str
     debian: tuple[DebianPackage, ...]
     python: tuple[PythonPackage, ...] = ()
+
+    def all(self) -> list[DebianPackage | PythonPackage]:
+        """Debian's and Python's."""
+        return [*self.debian, *self.python]
 
     def as_bytes(self) -> bytes:
         """The list as it is written down."""

@@ -50,7 +50,9 @@ class Workshop:
     ) -> bytes:
         """What the program writes; raises InputError (not installed), StorageError (disk full), ReboxError."""
         words = [str(word) for word in command]
-        given: dict[str, object] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
+        given: dict[str, object] = (
+            {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin or subprocess.DEVNULL}
+        )
         try:
             done = subprocess.run(  # type: ignore[call-overload]  # which of input and stdin is given is decided above
                 words,

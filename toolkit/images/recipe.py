@@ -101,14 +101,10 @@ def _read(path: Path, recipes: Path) -> Recipe:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"{name} cannot be used", where=str(path), why=first["msg"], next_move="Correct it."
-        ) from None
+        raise InputError(f"{name} cannot be used", where=str(path), why=first["msg"], next_move="Correct it.") from None
 
 
 def _files(folder: Path) -> list[Path]:
     return [
-        path
-        for path in folder.rglob("*")
-        if (path.is_file() or path.is_symlink()) and "__pycache__" not in path.parts
+        path for path in folder.rglob("*") if (path.is_file() or path.is_symlink()) and "__pycache__" not in path.parts
     ]

@@ -44,7 +44,7 @@ def build_tree(
     modules = kernel.with_dependencies((*recipe.boot_modules, *recipe.modules))
     overlay.write_bytes(tar(with_folders([*_overlay(folder, python), *kernel.entries(modules)]), recipe.epoch))
     finish = workshop.scratch / "finish"
-    finish.write_text(f"cd \"$1\"\n{_FINISH}", encoding="ascii")
+    finish.write_text(f'cd "$1"\n{_FINISH}', encoding="ascii")
     archive = workshop.scratch / "root.tar"
     names = [package.name for package in packages if package.use == "installed"]
     options = [

@@ -5,18 +5,15 @@ from typing import Any
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
+from toolkit.images.debian import DebianPackage
 from toolkit.images.manifest import FileRecord, PackageList
+from toolkit.images.python_packages import PythonPackage
 
 
 def sbom(name: str, version: str, suite: str, packages: PackageList, disk: FileRecord) -> bytes:
     """The document; `version` is the image's own, e.g. its recipe's hash."""
-    components = [
-        *(
-            _component("library", one.name, one.version, one.sha256, _debian(one.name, one.version, one.architecture, suite))
-            for one in packages.debian
-        ),
-        *(_component("library", one.name, one.version, one.sha256, _pypi(one.name, one.version)) for one in packages.python),
-    ]
+    components = [_component(one, _debian(one, suite)) for one in packages.debian]
+    components += [_component(one, f"pkg:pypi/{quote(one.name)}@{quote(one.version)}") for one in packages.python]
     image = {
         "type": "operating-system",
         "bom-ref": f"image:{name}",
@@ -37,21 +34,18 @@ def sbom(name: str, version: str, suite: str, packages: PackageList, disk: FileR
     return json.dumps(document, indent=1).encode() + b"\n"
 
 
-def _component(kind: str, name: str, version: str, sha256: str, purl: str) -> dict[str, Any]:
+def _component(package: DebianPackage | PythonPackage, url: str) -> dict[str, Any]:
     return {
-        "type": kind,
-        "bom-ref": purl,
-        "name": name,
-        "version": version,
-        "purl": purl,
-        "hashes": [{"alg": "SHA-256", "content": sha256}],
+        "type": "library",
+        "bom-ref": url,
+        "name": package.name,
+        "version": package.version,
+        "purl": url,
+        "hashes": [{"alg": "SHA-256", "content": package.sha256}],
     }
 
 
-def _debian(name: str, version: str, architecture: str, suite: str) -> str:
-    """A package URL (purl specification, types `deb` and `pypi`)."""
-    return f"pkg:deb/debian/{quote(name)}@{quote(version, safe='.-~')}?arch={architecture}&distro={suite}"
-
-
-def _pypi(name: str, version: str) -> str:
-    return f"pkg:pypi/{quote(name)}@{quote(version, safe='.-')}"
+def _debian(package: DebianPackage, suite: str) -> str:
+    """A package URL (purl specification, type `deb`)."""
+    version = quote(package.version, safe=".-~")
+    return f"pkg:deb/debian/{quote(package.name)}@{version}?arch={package.architecture}&distro={suite}"

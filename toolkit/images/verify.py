@@ -50,7 +50,7 @@ def _records(folder: Path, manifest: Manifest) -> list[Finding]:
         return [Finding(PACKAGES, error.what)]
     except (ValueError, LookupError, TypeError):
         return [Finding(SBOM, "is not the list of contents that was written")]
-    listed = {(one.name, one.version, one.sha256) for one in (*packages.debian, *packages.python)}
+    listed = {(one.name, one.version, one.sha256) for one in packages.all()}
     if named != listed:
         return [Finding(SBOM, f"does not name the packages that {PACKAGES} lists")]
     if disk != manifest.files[DISK].sha256:

@@ -168,12 +168,11 @@ def _lay(disk: Disk, factory: Factory, identity: Identity) -> dict[str, str]:
     try:
         # real time: a wrong clock is the battery's fault, not the factory's
         certificate = Bundle.from_pem(*self_signed(identity.serial_number.lower(), datetime.now(UTC)))
-        lay_first_boot(database, identity, certificate, factory.base_version, factory.addresses)
-        with database.change() as connection:
-            if factory.hostname is not None:
+        one_time = factory.admin_password_hash.get_secret_value() if factory.admin_password_hash else None
+        lay_first_boot(database, identity, certificate, factory.base_version, factory.addresses, password=one_time)
+        if factory.hostname is not None:
+            with database.change():
                 database.put_facts(hostname=factory.hostname)
-            if factory.admin_password_hash is not None:
-                connection.execute("UPDATE admins SET password = ?", (factory.admin_password_hash.get_secret_value(),))
         if factory.profile == "in-use":
             _take_into_use(database, disk, factory)
         return {

@@ -13,9 +13,18 @@ from toolkit.emulator.appliance.passwords import hash_password
 
 
 def lay_first_boot(
-    database: Database, identity: Identity, certificate: Bundle, base_version: str, addresses: Iterable[str]
+    database: Database,
+    identity: Identity,
+    certificate: Bundle,
+    base_version: str,
+    addresses: Iterable[str],
+    *,
+    password: str | None = None,
 ) -> None:
-    """Lays the state into an empty database just opened; `addresses` with prefix, e.g. "10.77.0.11/24"."""
+    """Lays the state into an empty database just opened; `addresses` with prefix, e.g. "10.77.0.11/24".
+
+    `password` is the hash of a one-time password that stands in for the factory's.
+    """
     database.lay()
     with database.change() as connection:
         database.put_facts(
@@ -27,7 +36,8 @@ def lay_first_boot(
         )
         lay_certificate(connection, certificate, factory=True)
         lay_addresses(connection, identity.interface, addresses)
-        connection.execute("INSERT INTO admins VALUES (?, ?, 1)", (FACTORY_USERNAME, hash_password(FACTORY_PASSWORD)))
+        password = password or hash_password(FACTORY_PASSWORD)
+        connection.execute("INSERT INTO admins VALUES (?, ?, 1)", (FACTORY_USERNAME, password))
 
 
 def lay_addresses(connection: sqlite3.Connection, interface: str, addresses: Iterable[str]) -> None:

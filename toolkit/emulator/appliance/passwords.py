@@ -26,8 +26,11 @@ def is_hash(text: str) -> bool:
     """Whether `matches` can check a password against it."""
     try:
         kind, log2_n, r, p, salt, digest = text.split("$")
-        return kind == "scrypt" and 10 <= int(log2_n) <= 15 and (int(r), int(p)) == (_R, _P) and bool(
-            b64decode(salt, validate=True) and len(b64decode(digest, validate=True)) == 32
+        return (
+            kind == "scrypt"
+            and 10 <= int(log2_n) <= 15
+            and (int(r), int(p)) == (_R, _P)
+            and bool(b64decode(salt, validate=True) and len(b64decode(digest, validate=True)) == 32)
         )
     except ValueError:
         return False

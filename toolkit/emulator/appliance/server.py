@@ -9,15 +9,15 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import cast
 
 import uvicorn
 
-from toolkit.emulator.appliance.api.application import application
 from toolkit.emulator.appliance.box import Box
 from toolkit.emulator.appliance.disk import Disk
+from toolkit.emulator.appliance.front_door import FrontDoor
 from toolkit.emulator.appliance.identity import Identity
 from toolkit.emulator.appliance.listeners import Connection, Listeners, Loopback
 from toolkit.emulator.appliance.refusal import Refusal
@@ -50,8 +50,19 @@ class ConsoleFile:
 class ApplianceServer(uvicorn.Server):
     """uvicorn's server, with listeners that come, go and change their certificates while it runs."""
 
-    def __init__(self, config: uvicorn.Config, box: Box, listeners: Listeners, console: ConsoleFile) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        box: Box,
+        listeners: Listeners,
+        console: ConsoleFile,
+        *,
+        door: FrontDoor,
+        ready: Callable[[], None],
+    ) -> None:
         super().__init__(config)
+        self._door = door
+        self._ready = ready
         self._box = box
         self._listeners = listeners
         self._console = console
@@ -63,11 +74,16 @@ class ApplianceServer(uvicorn.Server):
         self._listeners.attach(self._protocol, connections)
         self._box.power_on()
         await self._listeners.settle()
+        self._console.say("ready")
+        self.started = True
+        self._loading = asyncio.ensure_future(self._load())
+
+    async def _load(self) -> None:
+        await self._door.load()
+        self._ready()
         # what was loaded stays: looking through it again would hold up a swing by milliseconds
         gc.collect()
         gc.freeze()
-        self._console.say("ready")
-        self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Lets the current answers out, then ends every connection."""
@@ -97,13 +113,14 @@ class ApplianceServer(uvicorn.Server):
 class PoweredBox:
     """A box and what it runs in. `again` is True when it is to be started anew."""
 
-    def __init__(self, disk: Disk, console: ConsoleFile, loopback: Loopback | None) -> None:
+    def __init__(self, disk: Disk, console: ConsoleFile, loopback: Loopback | None, ready: Callable[[], None]) -> None:
         self.again = False
         self._listeners = Listeners(HTTPS_PORT, loopback)
         self._wire = _wire(Identity.read(disk), self._listeners, paper=loopback is not None)
         self._box = Box(disk, self._wire, self._listeners, console, self._switch_off)
+        door = FrontDoor(self._box)
         config = uvicorn.Config(
-            application(self._box),
+            door,
             http="h11",
             ws="none",
             lifespan="off",
@@ -113,7 +130,7 @@ class PoweredBox:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=2,
         )
-        self._server = ApplianceServer(config, self._box, self._listeners, console)
+        self._server = ApplianceServer(config, self._box, self._listeners, console, door=door, ready=ready)
 
     def run(self) -> None:
         """Until it is switched off."""
@@ -126,8 +143,13 @@ class PoweredBox:
         self._server.should_exit = True
 
 
-def run(disk_folder: Path, console_file: Path, loopback: Loopback | None) -> None:
-    """Powers the box on this disk on; returns when it is off. A reboot becomes the same process anew."""
+def run(
+    disk_folder: Path, console_file: Path, loopback: Loopback | None, *, ready: Callable[[], None] = lambda: None
+) -> None:
+    """Powers the box on this disk on; returns when it is off. A reboot becomes the same process anew.
+
+    `ready` is called once everything is loaded; the box answers already when its console says so.
+    """
     disk = Disk(disk_folder)
     console = ConsoleFile(console_file)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
@@ -135,7 +157,7 @@ def run(disk_folder: Path, console_file: Path, loopback: Loopback | None) -> Non
         # uploads lie on the box's disk as well, where a reset destroys them
         tempfile.tempdir = str(disk.scratch)
         try:
-            powered = PoweredBox(disk, console, loopback)
+            powered = PoweredBox(disk, console, loopback, ready)
             powered.run()
         except OSError as error:
             raise UnreachableError(

@@ -29,21 +29,19 @@ def labelled(devices: Sequence[BlockDevice], wanted: str) -> BlockDevice | None:
     return found[0] if found else None
 
 
-def data_disk(
+def new_data_disk(
     devices: Sequence[BlockDevice], serial: str, make: Callable[[Path], None] | None = None
 ) -> BlockDevice:
-    """The disk labelled rebox-data; else the blank disk with this serial number, made into it first.
+    """The blank disk with this serial number, made into the data disk; one that holds anything is never written to.
 
-    A disk that holds anything is never written to; raises InputError.
+    Raises InputError.
     """
-    known = labelled(devices, DATA_LABEL)
-    if known is not None:
-        return known
     found = [device for device in devices if device.serial == serial and not device.is_partition]
     if len(found) != 1:
         there = ", ".join(f"{one.path} ({one.serial or 'no serial number'})" for one in devices if not one.is_partition)
+        how_many = "several have" if found else "none has"
         raise InputError(
-            f"no disk is labelled {DATA_LABEL}, and {'several have' if found else 'none has'} the serial number {serial}",
+            f"no disk is labelled {DATA_LABEL}, and {how_many} the serial number {serial}",
             where=there or "no disks",
             next_move="Attach one blank disk with this serial number, or name its serial number in the seed.",
         )
@@ -66,9 +64,7 @@ def mount(device: Path, folder: Path, kind: str, *, read_only: bool = False) -> 
     flags = _SAFE | (_MS_RDONLY if read_only else _MS_NOATIME)
     library = ctypes.CDLL(None, use_errno=True)
     if library.mount(os.fsencode(device), os.fsencode(folder), kind.encode(), ctypes.c_ulong(flags), None):
-        raise ReboxError(
-            "a disk cannot be mounted", where=f"{device} ({kind})", why=os.strerror(ctypes.get_errno())
-        )
+        raise ReboxError("a disk cannot be mounted", where=f"{device} ({kind})", why=os.strerror(ctypes.get_errno()))
 
 
 def unmount(folder: Path) -> None:
@@ -80,7 +76,18 @@ def _make(device: Path) -> None:
     try:
         subprocess.run(
             # -F: a whole disk, no partition; the zeros of a blank disk need no writing again
-            ["mkfs.ext4", "-q", "-F", "-L", DATA_LABEL, "-m", "0", "-E", "nodiscard,assume_storage_prezeroed=1", device],
+            [
+                "mkfs.ext4",
+                "-q",
+                "-F",
+                "-L",
+                DATA_LABEL,
+                "-m",
+                "0",
+                "-E",
+                "nodiscard,assume_storage_prezeroed=1",
+                device,
+            ],
             check=True,
             capture_output=True,
         )
