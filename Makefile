@@ -8,7 +8,7 @@ SWING  ?= shared-ip
 SEED   ?= 1
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help migrate test check bench lock clean setup setup-test setup-bench
+.PHONY: help migrate test check bench lock clean setup setup-image setup-test setup-bench
 
 help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -29,6 +29,7 @@ bench: setup-bench ## Compare with peers; writes docs/benchmarks.md.
 	@$(BIN)/python -m benchmarks
 
 setup: $(STAMPS)/run
+setup-image: $(STAMPS)/run $(STAMPS)/image-debian
 setup-test: $(STAMPS)/test
 setup-bench: $(STAMPS)/bench
 
@@ -44,7 +45,7 @@ $(STAMPS)/run: $(STAMPS)/run-debian packages/python-build.lock packages/python.l
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(STAMPS)/test: $(STAMPS)/run $(STAMPS)/test-debian packages/python-dev.lock
+$(STAMPS)/test: $(STAMPS)/run $(STAMPS)/image-debian $(STAMPS)/test-debian packages/python-dev.lock
 	@echo "Installing Python packages for testing"
 	@$(PIP) --require-hashes --no-build-isolation -r packages/python-dev.lock
 	@touch $@

@@ -1,0 +1,56 @@
+"""The appliance's image, built once for all tests that boot it, and kept in the user's cache."""
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from tests.images.machine import ADDRESS
+from toolkit.emulator.appliance.passwords import hash_password
+from toolkit.images.build import Image, build
+from toolkit.images.cache import ImageCache
+from toolkit.images.programs import Workshop
+from toolkit.images.recipe import RecipeFolder
+from toolkit.images.seed import write_seed
+
+ONE_TIME_PASSWORD = "correct horse battery staple"
+DATA_BYTES = 512 << 20
+
+
+@pytest.fixture(scope="session")
+def appliance() -> Image:
+    """The image; on CI's machine everything that builds and boots it has to be there."""
+    needed = [name for name in ("mmdebstrap", "qemu-system-x86_64", "mcopy", "syslinux") if shutil.which(name) is None]
+    if needed and not os.environ.get("CI"):
+        pytest.skip(
+            f"NOT TESTED: images are neither built nor booted, for want of {', '.join(needed)}: make setup-test"
+        )
+    return build(RecipeFolder("appliance"), ImageCache("appliance"))
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> list[Path]:
+    """A blank data disk and a seed; their names are their serial numbers."""
+    data, seed = tmp_path / "rebox-data.raw", tmp_path / "seed.raw"
+    with data.open("wb") as file:
+        file.truncate(DATA_BYTES)
+    order: dict[str, JsonValue] = {
+        "serial_number": "VM-0001",
+        "hostname": "new-box",
+        "addresses": [f"{ADDRESS}/24"],
+        "gateway": "10.0.2.2",
+        "admin_password_hash": hash_password(ONE_TIME_PASSWORD),
+    }
+    write_seed(Workshop(tmp_path, 1), order, seed)
+    return [data, seed]
+
+
+@pytest.fixture
+def port() -> int:
+    """A free port of the loopback address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
