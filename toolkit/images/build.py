@@ -88,6 +88,8 @@ class _Build:
     ) -> None:
         self._folder = folder
         self._recipe: Recipe = folder.recipe
+        # taken once, at the start: sources that change meanwhile make the image outdated, not wrongly labelled
+        self._hash = folder.hash()
         self._cache = cache
         self._target = target
         self._workshop = workshop
@@ -158,16 +160,13 @@ class _Build:
 
     def _describe(self, packages: PackageList, version: str, began: float) -> Manifest:
         (self._target / PACKAGES).write_bytes(packages.as_bytes())
-        recipe_sha256 = self._folder.hash()
         disk = record(self._target / DISK)
-        (self._target / SBOM).write_bytes(
-            sbom(self._folder.name, recipe_sha256[:16], self._recipe.suite, packages, disk)
-        )
+        (self._target / SBOM).write_bytes(sbom(self._folder.name, self._hash[:16], self._recipe.suite, packages, disk))
         files = records(self._target / name for name in (KERNEL, INITRD, PACKAGES, SBOM))
         manifest = Manifest(
             name=self._folder.name,
             description=self._recipe.description,
-            recipe_sha256=recipe_sha256,
+            recipe_sha256=self._hash,
             kernel_version=version,
             command_line=self._recipe.command_line,
             root_uuid=self._recipe.root_uuid,

@@ -1,6 +1,5 @@
 """Where built images lie: one folder per recipe hash, whole or not there; one build of an image at a time."""
 
-import errno
 import fcntl
 import os
 import shutil
@@ -10,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from toolkit.images.manifest import Manifest, read_manifest
-from toolkit.images.programs import disk_full
-from toolkit.model.errors import RefusedError, StorageError
+from toolkit.images.programs import not_kept
+from toolkit.model.errors import RefusedError
+from toolkit.storage.entries import sync_folder
 
 _UNFINISHED = ".unfinished-"
 
@@ -66,7 +66,7 @@ class ImageCache:
                 folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise _storage(self.folder, error) from None
+            raise not_kept(self.folder, error) from None
         try:
             self._lock(handle, waiting)
             for left in self.folder.glob(f"{_UNFINISHED}*"):
@@ -82,7 +82,7 @@ class ImageCache:
         try:
             unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
         except OSError as error:
-            raise _storage(self.folder, error) from None
+            raise not_kept(self.folder, error) from None
         try:
             yield unfinished
             _sync(unfinished)
@@ -90,9 +90,9 @@ class ImageCache:
                 shutil.rmtree(place)
             unfinished.chmod(0o755)
             unfinished.rename(place)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         except OSError as error:
-            raise _storage(self.folder, error) from error
+            raise not_kept(self.folder, error) from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -114,27 +114,8 @@ class ImageCache:
         return [path for path in self.folder.glob("*") if path.is_dir() and not path.name.startswith(".")]
 
 
-def _storage(place: Path, error: OSError) -> StorageError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return disk_full(place)
-    return StorageError(
-        "the image cannot be kept",
-        where=str(error.filename or place),
-        why=error.strerror or str(error),
-        next_move="Check that the folder may be written to, or choose another with REBOX_CACHE.",
-    )
-
-
 def _sync(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(folder)

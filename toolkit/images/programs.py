@@ -1,5 +1,6 @@
 """Runs the programs that a build needs, and says in words for people why one could not do its work."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from toolkit.model.errors import InputError, ReboxError, StorageError
+from toolkit.storage.errors import storage_error
 
 PACKAGES = {
     "apt-cache": "apt",
@@ -104,9 +106,11 @@ def _failed(words: Sequence[str], status: int, said: bytes, scratch: Path) -> Re
 
 def disk_full(place: Path) -> StorageError:
     """The disk that holds the images is full; nothing half is left."""
-    return StorageError(
-        "the image cannot be built",
-        where=str(place),
-        why="the disk is full",
-        next_move="Free space on the disk that holds the folder, or choose another with REBOX_CACHE.",
+    return not_kept(place, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+
+def not_kept(place: Path, error: OSError) -> StorageError:
+    """Why the image cannot be written."""
+    return storage_error(
+        place, error, what="the image cannot be built", then="build again, or choose another disk with REBOX_CACHE"
     )
