@@ -71,9 +71,10 @@ def machine(
         )
     console.unlink(missing_ok=True)
     command = [
-        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "pc", "-cpu", "max", "-smp", "2", "-m", "1024",
+        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "pc,graphics=off", "-cpu", "max", "-smp", "2", "-m", "1024",
         "-nodefaults", "-display", "none", "-serial", f"file:{console}",
-        "-drive", f"file={overlay},if=virtio,format=qcow2,cache=unsafe",
+        "-drive", f"file={overlay},if=none,id=system,format=qcow2,cache=unsafe",
+        "-device", "virtio-blk-pci,drive=system,bootindex=1",
         "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-{ADDRESS}:443",
         "-device", "virtio-net-pci,netdev=net,mac=52:54:00:77:00:01", "-device", "virtio-rng-pci",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from toolkit.model.errors import InputError, ReboxError
 
 _URI = re.compile(r"^'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})$")
 _INSTALL = re.compile(r"^Inst (?P<name>\S+) \((?P<version>\S+) .*\[(?P<architecture>\S+)\]\)")
-_TARGET = "$(CODENAME) $(REPO_URI) $(COMPONENT)"
+_TARGET = "$(RELEASE) $(REPO_URI) $(COMPONENT)"
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -122,19 +122,20 @@ class Apt:
         self._ready = True
 
     def _mirrors(self) -> list[str]:
-        said = self._workshop.run(
-            "apt-get", "indextargets", "--format", _TARGET, "Created-By: Packages", "Origin: Debian"
-        ).decode()
+        # asks for what is configured, not for what was fetched: a machine may have thrown its lists away
+        words = ("indextargets", "--no-release-info", "--format", _TARGET, "Created-By: Packages")
+        said = self._workshop.run("apt-get", *words).decode()
         lines = []
         for line in sorted(set(said.splitlines())):
             archive, uri, component = line.split()
-            if archive.removesuffix("-security").removesuffix("-updates") == self._suite and component == "main":
+            of_debian = uri.rstrip("/").rpartition("/")[2] in ("debian", "debian-security") and component == "main"
+            if of_debian and archive.removesuffix("-security").removesuffix("-updates") == self._suite:
                 lines.append(f"deb [arch=amd64 signed-by={_KEYS}] {uri} {archive} {component}")
         if not lines:
             raise InputError(
                 f"this machine's apt has no source for Debian {self._suite}",
                 where="/etc/apt/sources.list",
-                next_move=f"Add one and run apt-get update: images are built from Debian {self._suite}.",
+                next_move=f"Add one: images are built from Debian {self._suite}.",
             )
         return lines
 
