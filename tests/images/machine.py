@@ -71,7 +71,8 @@ def machine(
         )
     console.unlink(missing_ok=True)
     command = [
-        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "pc,graphics=off", "-cpu", "max", "-smp", "2", "-m", "1024",
+        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "pc,graphics=off", "-cpu", "max",
+        "-smp", "2", "-m", "1024",
         "-nodefaults", "-display", "none", "-serial", f"file:{console}",
         "-drive", f"file={overlay},if=none,id=system,format=qcow2,cache=unsafe",
         "-device", "virtio-blk-pci,drive=system,bootindex=1",

@@ -14,6 +14,8 @@ from tests.emulator.appliance.paperwork import Chain
 from tests.emulator.appliance.quiet_box import powered, quiet_box
 from toolkit.emulator.appliance.factory import Factory, manufacture, read_factory
 from toolkit.emulator.appliance.faults import FAULTS, Faults
+from toolkit.emulator.appliance.passwords import hash_password
+from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.model.errors import InputError, StorageError
 
 COMMAND = (sys.executable, "-m", "toolkit.emulator.appliance")
@@ -147,3 +149,23 @@ def test_only_faults_that_exist_can_be_planted(tmp_path: Path) -> None:
         assert not any(box.faults.is_set(one) for one in FAULTS)
         with pytest.raises(KeyError):
             box.faults.is_set("no-such-fault")
+
+
+def test_a_one_time_password_stands_in_for_the_well_known_one_until_it_is_changed(tmp_path: Path) -> None:
+    order = factory_order(hostname="new-box", admin_password_hash=hash_password("only good for once"))
+    with quiet_box(tmp_path / "disk", order) as box:
+        assert box.network.settings().hostname == "new-box"
+        with pytest.raises(Refusal, match="wrong"):
+            box.accounts.set_up_password("admin", "password", "a new password of ours", "peer")
+        with pytest.raises(Refusal, match="must be changed"):
+            box.accounts.check_admin("admin", "only good for once", "peer")
+        box.accounts.set_up_password("admin", "only good for once", "a new password of ours", "peer")
+        assert box.accounts.check_admin("admin", "a new password of ours", "peer")
+
+
+@pytest.mark.parametrize("text", ["hunter2", "scrypt$13$8$1$$", "scrypt$40$8$1$AAAA$AAAA", "scrypt$x$8$1$AAAA$AAAA"])
+def test_what_is_no_hash_is_refused_and_not_repeated(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match="admin password hash cannot be used") as caught:
+        manufacture(tmp_path / "disk", factory_order(admin_password_hash=text))
+    assert text not in str(caught.value)
+    assert not (tmp_path / "disk").exists()
