@@ -53,6 +53,7 @@ def test_no_key_and_no_trace_of_this_machine_lies_in_the_image(appliance: Image)
         return {line.split("/")[5] for line in said.stdout.decode().splitlines() if line.startswith("/")}
 
     assert "passwd" in names("/etc")
+    assert "sources.list" not in names("/etc/apt"), "apt was told of a folder on this machine"
     assert not [name for name in names("/etc/ssh") if name.startswith("ssh_host_")]
     assert not {"resolv.conf", "hostname"} & names("/etc")
     assert names("/dev") <= {".", ".."}

@@ -19,10 +19,11 @@ _NOT_NEEDED = (
 )  # fmt: skip
 _KEPT = ("/usr/share/doc/*/copyright",)
 
-# keys and numbers that have to differ between two boxes, and what differs between two builds
+# keys and numbers that have to differ between two boxes, and what differs between two builds (apt was told where to
+# find the packages on this machine)
 _FINISH = """
 set -eu
-rm -f etc/ssh/ssh_host_* etc/resolv.conf etc/hostname var/lib/dbus/machine-id var/lib/systemd/random-seed
+rm -f etc/ssh/ssh_host_* etc/apt/sources.list etc/resolv.conf etc/hostname var/lib/dbus/machine-id var/lib/systemd/random-seed
 : > etc/machine-id
 rm -rf var/log/* var/cache/* var/lib/apt/* tmp/* var/tmp/* run/* usr/share/doc/*/changelog* root/.[a-z]*
 find dev -mindepth 1 -xdev -delete 2>/dev/null || true

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.machine.block_devices import block_devices, label
 from toolkit.emulator.appliance.machine.data_disk import (
     DATA_LABEL,
@@ -45,7 +46,7 @@ def prepare(go_on: Callable[[], None]) -> Path:
     box, ssh = DATA / "box", DATA / "ssh"
     ssh.mkdir(mode=0o700, exist_ok=True)
     if keys is not None and not (ssh / "authorized_keys").exists():
-        (ssh / "authorized_keys").write_bytes(keys)
+        Disk(box).write(ssh / "authorized_keys", keys)
     if not (box / "factory.json").exists():
         _make(box, order, go_on)
     return box
