@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from toolkit.cli.output import JsonOption, console, emit_json, end, progress_bar, result_table
+from toolkit.cli.output import JsonOption, emit_json, end, out, progress_bar, result_table
 from toolkit.images.build import Image, build
 from toolkit.images.cache import ImageCache
 from toolkit.images.manifest import DISK, SBOM, Manifest, read_packages
@@ -72,6 +72,7 @@ def list_images(json: JsonOption = False) -> None:
             )
             for row in rows
         ),
+        whole=("folder",),
     )
 
 
@@ -92,11 +93,11 @@ def verify_images(name: NameOrAll = None, json: JsonOption = False) -> None:
         emit_json({"verdict": verdict.value, "images": [_judged(*result) for result in results]})
         end(verdict)
     if not images:
-        console.print("No image is built: nothing was verified. Build one: rebox image build NAME")
+        out.print("No image is built: nothing was verified. Build one: rebox image build NAME")
     for folder, manifest, findings in results:
-        console.print(f"{manifest.name}: {'failed' if findings else 'passed'}  {folder}")
+        out.print(f"{manifest.name}: {'failed' if findings else 'passed'}  {folder}")
         for finding in findings:
-            console.print(f"  {finding.file} {finding.what}")
+            out.print(f"  {finding.file} {finding.what}")
     end(verdict)
 
 
@@ -133,7 +134,7 @@ def _described(folder: Path, manifest: Manifest) -> dict[str, Any]:
 def _show(image: Image) -> None:
     manifest = image.manifest
     said = "was built already" if image.was_there else f"is built after {manifest.build_seconds:.0f} s"
-    console.print(f"The image {manifest.name} {said}.")
-    console.print(f"  disk      {image.folder / DISK}")
-    console.print(f"  SHA-256   {manifest.sha256}")
-    console.print(f"  contents  {image.folder / SBOM}")
+    out.print(f"The image {manifest.name} {said}.")
+    out.print(f"  disk      {image.folder / DISK}")
+    out.print(f"  SHA-256   {manifest.sha256}")
+    out.print(f"  contents  {image.folder / SBOM}")
