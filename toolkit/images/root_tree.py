@@ -27,7 +27,6 @@ rm -f etc/ssh/ssh_host_* etc/apt/sources.list etc/resolv.conf etc/hostname
 rm -f var/lib/dbus/machine-id var/lib/systemd/random-seed
 : > etc/machine-id
 rm -rf var/log/* var/cache/* var/lib/apt/* tmp/* var/tmp/* run/* usr/share/doc/*/changelog* root/.[a-z]*
-find dev -mindepth 1 -xdev -delete 2>/dev/null || true
 """
 
 
