@@ -8,7 +8,7 @@ SWING  ?= shared-ip
 SEED   ?= 1
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help migrate test check bench lock clean setup setup-image setup-test setup-bench
+.PHONY: help migrate test test-images check bench lock clean setup setup-image setup-test setup-boot setup-bench
 
 help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -17,7 +17,11 @@ migrate: setup ## Rehearse the whole migration in a fresh lab; SWING=dns, or INV
 	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--topology fixtures/labs/migration-$(SWING).toml)
 
 test: setup-test check ## Set up, check and test everything.
-	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@echo "Left to make test-images, which takes minutes: building disk images, and booting them"
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not image" $(PYTEST_ARGS)
+
+test-images: setup-boot ## Build the disk images twice, compare, and boot them in virtual machines.
+	@$(BIN)/pytest -m image $(PYTEST_ARGS) tests/images
 
 check: setup-test ## Ruff, mypy, import contracts.
 	@$(BIN)/ruff check .
@@ -31,6 +35,7 @@ bench: setup-bench ## Compare with peers; writes docs/benchmarks.md.
 setup: $(STAMPS)/run
 setup-image: $(STAMPS)/run $(STAMPS)/image-debian
 setup-test: $(STAMPS)/test
+setup-boot: $(STAMPS)/test $(STAMPS)/boot-debian
 setup-bench: $(STAMPS)/bench
 
 $(STAMPS)/%-debian: packages/debian.list packages/install-debian

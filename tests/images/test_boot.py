@@ -10,7 +10,7 @@ from tests.images.machine import ADDRESS, machine
 from toolkit.images.build import Image
 from toolkit.images.manifest import DISK, record
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 BOOT_SECONDS_MAX = 400.0  # software emulation on a machine that does much else; a hang, not a pace, is looked for
 
 

@@ -13,7 +13,7 @@ from toolkit.images.manifest import DISK, PACKAGES, SBOM, read_packages
 from toolkit.images.recipe import RecipeFolder
 from toolkit.images.verify import verify
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.image, pytest.mark.timeout(1200)]
 
 
 def test_the_same_package_list_gives_the_same_image_bit_by_bit(appliance: Image, tmp_path: Path) -> None:

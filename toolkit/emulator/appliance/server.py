@@ -58,7 +58,7 @@ class ApplianceServer(uvicorn.Server):
         console: ConsoleFile,
         *,
         door: FrontDoor,
-        ready: Callable[[], None],
+        ready: Callable[[], None] | None,
     ) -> None:
         super().__init__(config)
         self._door = door
@@ -74,13 +74,16 @@ class ApplianceServer(uvicorn.Server):
         self._listeners.attach(self._protocol, connections)
         self._box.power_on()
         await self._listeners.settle()
+        loading = self._loading = asyncio.ensure_future(self._load())
+        if self._ready is None:
+            await loading
         self._console.say("ready")
         self.started = True
-        self._loading = asyncio.ensure_future(self._load())
 
     async def _load(self) -> None:
         await self._door.load()
-        self._ready()
+        if self._ready is not None:
+            self._ready()
         # what was loaded stays: looking through it again would hold up a swing by milliseconds
         gc.collect()
         gc.freeze()
@@ -113,7 +116,9 @@ class ApplianceServer(uvicorn.Server):
 class PoweredBox:
     """A box and what it runs in. `again` is True when it is to be started anew."""
 
-    def __init__(self, disk: Disk, console: ConsoleFile, loopback: Loopback | None, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, disk: Disk, console: ConsoleFile, loopback: Loopback | None, ready: Callable[[], None] | None
+    ) -> None:
         self.again = False
         self._listeners = Listeners(HTTPS_PORT, loopback)
         self._wire = _wire(Identity.read(disk), self._listeners, paper=loopback is not None)
@@ -144,11 +149,12 @@ class PoweredBox:
 
 
 def run(
-    disk_folder: Path, console_file: Path, loopback: Loopback | None, *, ready: Callable[[], None] = lambda: None
+    disk_folder: Path, console_file: Path, loopback: Loopback | None, *, ready: Callable[[], None] | None = None
 ) -> None:
     """Powers the box on this disk on; returns when it is off. A reboot becomes the same process anew.
 
-    `ready` is called once everything is loaded; the box answers already when its console says so.
+    With `ready` the box answers for its health as soon as its console says so, and `ready` is called once everything
+    is loaded: a machine takes seconds for that. Without, the console says so when everything is loaded.
     """
     disk = Disk(disk_folder)
     console = ConsoleFile(console_file)
