@@ -72,11 +72,11 @@ def old_idle(context: StepContext, gate: GateReference) -> Outcome:
     """No support session is left on the old box: what ends it now would end its record too."""
     active = box(context, "old").status().active_sessions
     if active:
-        them = "they have" if active > 1 else "it has"
+        they_have, them = ("they have", "them") if active > 1 else ("it has", "it")
         return Outcome(
             Verdict.FAILED,
             f"{_sessions_are(active)} still going on at the old box, reached by its own address or by a name somebody "
-            f"remembers. Wait until {them} ended, or end {'them' if active > 1 else 'it'} there, then resume.",
+            f"remembers. Wait until {they_have} ended, or end {them} there, then resume.",
         )
     return Outcome(Verdict.PASSED, "No session is going on at the old box any more.")
 
