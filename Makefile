@@ -8,7 +8,7 @@ SWING  ?= shared-ip
 SEED   ?= 1
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help migrate test test-images check bench lock clean setup setup-image setup-test setup-boot setup-bench
+.PHONY: help migrate test test-images check bench lock clean setup setup-image setup-test setup-vm setup-bench
 
 help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -20,7 +20,7 @@ test: setup-test check ## Set up, check and test everything.
 	@echo "Left to make test-images, which takes minutes: building disk images, and booting them"
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not image" $(PYTEST_ARGS)
 
-test-images: setup-boot ## Build the disk images twice, compare, and boot them in virtual machines.
+test-images: setup-vm ## Build the disk images twice, compare, and boot them in virtual machines.
 	@$(BIN)/pytest -m image $(PYTEST_ARGS) tests/images
 
 check: setup-test ## Ruff, mypy, import contracts.
@@ -35,7 +35,7 @@ bench: setup-bench ## Compare with peers; writes docs/benchmarks.md.
 setup: $(STAMPS)/run
 setup-image: $(STAMPS)/run $(STAMPS)/image-debian
 setup-test: $(STAMPS)/test
-setup-boot: $(STAMPS)/test $(STAMPS)/boot-debian
+setup-vm: $(STAMPS)/test $(STAMPS)/vm-debian
 setup-bench: $(STAMPS)/bench
 
 $(STAMPS)/%-debian: packages/debian.list packages/install-debian

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGES = Path(__file__).parents[1] / "packages"
 LOCKS = sorted(path.name for path in PACKAGES.glob("*.lock"))
-PURPOSES = {"run", "image", "boot", "test", "bench"}
+PURPOSES = {"run", "image", "vm", "test", "bench"}
 PROGRAMS = {
     "run": {"named": "bind9", "python3-config": "python3-dev", "gcc": "gcc", "pkg-config": "pkg-config"},
     "image": {
@@ -24,7 +24,13 @@ PROGRAMS = {
         "syslinux": "syslinux",
         "newuidmap": "uidmap",
     },
-    "boot": {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils"},
+    "vm": {
+        "qemu-system-x86_64": "qemu-system-x86",
+        "qemu-img": "qemu-utils",
+        "libvirtd": "libvirt-daemon",
+        "virt-xml-validate": "libvirt-clients",
+        "busybox": "busybox-static",
+    },
     "test": {
         "xorriso": "xorriso",
         "cpio": "cpio",
@@ -51,7 +57,7 @@ def listed() -> list[tuple[str, str]]:
 
 
 def test_there_are_locks_for_running_testing_building_and_comparing() -> None:
-    assert LOCKS == ["python-bench.lock", "python-build.lock", "python-dev.lock", "python.lock"]
+    assert LOCKS == ["python-bench.lock", "python-build.lock", "python-dev.lock", "python-metal-lab.lock", "python.lock"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -80,7 +86,7 @@ def test_a_version_is_the_same_in_every_lock() -> None:
 def test_the_debian_list_says_what_for_which_and_why() -> None:
     for line in (PACKAGES / "debian.list").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
-            assert re.fullmatch(r"(run  |image|boot |test |bench) [a-z0-9][a-z0-9.+-]+ +# \S.*", line), line
+            assert re.fullmatch(r"(run  |image|vm   |test |bench) [a-z0-9][a-z0-9.+-]+ +# \S.*", line), line
     assert len(listed()) == len({*listed()}), "none twice"
     assert {purpose for purpose, _ in listed()} == PURPOSES
 
