@@ -57,7 +57,13 @@ def listed() -> list[tuple[str, str]]:
 
 
 def test_there_are_locks_for_running_testing_building_and_comparing() -> None:
-    assert LOCKS == ["python-bench.lock", "python-build.lock", "python-dev.lock", "python-metal-lab.lock", "python.lock"]
+    assert LOCKS == [
+        "python-bench.lock",
+        "python-build.lock",
+        "python-dev.lock",
+        "python-metal-lab.lock",
+        "python.lock",
+    ]
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -14,6 +14,7 @@ import httpx
 from toolkit.appliances.connection import BoxConnection
 from toolkit.appliances.emulated import EmulatedAppliance
 from toolkit.appliances.facts import read_facts
+from toolkit.appliances.first_password import first_password
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.provisioner import ExistingBox, Provisioner
 from toolkit.appliances.world import RUN_INVENTORY, Role, World
@@ -29,8 +30,9 @@ from toolkit.lab.folder import state_folder
 from toolkit.lab.provisioner import LabMachine
 from toolkit.model.errors import InputError
 from toolkit.model.facts import Facts, NameFacts
-from toolkit.model.inventory import DnsSwing, Inventory, LabProvision, read_inventory
+from toolkit.model.inventory import DnsSwing, Inventory, read_inventory
 from toolkit.model.plan import Plan
+from toolkit.model.provision import LabProvision, NewMachine
 from toolkit.model.run_report import RunReport
 from toolkit.model.settings_text import line_of
 from toolkit.procedures.hardware_migration import plan_hardware_migration
@@ -82,18 +84,28 @@ def open_world(
             role,
             box.address,
             box.port,
-            {box.tls_sha256},
+            {box.tls_sha256} if box.tls_sha256 else set(),
             client_id=box.client_id,
             client_secret=client_secret,
             read_only=read_only,
             settings_in=lambda: world.inventory_file,
             wrap_transport=wrap_transport,
         )
+
+        def admin_password() -> str:
+            assert password  # noqa: S101  asked for below only where there is one
+            return secret(password, f"the {role} box's admin account")
+
+        def one_time_password() -> str:
+            return first_password(admin_password(), box.serial_number)
+
+        made_here = role == "new" and isinstance(inventory.provision, NewMachine)
         return EmulatedAppliance(
             connection,
             client_id=box.client_id,
             client_secret=client_secret,
-            admin_password=(lambda: secret(password, f"the {role} box's admin account")) if password else None,
+            admin_password=admin_password if password else None,
+            first_password=one_time_password if made_here else None,
         )
 
     world = World(

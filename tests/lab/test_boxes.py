@@ -11,7 +11,8 @@ import pytest
 from toolkit.lab import operator
 from toolkit.lab.lab import Lab
 from toolkit.lab.topology import read_topology
-from toolkit.model.inventory import LabProvision, read_inventory
+from toolkit.model.inventory import read_inventory
+from toolkit.model.provision import LabProvision
 
 SMALL = Path(__file__).parents[2] / "fixtures" / "labs" / "small.toml"
 

@@ -7,6 +7,7 @@ import pytest
 from tests.step_context import NEW_SERIAL, JumpingClock, StubBox, context_of, world_of
 from toolkit.appliances.protocol import ResetStatus
 from toolkit.model.errors import UnreachableError
+from toolkit.model.execution import Progress
 from toolkit.model.verdict import Verdict
 from toolkit.provision.steps import ProvisionNew
 
@@ -14,18 +15,23 @@ from toolkit.provision.steps import ProvisionNew
 class Machine:
     """A provisioner that says what was done; `provide` may be cut off as soon as the machine is on."""
 
-    def __init__(self, *, on: bool = False, cut_off: bool = False) -> None:
+    def __init__(self, *, on: bool = False, cut_off: bool = False, says: str | None = None) -> None:
         self.on = on
+        self.says = says
         self._cut_off = cut_off
         self.withdrawn = 0
 
     def is_provided(self) -> bool:
         return self.on
 
-    def provide(self) -> None:
+    def provide(self, progress: Progress) -> None:
+        progress(0.5, "switching on")
         self.on = True
         if self._cut_off:
             raise KeyboardInterrupt
+
+    def announced_tls_sha256(self) -> str | None:
+        return self.says
 
     def withdraw(self) -> None:
         self.on = False
@@ -70,3 +76,11 @@ def test_it_waits_for_a_box_that_boots_and_not_for_ever(tmp_path: Path) -> None:
         ProvisionNew().act(context)
     assert isinstance(context.clock, JumpingClock)
     assert 300 <= context.clock.slept < 310
+
+
+def test_what_the_box_says_on_its_console_is_by_what_it_is_recognised(tmp_path: Path) -> None:
+    box, said = new(), "ab" * 32
+    context = context_of(tmp_path, world_of(tmp_path, new=box, provisioner=Machine(says=said)))
+    ProvisionNew().act(context)
+    assert box.trusted[-1] == said
+    assert said in (tmp_path / "trusted-certificates.json").read_text()

@@ -50,6 +50,7 @@ class EmulatedAppliance:
         client_id: str,
         client_secret: Callable[[], str],
         admin_password: Callable[[], str] | None = None,
+        first_password: Callable[[], str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -59,6 +60,7 @@ class EmulatedAppliance:
         self._client_id = client_id
         self._client_secret = client_secret
         self._admin_password = admin_password
+        self._first_password = first_password
         self._sleep = sleep
         self._monotonic = monotonic
         self._address_ids: dict[str, int] = {}
@@ -96,7 +98,7 @@ class EmulatedAppliance:
                 next_move="Add admin_password to the box in the inventory.",
             )
         password = self._admin_password()
-        changed = self._change_factory_password(password)
+        changed = self._change_first_password(password)
         response = self._connection.change(
             "PUT",
             f"{_API}/api-accounts/{self._client_id}",
@@ -106,8 +108,9 @@ class EmulatedAppliance:
         )
         return changed or response.status_code == 201
 
-    def _change_factory_password(self, password: str) -> bool:
-        body = {"username": _FACTORY_USER, "password": _FACTORY_PASSWORD, "new_password": password}
+    def _change_first_password(self, password: str) -> bool:
+        first = self._first_password() if self._first_password else _FACTORY_PASSWORD
+        body = {"username": _FACTORY_USER, "password": first, "new_password": password}
         try:
             self._connection.change("POST", f"{_API}/setup/password", signed=False, json=body)
         except BoxRefusedError as error:

@@ -2,16 +2,28 @@
 
 from typing import Protocol
 
+from toolkit.model.execution import Progress
+
 
 class Provisioner(Protocol):
-    """Has a new box running. Both calls look first: done twice they are harmless."""
+    """Has a new box running. Every call looks first: done twice it is harmless."""
 
     def is_provided(self) -> bool:
         """Whether the box is there and running now; changes nothing."""
         ...
 
-    def provide(self) -> None:
-        """Has the box running: makes it or switches it on, unless it is running already."""
+    def provide(self, progress: Progress) -> None:
+        """Has the box running: makes it or switches it on, unless it is running already.
+
+        Raises RefusedError when something else stands where it is to be made; then nothing has been changed.
+        """
+        ...
+
+    def announced_tls_sha256(self) -> str | None:
+        """The SHA-256 of the certificate that the box says it serves, heard where only the box can speak: its console.
+
+        None where there is no such place, and the inventory's own fingerprint has to do.
+        """
         ...
 
     def withdraw(self) -> None:
@@ -26,8 +38,11 @@ class ExistingBox:
         """It was there before."""
         return True
 
-    def provide(self) -> None:
+    def provide(self, progress: Progress) -> None:
         """Nothing is made."""
+
+    def announced_tls_sha256(self) -> None:
+        """Nobody listens to its console."""
 
     def withdraw(self) -> None:
         """Nothing was made, nothing is taken away."""

@@ -9,7 +9,7 @@ from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.world import Role, World
 from toolkit.model.errors import StorageError
 from toolkit.model.execution import StepContext
-from toolkit.model.inventory import Fingerprint
+from toolkit.model.fields import Fingerprint
 from toolkit.storage.whole_file import write_whole
 
 _FILE = "trusted-certificates.json"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.lab.control import LabControl
+from toolkit.model.execution import Progress
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,13 @@ class LabMachine:
         with LabControl.connect(self.folder) as lab:
             return lab.status().machines[self.machine].power == "on"
 
-    def provide(self) -> None:
+    def provide(self, progress: Progress) -> None:
         """Switches the machine on."""
         with LabControl.connect(self.folder) as lab:
             lab.power_on(self.machine)
+
+    def announced_tls_sha256(self) -> None:
+        """Its plate says it, and the inventory knows it from there."""
 
     def withdraw(self) -> None:
         """Switches the machine off; its disk stays."""

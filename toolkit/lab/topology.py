@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from toolkit.lab.addresses import Network
 from toolkit.lab.folder import LAB_NAME, LAB_NAME_IN_WORDS
-from toolkit.model.inventory import HostName, VersionText
+from toolkit.model.fields import HostName, VersionText
 from toolkit.model.settings_text import read_settings
 from toolkit.storage.given_file import read_given_text
 

@@ -1,60 +1,13 @@
 """The inventory: what is there and what is wanted, as people write it in TOML; it never holds a secret."""
 
-import ipaddress
-import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from toolkit.model.errors import InputError
+from toolkit.model.fields import Address, Fingerprint, HostName, Recipient, VersionText
+from toolkit.model.provision import ExistingProvision, NewMachine, Provision
 from toolkit.model.secret import SecretReference
 from toolkit.model.settings_text import read_settings
-from toolkit.model.version import Version
-
-
-def _address(text: str) -> str:
-    return str(ipaddress.ip_address(text))
-
-
-def _fingerprint(text: str) -> str:
-    digits = text.removeprefix("sha256:").replace(":", "").lower()
-    if not re.fullmatch(r"[0-9a-f]{64}", digits):
-        raise ValueError("a TLS fingerprint is the certificate's SHA-256: 64 hexadecimal digits, as openssl prints it")
-    return digits
-
-
-def _host_name(text: str) -> str:
-    if len(text) > 253 or not re.fullmatch(r"(?i)(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", text):
-        raise ValueError("this is not a host name")
-    return text.lower()
-
-
-def _version(text: str) -> str:
-    try:
-        return str(Version.parse(text))
-    except InputError as error:
-        raise ValueError(f"{error.what}; {error.why}") from None
-
-
-def _recipient(text: str) -> str:
-    if text.upper().startswith("AGE-SECRET-KEY-"):
-        raise ValueError(
-            "this is a secret key and is not repeated here; give its public key (age1…), and make a new key: "
-            "this one has been shown"
-        )
-    # an X25519 public key in bech32, which has neither 1, b, i nor o after the prefix (age-encryption.org/v1)
-    if not re.fullmatch(r"age1[02-9ac-hj-np-z]{58}", text):
-        raise ValueError(
-            "this is no age recipient; give a public key as rebox backup keygen or age-keygen -y prints it (age1…)"
-        )
-    return text
-
-
-Address = Annotated[str, AfterValidator(_address)]
-Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
-HostName = Annotated[str, AfterValidator(_host_name)]
-Recipient = Annotated[str, AfterValidator(_recipient)]
-VersionText = Annotated[str, AfterValidator(_version)]
 
 
 class _Table(BaseModel):
@@ -85,9 +38,11 @@ class Box(_Table):
     address: Address = Field(description="Its own address, not the shared one.")
     port: int = Field(default=443, ge=1, le=65535)
     serial_number: str = Field(min_length=1)
-    tls_sha256: Fingerprint = Field(
+    tls_sha256: Fingerprint | None = Field(
+        default=None,
         description="SHA-256 of the TLS certificate it serves on its own address: from its console, its seed or its "
-        "first-boot screen. First contact is refused when another is served."
+        "first-boot screen. First contact is refused when another is served. Left out for a machine that is made here: "
+        "it is read off its console.",
     )
     interface: str = "eth0"
     client_id: str = Field(default="rebox", description="The box's API account.")
@@ -95,20 +50,6 @@ class Box(_Table):
     admin_password: SecretReference | None = Field(
         default=None, description="New box only: the password that replaces the factory one at first login."
     )
-
-
-class LabProvision(_Table):
-    """The new box is a machine of a running lab: it is switched on there."""
-
-    driver: Literal["lab"]
-    folder: str = Field(description="The lab's folder.")
-    host: str = "new"
-
-
-class ExistingProvision(_Table):
-    """The new box is there and switched on; nothing is made, everything is checked."""
-
-    driver: Literal["existing"] = "existing"
 
 
 class SharedAddressSwing(_Table):
@@ -198,7 +139,7 @@ class Inventory(_Table):
     site: Site
     old: Box
     new: Box
-    provision: LabProvision | ExistingProvision = Field(default=ExistingProvision(), discriminator="driver")
+    provision: Provision = ExistingProvision()
     swing: SharedAddressSwing | DnsSwing = Field(discriminator="method")
     package: Package
     certificate: Certificate
@@ -212,6 +153,14 @@ class Inventory(_Table):
             raise ValueError(f"old and new are the same box: both have the serial number {self.old.serial_number}")
         if (self.old.address, self.old.port) == (self.new.address, self.new.port):
             raise ValueError(f"old and new are the same box: both have the address {self.old.address}")
+        for role, box, made_here in (
+            ("old", self.old, False),
+            ("new", self.new, isinstance(self.provision, NewMachine)),
+        ):
+            if box.tls_sha256 is None and not made_here:
+                raise ValueError(
+                    f"{role}.tls_sha256 is missing: by what is the {role} box recognised at first contact?"
+                )
         if self.new.admin_password is None:
             raise ValueError("new.admin_password is missing: a factory box insists on a new password at first login")
         if isinstance(self.swing, SharedAddressSwing):

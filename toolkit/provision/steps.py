@@ -2,7 +2,7 @@
 
 from toolkit.appliances.connection import wait_until
 from toolkit.appliances.protocol import Appliance
-from toolkit.appliances.trust import box
+from toolkit.appliances.trust import box, trust
 from toolkit.appliances.world import World
 from toolkit.model.errors import ReboxError, UnreachableError, VerificationError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, witness
@@ -28,9 +28,11 @@ class ProvisionNew:
         # noted before it is done: a kill in between must not leave a box running that nobody switches off again
         if not ours.exists() and not world.provisioner.is_provided():
             write_whole(ours, b"", then="resume; the new box is as it was")
-        context.progress(0.1, "switching on")
-        world.provisioner.provide()
-        context.progress(0.5, "waiting until it answers")
+        world.provisioner.provide(lambda fraction, phase: context.progress(0.8 * fraction, phase))
+        announced = world.provisioner.announced_tls_sha256()
+        if announced is not None and announced != world.inventory.new.tls_sha256:
+            trust(context, "new", announced)
+        context.progress(0.8, "waiting until it answers")
         _wait_until_it_answers(box(context, "new"), context)
         return {"made_here": ours.exists()}
 

@@ -1,0 +1,41 @@
+"""What a machine that is made here is told at its first power-on: who it is, and where; never a secret in clear."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from toolkit.appliances.first_password import first_password, password_hash
+from toolkit.model.inventory import Inventory
+from toolkit.model.provision import NewMachine
+from toolkit.storage.given_file import read_given_text
+
+
+def first_boot_order(
+    inventory: Inventory, machine: NewMachine, admin_password: str, path: Callable[[str], Path]
+) -> dict[str, JsonValue]:
+    """The order that the seed of the new box holds (docs/images.md); `path` finds the inventory's files.
+
+    Raises InputError for a file that cannot be read.
+    """
+
+    def content(name: str | None) -> str | None:
+        return (
+            read_given_text(path(name), what=f"{name} cannot be read", next_move="Correct its path.") if name else None
+        )
+
+    serial_number = inventory.new.serial_number
+    order: dict[str, JsonValue] = {
+        "serial_number": serial_number,
+        "hostname": machine.hostname,
+        "mac": machine.mac,
+        "addresses": [*machine.addresses],
+        "gateway": machine.gateway,
+        "dns_servers": [*machine.dns_servers],
+        "base_version": machine.base_version,
+        "update_server": machine.update_server,
+        "tuf_root": content(machine.update_root_file),
+        "ca": content(machine.update_ca_file),
+        "admin_password_hash": password_hash(first_password(admin_password, serial_number)),
+    }
+    return {name: value for name, value in order.items() if value is not None}
