@@ -22,6 +22,7 @@ _NEW_NET = 0x40000000
 _MS_REC = 0x4000
 _MS_BIND = 0x1000
 _MS_SLAVE = 0x80000
+_MS_NOSUID_NODEV = 0x2 | 0x4
 _MS_NOSUID_NODEV_NOEXEC = 0x2 | 0x4 | 0x8
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -98,6 +99,51 @@ def mount_own_proc() -> None:
         _mount("proc", Path("/proc"), "proc", _MS_NOSUID_NODEV_NOEXEC)
     except PermissionError:
         return
+
+
+def in_own_mounts() -> None:
+    """Gives this process mounts of its own; it must have one thread."""
+    _unshare(_NEW_MOUNT)
+    own_the_mounts()
+
+
+def bind(source: Path, target: Path) -> None:
+    """Shows `source` at `target`, which must be there."""
+    _mount(str(source), target, "none", _MS_BIND)
+
+
+def cover(place: Path) -> None:
+    """Has a folder at `place` that a mount can lie over, also where this user can make none.
+
+    Where it is missing and cannot be made, the folder above is shown anew, with all that is in it and with this one.
+    """
+    if place.is_dir():
+        return
+    cover(place.parent)
+    try:
+        place.mkdir()
+    except PermissionError:
+        _show_anew(place.parent)
+        place.mkdir()
+
+
+def _show_anew(folder: Path) -> None:
+    below = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        entries = [entry.name for entry in Path(f"/proc/self/fd/{below}").iterdir()]
+        _mount("tmpfs", folder, "tmpfs", _MS_NOSUID_NODEV)
+        for name in entries:
+            source, target = Path(f"/proc/self/fd/{below}/{name}"), folder / name
+            if source.is_symlink():
+                target.symlink_to(source.readlink())
+            elif source.is_dir():
+                target.mkdir()
+                _mount(str(source), target, "none", _MS_BIND | _MS_REC)
+            else:
+                target.touch()
+                bind(source, target)
+    finally:
+        os.close(below)
 
 
 @dataclass(frozen=True)
