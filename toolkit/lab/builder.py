@@ -7,13 +7,16 @@ from toolkit.lab.machine import Machine
 from toolkit.lab.namespaces import HostNamespaces, make_host_namespaces, own_network
 from toolkit.lab.network import Port, Switch
 from toolkit.lab.programs import Command, Programs
-from toolkit.lab.readiness import Vantage
+from toolkit.lab.readiness import Vantage, last_words
+from toolkit.lab.virtual_machine import VirtualMachine
 from toolkit.lab.world import LOG, RESOLV_CONF, World
 from toolkit.model.errors import ReboxError
 from toolkit.model.execution import Progress
 
+Machines = dict[str, Machine | VirtualMachine]
 
-async def build(world: World, programs: Programs, progress: Progress) -> dict[str, Machine]:
+
+async def build(world: World, programs: Programs, progress: Progress) -> Machines:
     """The machines of the world, switched on as the topology says; what serves on them answers.
 
     Raises the first ReboxError that anything met.
@@ -36,52 +39,73 @@ async def build(world: World, programs: Programs, progress: Progress) -> dict[st
     return machines
 
 
-async def _plug_in(world: World, programs: Programs) -> dict[str, Machine]:
+async def _plug_in(world: World, programs: Programs) -> Machines:
     namespaces: dict[str, HostNamespaces] = {}
     for name in world.topology.machines:
-        namespaces[name] = make_host_namespaces(name, world.folder.host(name) / RESOLV_CONF)
+        if not world.is_virtual(name):
+            namespaces[name] = make_host_namespaces(name, world.folder.host(name) / RESOLV_CONF, world.furnish)
     switch = Switch(own_network())
     await switch.build(
         Port(
             name,
-            namespaces[name].network,
-            world.topology.network.mac(machine.number),
+            host.network,
+            world.mac(name),
             # a box brings its own addresses up
-            () if name in world.topology.boxes else world.topology.interfaces(machine.number),
+            () if name in world.topology.boxes else world.topology.interfaces(world.topology.machines[name].number),
         )
-        for name, machine in world.topology.machines.items()
+        for name, host in namespaces.items()
     )
-    return {
-        name: Machine(name, world.role(name), namespaces[name], world.command(name), (switch, programs))
-        for name in world.topology.machines
+    machines: Machines = {
+        name: Machine(name, world.role(name), host, world.command(name), (switch, programs))
+        for name, host in namespaces.items()
     }
+    if world.virtual:
+        virsh = await world.virtual.start(programs)
+        for name in world.topology.boxes:
+            machines[name] = VirtualMachine(name, world.role(name), world.mac(name), virsh)
+    # in the topology's order, which is how people see them
+    return {name: machines[name] for name in world.topology.machines}
 
 
 class _Start:
-    def __init__(self, world: World, machines: dict[str, Machine], progress: Progress) -> None:
+    def __init__(self, world: World, machines: Machines, progress: Progress) -> None:
         self._world = world
         self._machines = machines
         self._progress = progress
-        self._vantage = Vantage(next(iter(machines.values())).namespaces.network)
+        first = next(machine for machine in machines.values() if isinstance(machine, Machine))
+        self._vantage = Vantage(first.namespaces.network)
         self._done = 0
 
     async def bring_up(self, name: str, made: "asyncio.Task[None]") -> None:
         """Switches a machine on and waits until it answers; `made` comes before what runs on made content."""
+        machine = self._machines[name]
         if self._world.role(name) in {"update-server", "appliance"}:
             await made
-        if self._world.topology.machines[name].power == "on":
-            await self._machines[name].power_on()
-            await self._until_it_answers(name)
+        virtual = self._world.virtual if isinstance(machine, VirtualMachine) else None
+        if virtual:
+            await virtual.make(name)
+        if self._world.topology.machines[name].power == "on" and (virtual is None or virtual.in_service(name)):
+            await machine.power_on()
+            await self._until_it_answers(name, machine)
         self._done += 1
         self._progress(0.2 + 0.8 * self._done / len(self._machines), f"{name} is there")
 
-    async def _until_it_answers(self, name: str) -> None:
-        machine = self._machines[name]
+    async def _until_it_answers(self, name: str, machine: Machine | VirtualMachine) -> None:
         port = self._world.port(name)
-        if machine.program and port:
-            address, *_ = self._world.topology.addresses(name)
-            log = self._world.folder.host(name) / LOG
-            await self._vantage.wait(name, address, port, machine.program, log, tls=port == 443)
+        if port is None:
+            return
+        address, *_ = self._world.topology.addresses(name)
+        await self._vantage.wait(name, address, port, lambda: self._why_ended(name, machine), tls=port == 443)
+        if isinstance(machine, VirtualMachine):
+            self._world.keep_plate(name)
+
+    async def _why_ended(self, name: str, machine: Machine | VirtualMachine) -> str | None:
+        if self._world.virtual and isinstance(machine, VirtualMachine):
+            return await self._world.virtual.why_ended(name)
+        if isinstance(machine, Machine) and machine.program and machine.program.ended.done():
+            said = last_words(self._world.folder.host(name) / LOG)
+            return said or f"its program ended with status {machine.program.ended.result()}"
+        return None
 
 
 async def _make(programs: Programs, command: Command | None, what: str) -> None:

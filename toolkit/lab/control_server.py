@@ -6,13 +6,13 @@ import json
 import os
 import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from toolkit.lab.control import LabStatus, socket_address
 from toolkit.lab.folder import LabFolder
-from toolkit.lab.machine import ACTIONS, Machine
-from toolkit.model.errors import InputError, ReboxError
+from toolkit.lab.machine import ACTIONS, Machine, Switchable
+from toolkit.model.errors import InputError, ReboxError, RefusedError
 
 _WATCH_SECONDS = 1.0
 _LINE_BYTES_MAX = 65536
@@ -21,7 +21,7 @@ _LINE_BYTES_MAX = 65536
 class ControlServer:
     """Answers on the socket in the lab's folder, and ends the lab when that folder is gone."""
 
-    def __init__(self, folder: LabFolder, machines: dict[str, Machine], leave: Callable[[], NoReturn]) -> None:
+    def __init__(self, folder: LabFolder, machines: Mapping[str, Switchable], leave: Callable[[], NoReturn]) -> None:
         self._folder = folder
         self._machines = machines
         self._leave = leave
@@ -92,7 +92,7 @@ class ControlServer:
         except (ValueError, TypeError, KeyError, AttributeError):
             raise InputError("the lab was asked something that is not a request") from None
         if what == "status":
-            machines = {name: machine.status() for name, machine in self._machines.items()}
+            machines = {name: await machine.status() for name, machine in self._machines.items()}
             return LabStatus(name=self._folder.name, machines=machines).model_dump(mode="json"), []
         if name not in self._machines:
             raise InputError(
@@ -100,14 +100,20 @@ class ControlServer:
             )
         machine = self._machines[name]
         if what == "enter":
-            return {}, self._doors(machine)
+            return {}, self._doors(name, machine)
         if what not in ACTIONS:
             raise InputError(f"the lab does not know how to {what!r}")
         await ACTIONS[what](machine)
-        return machine.status().model_dump(mode="json"), []
+        return (await machine.status()).model_dump(mode="json"), []
 
-    def _doors(self, machine: Machine) -> list[int]:
+    def _doors(self, name: str, machine: Switchable) -> list[int]:
         """In the order in which they must be entered."""
+        if not isinstance(machine, Machine):
+            raise RefusedError(
+                f"{name} cannot be entered: it is a virtual machine",
+                where=f"lab {self._folder.name}",
+                next_move=f"Read its console ({self._folder.console(name)}), or ask it from the operator's host.",
+            )
         user, processes = self._shared
         inside = machine.namespaces
         return [user, inside.names, inside.network, processes, inside.mounts]

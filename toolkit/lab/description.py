@@ -49,6 +49,15 @@ class DnsDescription(_Frozen):
     tsig_algorithm: str
 
 
+class BmcDescription(_Frozen):
+    """The management controller of the lab's metal."""
+
+    address: str
+    username: str
+    certificate_sha256: str
+    systems: dict[str, str] = Field(description="Its name for each box that is metal.")
+
+
 class LabDescription(_Frozen):
     """A whole lab as it was built."""
 
@@ -61,6 +70,7 @@ class LabDescription(_Frozen):
     machines: dict[str, MachineDescription]
     site: SiteDescription | None = None
     dns: DnsDescription | None = None
+    bmc: BmcDescription | None = None
     operator: dict[str, Path] = Field(
         default_factory=dict, description="What the operator is given: secrets, authorities, the inventory."
     )

@@ -105,6 +105,20 @@ class LabFolder:
         """The update server's repository."""
         return self.path / "updates"
 
+    @property
+    def hypervisor(self) -> Path:
+        """All that the lab's own libvirt daemon writes; with backend "vm"."""
+        return self.path / "hypervisor"
+
+    @property
+    def pool(self) -> Path:
+        """The storage pool of the lab's libvirt."""
+        return self.path / "pool"
+
+    def seed(self, box: str) -> Path:
+        """What a box that is a virtual machine is told at its first power-on."""
+        return self.host(box) / "seed.raw"
+
     def host(self, name: str) -> Path:
         """The folder of one machine: its disk, its logs, its configuration."""
         return self.path / "hosts" / name

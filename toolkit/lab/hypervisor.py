@@ -62,6 +62,11 @@ def lay(folder: Path) -> None:
     _lay_accounts(folder)
 
 
+def command(folder: Path) -> tuple[str, ...]:
+    """The command line that becomes the daemon."""
+    return sys.executable, "-P", "-m", "toolkit.lab.hypervisor", str(folder)
+
+
 def socket(folder: Path) -> Path:
     """The daemon's socket, as seen from outside its namespaces."""
     return folder / "run" / "libvirt-sock"

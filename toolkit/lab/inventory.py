@@ -3,9 +3,12 @@
 import json
 from collections.abc import Mapping
 
+from toolkit.emulator.update_server.repository import Repository
 from toolkit.lab import operator
 from toolkit.lab.description import LabDescription
 from toolkit.lab.folder import LabFolder
+from toolkit.lab.network import BRIDGE
+from toolkit.lab.virtual_world import POOL
 from toolkit.model.inventory import read_inventory
 
 FILE_NAME = "inventory.toml"
@@ -49,17 +52,17 @@ def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[
             "ca_file": str(folder.authorities),
         },
         "old": {
-            "kind": "physical",
+            "kind": topology.boxes[old].kind,
             **_box(lab, old),
             "client_secret": secret(operator.OLD_API_SECRET),
         },
         "new": {
-            "kind": "virtual",
+            "kind": topology.boxes[new].kind,
             **_box(lab, new),
             "client_secret": secret(operator.NEW_API_SECRET),
             "admin_password": secret(operator.NEW_ADMIN_PASSWORD),
         },
-        "provision": {"driver": "lab", "folder": str(folder.path), "host": new},
+        "provision": _provision(folder, lab, new),
         "swing": _swing(lab, new, secret(operator.TSIG_KEY)),
         "package": {"version": topology.swing.package, "eula_accepted": True, "eula_signed_by": "the lab's operator"},
         "certificate": {"passphrase": secret(operator.CERTIFICATE_PASSPHRASE)},
@@ -76,11 +79,34 @@ def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[
     }
 
 
+def _provision(folder: LabFolder, lab: LabDescription, new: str) -> Table:
+    topology, box = lab.topology, lab.topology.boxes[new]
+    if topology.backend == "namespaces":
+        return {"driver": "lab", "folder": str(folder.path), "host": new}
+    return {
+        "driver": "libvirt",
+        "name": new,
+        "pool": POOL,
+        "bridge": BRIDGE,
+        "mac": lab.machines[new].mac,
+        "addresses": topology.interfaces(box.number),
+        "dns_servers": topology.resolver_addresses,
+        "base_version": box.base_version,
+        "memory_mb": box.memory_mb,
+        "data_disk_mb": box.data_disk_mb,
+        "update_server": f"https://{topology.single('update-server')}.{topology.dns.zone}",
+        "update_root_file": str(Repository(folder.updates).root_file),
+        "update_ca_file": str(folder.authorities),
+    }
+
+
 def _box(lab: LabDescription, name: str) -> Table:
+    tls_sha256 = lab.machines[name].tls_sha256
     return {
         "address": lab.topology.addresses(name)[0],
         "serial_number": lab.topology.boxes[name].serial_number,
-        "tls_sha256": str(lab.machines[name].tls_sha256),
+        # a machine that is still to be made shows its certificate on its console
+        **({"tls_sha256": tls_sha256} if tls_sha256 else {}),
         "client_id": operator.CLIENT_ID,
     }
 

@@ -11,11 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
+from toolkit.images.build import build
+from toolkit.images.cache import ImageCache
+from toolkit.images.manifest import DISK, INITRD, KERNEL
+from toolkit.images.recipe import RecipeFolder
 from toolkit.lab import operator
 from toolkit.lab.control import KEEP, LabControl, LabStatus, error_from
 from toolkit.lab.description import LabDescription
 from toolkit.lab.folder import LabFolder, storage_error
 from toolkit.lab.topology import Topology
+from toolkit.lab.virtual_world import BootImage
 from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError
 from toolkit.model.execution import Progress
 
@@ -249,9 +254,22 @@ def _build(folder: LabFolder, topology: Topology, progress: Progress) -> None:
     ):
         assert supervisor.stdin  # noqa: S101  as asked for above
         assert supervisor.stdout  # noqa: S101  as asked for above
-        _say(supervisor.stdin, json.dumps({"topology": topology.model_dump(mode="json")}))
+        image = _image(progress) if topology.backend == "vm" else None
+        order = {"topology": topology.model_dump(mode="json"), "image": image and image.model_dump(mode="json")}
+        _say(supervisor.stdin, json.dumps(order))
         _listen(supervisor.stdout, progress)
         _say(supervisor.stdin, KEEP)
+
+
+def _image(progress: Progress) -> BootImage:
+    """The image that boxes start from, built unless it is there: that takes minutes, and the network."""
+    image = build(RecipeFolder("appliance"), ImageCache("appliance"), progress=progress)
+    return BootImage(
+        disk=image.folder / DISK,
+        kernel=image.folder / KERNEL,
+        initrd=image.folder / INITRD,
+        command_line=image.manifest.command_line,
+    )
 
 
 def _say(orders: IO[bytes], words: str) -> None:

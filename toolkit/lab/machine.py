@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from toolkit.lab.control import MachineStatus
 from toolkit.lab.namespaces import HostNamespaces
@@ -35,7 +36,7 @@ class Machine:
         self._changing = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
 
-    def status(self) -> MachineStatus:
+    async def status(self) -> MachineStatus:
         """How it is now."""
         return MachineStatus(
             role=self.role,
@@ -100,12 +101,36 @@ class Machine:
         await self._switch.power(self.name, on=False)
 
 
-Action = Callable[[Machine], Awaitable[None]]
+class Switchable(Protocol):
+    """What the control socket asks of every machine, whatever it is made of."""
+
+    async def status(self) -> MachineStatus:
+        """How it is now."""
+        ...
+
+    async def power_on(self) -> None:
+        """Gives it power."""
+        ...
+
+    async def power_off(self) -> None:
+        """Lets it shut down, and takes its power."""
+        ...
+
+    async def kill(self) -> None:
+        """Takes its power at once."""
+        ...
+
+    async def plug(self, *, up: bool) -> None:
+        """Pulls its network cable, or puts it back."""
+        ...
+
+
+Action = Callable[[Switchable], Awaitable[None]]
 
 ACTIONS: dict[str, Action] = {
-    "power-on": Machine.power_on,
-    "power-off": Machine.power_off,
-    "kill": Machine.kill,
+    "power-on": lambda machine: machine.power_on(),
+    "power-off": lambda machine: machine.power_off(),
+    "kill": lambda machine: machine.kill(),
     "link-up": lambda machine: machine.plug(up=True),
     "link-down": lambda machine: machine.plug(up=False),
 }

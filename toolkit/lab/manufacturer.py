@@ -13,12 +13,17 @@ from toolkit.emulator.appliance.database import Database
 from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.factory import Factory, SharedAddress, manufacture
 from toolkit.emulator.update_server.repository import Offer, Repository, make_repository
+from toolkit.images.programs import Workshop
+from toolkit.images.seed import write_seed
 from toolkit.lab import operator
 from toolkit.lab.description import Plate
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.network import INTERFACE
 from toolkit.lab.topology import Topology
 from toolkit.model.errors import ReboxError
+
+_EPOCH = 1_767_225_600
+"""What every date on a seed is; nothing reads it."""
 
 
 def factory_order(folder: LabFolder, topology: Topology, name: str) -> Factory:
@@ -75,6 +80,20 @@ def make_box(folder: LabFolder, topology: Topology, name: str) -> None:
     folder.plate(name).write_text(Plate(tls_sha256=served["sha256"]).model_dump_json(), encoding="ascii")
 
 
+def write_box_seed(folder: LabFolder, topology: Topology, name: str) -> None:
+    """Writes the seed by which a virtual machine becomes the box at its first power-on; raises ReboxError."""
+    factory = factory_order(folder, topology, name)
+    order = factory.model_dump(mode="json", exclude={"interface"}, exclude_defaults=True)
+    # these are not dumped as they are: people print models
+    for field in ("key", "admin_password"):
+        if secret := getattr(factory, field):
+            value = secret.get_secret_value()
+            order[field] = value.decode() if isinstance(value, bytes) else value
+    if factory.api_accounts:
+        order["api_accounts"] = {client: secret.get_secret_value() for client, secret in factory.api_accounts.items()}
+    write_seed(Workshop(folder.host(name), _EPOCH), order, folder.seed(name))
+
+
 def main() -> int:
     """Makes everything for the lab named on the command line; returns the exit status."""
     place, url = sys.argv[1:]
@@ -82,8 +101,11 @@ def main() -> int:
     topology = Topology.model_validate_json(folder.topology.read_bytes())
     try:
         make_repository(folder.updates, url, offer=Offer(topology.site.name), seed=topology.site.seed)
-        for name in topology.boxes:
-            make_box(folder, topology, name)
+        for name, box in topology.boxes.items():
+            if topology.backend == "namespaces":
+                make_box(folder, topology, name)
+            elif box.site_version:
+                write_box_seed(folder, topology, name)
     except ReboxError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_status

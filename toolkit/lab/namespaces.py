@@ -6,7 +6,7 @@ The supervisor must stay a process of one thread: the kernel moves no other kind
 import ctypes
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,8 +161,13 @@ class HostNamespaces:
         _setns(self.mounts)
 
 
-def make_host_namespaces(name: str, resolv_conf: Path | None) -> HostNamespaces:
-    """Makes one host's namespaces and comes back; `resolv_conf` is what its programs see as /etc/resolv.conf."""
+def make_host_namespaces(
+    name: str, resolv_conf: Path | None, furnish: Callable[[], None] = lambda: None
+) -> HostNamespaces:
+    """Makes one host's namespaces and comes back; `resolv_conf` is what its programs see as /etc/resolv.conf.
+
+    `furnish` is called inside, for other mounts that the host is to have.
+    """
     home = [_open_own(kind) for kind in ("net", "uts", "mnt")]
     folder = os.open(".", os.O_PATH | os.O_DIRECTORY)
     try:
@@ -170,6 +175,7 @@ def make_host_namespaces(name: str, resolv_conf: Path | None) -> HostNamespaces:
         _check(_libc.sethostname(name.encode(), len(name)))
         if resolv_conf is not None:
             _show_resolv_conf(resolv_conf)
+        furnish()
         return HostNamespaces(_open_own("net"), _open_own("uts"), _open_own("mnt"))
     finally:
         for descriptor in home:

@@ -12,7 +12,9 @@ from toolkit.lab.namespaces import network_of
 INTERFACE = "eth0"
 """What every machine calls its end of the cable."""
 
-_BRIDGE = "switch"
+BRIDGE = "switch"
+"""The bridge's name in its own network; virtual machines are plugged in there by it."""
+
 _NO_DUPLICATE_CHECK = 0x02
 """IFA_F_NODAD: a lab's address is usable at once."""
 
@@ -50,10 +52,8 @@ class Switch:
     async def build(self, ports: Iterable[Port]) -> None:
         """Makes the bridge and plugs every machine in, without power."""
         netlink = await self._netlink(self._network)
-        await netlink.link(
-            "add", ifname=_BRIDGE, kind="bridge", br_forward_delay=0, br_stp_state=0, br_mcast_snooping=0
-        )
-        bridge = await _index(netlink, _BRIDGE)
+        await netlink.link("add", ifname=BRIDGE, kind="bridge", br_forward_delay=0, br_stp_state=0, br_mcast_snooping=0)
+        bridge = await _index(netlink, BRIDGE)
         await netlink.link("set", index=bridge, state="up")
         for port in ports:
             self._ports[port.name] = port

@@ -22,6 +22,7 @@ BACKUP_PASSPHRASE = "backup.passphrase"  # noqa: S105  a file's name
 IDENTITY_PASSPHRASE = "identity.passphrase"  # noqa: S105  a file's name
 BACKUP_RECIPIENT = "backup.recipient"
 BACKUP_IDENTITY = "backup.identity"
+BMC_PASSWORD = "bmc.password"  # noqa: S105  a file's name
 CERTIFICATE_PASSPHRASE = "certificate.passphrase"  # noqa: S105  a file's name
 
 _RANDOM = (
@@ -32,6 +33,7 @@ _RANDOM = (
     BACKUP_PASSPHRASE,
     IDENTITY_PASSPHRASE,
     CERTIFICATE_PASSPHRASE,
+    BMC_PASSWORD,
 )
 
 

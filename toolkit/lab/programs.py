@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,8 @@ class Program:
     machine_process_id: int
     ended: "asyncio.Future[int]"
     """Its exit status; minus the signal's number when a signal ended it."""
+    silent: "asyncio.Future[None]"
+    """Done once nobody holds its output any more."""
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to it and to all it started, unless it has ended."""
@@ -66,8 +68,16 @@ class Programs:
         self._running: dict[int, Program] = {}
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap)
 
-    def start(self, command: Command, namespaces: HostNamespaces | None) -> Program:
-        """Starts a program, in a machine's namespaces or in the supervisor's; raises ReboxError when it cannot be."""
+    def start(
+        self,
+        command: Command,
+        namespaces: HostNamespaces | None,
+        hear: Callable[[bytes], object] | None = None,
+    ) -> Program:
+        """Starts a program, in a machine's namespaces or in the supervisor's; raises ReboxError when it cannot be.
+
+        Its words go to its log, or to `hear`.
+        """
         output, their_output = os.pipe()
         news, their_news = os.pipe()
         process_id = os.fork()
@@ -77,12 +87,26 @@ class Programs:
         os.close(their_news)
         with os.fdopen(news, "rb") as stream:
             number, _, failure = stream.read().partition(b" ")
-        program = Program(process_id, int(number or 0), asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        program = Program(process_id, int(number or 0), loop.create_future(), loop.create_future())
         self._running[process_id] = program
-        self._keep_words(output, CappedLog(command.log) if command.log else None)
+        if hear is None:
+            hear = CappedLog(command.log).write if command.log else lambda _: None
+        self._hear(output, hear, program.silent)
         if failure:
             raise ReboxError(f"{command.arguments[0]} cannot be started in the lab", why=failure.decode())
         return program
+
+    async def ask(self, command: Command) -> tuple[int, str]:
+        """Runs a program to its end in the supervisor's namespaces; its exit status, and all it said.
+
+        asyncio's own subprocesses do not work here: process 1 reaps every child before they can.
+        """
+        words: list[bytes] = []
+        program = self.start(command, None, words.append)
+        status = await program.ended
+        await program.silent
+        return status, b"".join(words).decode(errors="replace").strip()
 
     def _become(self, command: Command, namespaces: HostNamespaces | None, output: int, news: int) -> None:
         """In the child: turns into the program; never returns."""
@@ -104,17 +128,18 @@ class Programs:
         finally:
             os._exit(127)
 
-    def _keep_words(self, output: int, log: CappedLog | None) -> None:
+    def _hear(self, output: int, hear: Callable[[bytes], object], silent: "asyncio.Future[None]") -> None:
         os.set_blocking(output, False)
         loop = asyncio.get_running_loop()
 
         def read() -> None:
             words = os.read(output, 65536)
-            if words and log:
-                log.write(words)
-            elif not words:
-                loop.remove_reader(output)
-                os.close(output)
+            if words:
+                hear(words)
+                return
+            loop.remove_reader(output)
+            os.close(output)
+            silent.set_result(None)
 
         loop.add_reader(output, read)
 

@@ -4,14 +4,18 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from toolkit.lab.namespaces import network_of
-from toolkit.lab.programs import Program
 from toolkit.model.errors import UnreachableError
 
 _PAUSE_SECONDS = 0.02
 _TAIL_BYTES = 600
+
+
+WhyEnded = Callable[[], Awaitable[str | None]]
+"""Why something will answer no more; None as long as it may."""
 
 
 class Vantage:
@@ -20,21 +24,18 @@ class Vantage:
     def __init__(self, network: int) -> None:
         self._network = network
 
-    async def wait(self, name: str, address: str, port: int, program: Program, log: Path, *, tls: bool) -> None:
+    async def wait(self, name: str, address: str, port: int, why_ended: WhyEnded, *, tls: bool) -> None:
         """Returns once the port answers (with `tls`: once it has answered an HTTPS request).
 
-        Raises UnreachableError with the program's last words when it ends instead; the caller sets the deadline.
+        Raises UnreachableError when `why_ended` has an answer: what runs there will answer no more. The caller sets
+        the deadline.
         """
         while True:
             with contextlib.suppress(OSError):
                 await self._ask(address, port, tls=tls)
                 return
-            if program.ended.done():
-                raise UnreachableError(
-                    f"{name} does not come up",
-                    where=f"{address} port {port}",
-                    why=_last_words(log) or f"its program ended with status {program.ended.result()}",
-                )
+            if why := await why_ended():
+                raise UnreachableError(f"{name} does not come up", where=f"{address} port {port}", why=why)
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _ask(self, address: str, port: int, *, tls: bool) -> None:
@@ -74,7 +75,8 @@ def _anybody() -> ssl.SSLContext:
     return context
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
+    """The end of what was written there."""
     with contextlib.suppress(OSError):
         return log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
     return ""

@@ -22,10 +22,11 @@ from toolkit.lab.control_server import ControlServer
 from toolkit.lab.folder import LabFolder, storage_error
 from toolkit.lab.programs import Programs
 from toolkit.lab.topology import Topology
+from toolkit.lab.virtual_world import BootImage
 from toolkit.lab.world import World
 from toolkit.model.errors import ReboxError
 
-_BUILD_SECONDS = 120.0
+_BUILD_SECONDS = 300.0
 
 
 def tell(**words: Any) -> None:
@@ -83,6 +84,7 @@ def _run(folder: LabFolder, order: dict[str, Any]) -> None:
         dict(os.environ),
         user_namespace=user_namespace,
         supervisor=number,
+        image=BootImage.model_validate(order["image"]) if order["image"] else None,
     )
     asyncio.run(_supervise(world, machine_proc))
 

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -13,9 +13,9 @@ from toolkit.model.fields import HostName, VersionText
 from toolkit.model.settings_text import read_settings
 from toolkit.storage.given_file import read_given_text
 
-Role = Literal["operator", "client", "update-server", "nameserver", "resolver", "plain"]
+Role = Literal["operator", "client", "update-server", "nameserver", "resolver", "bmc", "plain"]
 
-_SINGLE: tuple[Role, ...] = ("operator", "update-server", "nameserver", "resolver")
+_SINGLE: tuple[Role, ...] = ("operator", "update-server", "nameserver", "resolver", "bmc")
 
 
 def _machine_name(text: str) -> str:
@@ -91,6 +91,15 @@ class Box(Machine):
         default=None, description="None: as it leaves the factory, without a site."
     )
     clock_offset_seconds: float = Field(default=0.0, description="How wrong its clock is (requirement A3).")
+    kind: Literal["physical", "virtual"] = Field(
+        default="physical",
+        description='With backend "vm": metal behind a BMC, or a virtual machine. A virtual box without a site is made '
+        "by who provisions it.",
+    )
+    memory_mb: int = Field(default=1024, ge=512, le=16_384, description='In 2^20 bytes; with backend "vm".')
+    data_disk_mb: int = Field(
+        default=1024, ge=256, le=16_384, description='Its data disk, in 2^20 bytes; with backend "vm".'
+    )
 
 
 def _standard_hosts() -> dict[MachineName, Host]:
@@ -107,7 +116,7 @@ def _standard_hosts() -> dict[MachineName, Host]:
 def _standard_boxes() -> dict[MachineName, Box]:
     return {
         "old": Box(number=21, serial_number="RB-OLD-0001", site_version="Bomgar-12.1.6"),
-        "new": Box(number=22, serial_number="RB-NEW-0002", base_version="3.3.3", power="off"),
+        "new": Box(number=22, serial_number="RB-NEW-0002", base_version="3.3.3", power="off", kind="virtual"),
     }
 
 
@@ -115,7 +124,9 @@ class Topology(_Table):
     """A whole lab."""
 
     name: LabName = Field(default="lab", description="The lab's name; `--name` goes before it.")
-    backend: Literal["namespaces", "vm"] = "namespaces"
+    backend: Literal["namespaces", "vm"] = Field(
+        default="namespaces", description='What a box is: a program in a namespace, or a machine of its own ("vm").'
+    )
     ipv4: ipaddress.IPv4Network = ipaddress.IPv4Network("10.77.0.0/24")
     ipv6: ipaddress.IPv6Network = ipaddress.IPv6Network("fd77::/64")
     site: Site = Site()
@@ -161,10 +172,15 @@ class Topology(_Table):
             return self.addresses(serving)
         return self.network.addresses(self.site.number)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _metal_has_a_bmc(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("backend") == "vm" and "hosts" not in values:
+            return {**values, "hosts": {**_standard_hosts(), "bmc": Host(role="bmc", number=5)}}
+        return values
+
     @model_validator(mode="after")
     def _can_be_built(self) -> "Topology":
-        if self.backend == "vm":
-            raise ValueError('backend = "vm" cannot be built yet; leave it out or write backend = "namespaces"')
         if not self.machines:
             raise ValueError("a lab needs at least one host")
         for name in self.hosts.keys() & self.boxes.keys():
@@ -191,8 +207,19 @@ class Topology(_Table):
         wanted = {need for role in present for need in needed.get(role, ())}
         if self.boxes:
             wanted |= {"nameserver", "resolver", "update-server"}
+        if self.backend == "vm" and any(box.kind == "physical" for box in self.boxes.values()):
+            wanted.add("bmc")
+        if self.backend == "namespaces" and "bmc" in present:
+            raise ValueError('a host has the role bmc, and there is no metal; write backend = "vm", or leave it out')
         for role in sorted(wanted - present):
             raise ValueError(f"no host has the role {role}, which others in the lab need")
+        if self.backend == "vm":
+            for name, box in self.boxes.items():
+                if box.site_version and box.data_disk_mb < 2 * self.site.size_mb + 128:
+                    raise ValueError(
+                        f"data_disk_mb of {name} is {box.data_disk_mb}: a site of {self.site.size_mb} MB needs "
+                        f"at least {2 * self.site.size_mb + 128}"
+                    )
         serials = [box.serial_number for box in self.boxes.values()]
         if len(set(serials)) != len(serials):
             raise ValueError("two boxes have the same serial number")

@@ -6,21 +6,29 @@ import time
 from functools import cached_property
 from pathlib import Path
 
-from toolkit.lab import nameserver, operator
+from toolkit.lab import bmc, hypervisor, nameserver, operator
 from toolkit.lab.authority import Authority, Issued
-from toolkit.lab.description import DnsDescription, LabDescription, MachineDescription, Plate, SiteDescription
+from toolkit.lab.description import (
+    BmcDescription,
+    DnsDescription,
+    LabDescription,
+    MachineDescription,
+    Plate,
+    SiteDescription,
+)
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.inventory import write_inventory
 from toolkit.lab.network import INTERFACE
 from toolkit.lab.programs import Command
 from toolkit.lab.topology import Topology
-from toolkit.model.errors import InputError
+from toolkit.lab.virtual_world import BootImage, VirtualWorld
+from toolkit.model.errors import InputError, ReboxError
 from toolkit.storage.whole_file import write_whole
 
 RESOLV_CONF = "resolv.conf"
 LOG = "program.log"
 _NAMED = ("/usr/sbin/named", "/usr/local/sbin/named", "/usr/bin/named")
-_PORTS = {"nameserver": 53, "resolver": 53, "update-server": 443, "appliance": 443}
+_PORTS = {"nameserver": 53, "resolver": 53, "update-server": 443, "bmc": 443, "appliance": 443}
 _ENVIRONMENT = ("PATH", "LANG", "PYTHONPATH")
 
 
@@ -35,8 +43,11 @@ class World:
         *,
         user_namespace: bool,
         supervisor: int,
+        image: BootImage | None = None,
     ) -> None:
-        """`environment` is the starter's; only what programs need of it reaches them."""
+        """`environment` is the starter's; only what programs need of it reaches them. `image` is what boxes that are
+        virtual machines start from.
+        """
         self.folder = folder
         self.topology = topology
         self._environment = {name: environment[name] for name in _ENVIRONMENT if name in environment}
@@ -44,6 +55,7 @@ class World:
         self._user_namespace = user_namespace
         self._supervisor = supervisor
         self._started = time.monotonic()
+        self.virtual = VirtualWorld(folder, topology, image, self._environment) if image else None
 
     def role(self, name: str) -> str:
         """What a machine is."""
@@ -61,6 +73,30 @@ class World:
     @cached_property
     def _site_certificate(self) -> Issued:
         return self._authority.issue((self.topology.site.name,))
+
+    @cached_property
+    def _bmc_certificate(self) -> Issued:
+        return self._authority.issue((f"{self.topology.single('bmc')}.{self.topology.dns.zone}",))
+
+    def is_virtual(self, name: str) -> bool:
+        """Whether a machine is a virtual one, not a namespace."""
+        return self.virtual is not None and name in self.topology.boxes
+
+    def mac(self, name: str) -> str:
+        """A machine's MAC."""
+        return self.topology.network.mac(self.topology.machines[name].number)
+
+    def keep_plate(self, name: str) -> None:
+        """Writes down what a virtual machine has shown on its console."""
+        announced = self.virtual.console(name).announced() if self.virtual else None
+        if announced is None:
+            raise ReboxError(f"{name} answers, and has not shown its certificate", where=str(self.folder.console(name)))
+        self.folder.plate(name).write_text(Plate(tls_sha256=announced).model_dump_json(), encoding="ascii")
+
+    def furnish(self) -> None:
+        """Called in each host's own mounts: shows what every host of the lab finds."""
+        if self.virtual:
+            hypervisor.show_socket(self.folder.hypervisor)
 
     @property
     def _update_server(self) -> str:
@@ -82,6 +118,10 @@ class World:
             elif host.role == "update-server":
                 folder = self.folder.host(name)
                 _keep(self._authority.issue((self._update_server,)), folder / "certificate.pem", folder / "key.pem")
+            elif host.role == "bmc":
+                self._lay_bmc(name)
+        if self.virtual:
+            self.virtual.lay()
         if self.topology.boxes:
             self.folder.site_key.parent.mkdir()
             _keep(self._site_certificate, self.folder.site_certificate, self.folder.site_key)
@@ -108,6 +148,17 @@ class World:
         place = nameserver.Place(str(self.folder.host(name)), *self.topology.addresses(name))
         text = nameserver.caching(place, self.topology.addresses(str(server)))
         (self.folder.host(name) / "named.conf").write_text(text, encoding="ascii")
+
+    def _lay_bmc(self, name: str) -> None:
+        metal = [bmc.system_id(box.serial_number) for box in self.topology.boxes.values() if box.kind == "physical"]
+        address, _ = self.topology.addresses(name)
+        bmc.lay(
+            self.folder.host(name),
+            address,
+            self._bmc_certificate,
+            operator.secret(self.folder.operator, operator.BMC_PASSWORD),
+            metal,
+        )
 
     def make_identity(self) -> Command | None:
         """Makes the operator's age identity; only who replaces boxes needs one."""
@@ -144,6 +195,8 @@ class World:
                     "--certificate", str(folder / "certificate.pem"),
                     "--key", str(folder / "key.pem"),
                 )  # fmt: skip
+            case "bmc":
+                return bmc.command(folder, folder / LOG, self._environment)
             case "appliance":
                 return self._python(
                     folder,
@@ -169,6 +222,7 @@ class World:
     def _description(self) -> LabDescription:
         topology = self.topology
         server, resolver = topology.single("nameserver"), topology.single("resolver")
+        controller = topology.single("bmc")
         return LabDescription(
             name=self.folder.name,
             supervisor=self._supervisor,
@@ -188,18 +242,30 @@ class World:
                 tsig_name=nameserver.TSIG_NAME,
                 tsig_algorithm=nameserver.TSIG_ALGORITHM,
             ) if server else None,
+            bmc=BmcDescription(
+                address=topology.addresses(controller)[0],
+                username=bmc.USERNAME,
+                certificate_sha256=self._bmc_certificate.sha256,
+                systems={
+                    name: str(bmc.system_id(box.serial_number))
+                    for name, box in topology.boxes.items()
+                    if box.kind == "physical"
+                },
+            ) if controller else None,
         )  # fmt: skip
 
     def _describe(self, name: str) -> MachineDescription:
         box = self.topology.boxes.get(name)
+        plate = self.folder.plate(name)
         return MachineDescription(
             role=self.role(name),
             addresses=self.topology.interfaces(self.topology.machines[name].number),
-            mac=self.topology.network.mac(self.topology.machines[name].number),
+            mac=self.mac(name),
             interface=INTERFACE,
             folder=self.folder.host(name),
             serial_number=box.serial_number if box else None,
-            tls_sha256=Plate.model_validate_json(self.folder.plate(name).read_bytes()).tls_sha256 if box else None,
+            # a machine that nobody has made yet, or that is blank, shows no certificate
+            tls_sha256=Plate.model_validate_json(plate.read_bytes()).tls_sha256 if plate.exists() else None,
             console=self.folder.console(name) if box else None,
         )
 

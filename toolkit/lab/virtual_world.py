@@ -1,0 +1,132 @@
+"""What a topology of virtual machines becomes: a libvirt daemon, a storage pool, disks, seeds, and machines."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from toolkit.lab import bmc, hypervisor
+from toolkit.lab.console import Console
+from toolkit.lab.folder import LabFolder
+from toolkit.lab.hardware import Drive, Hardware, Kernel, domain_xml
+from toolkit.lab.network import BRIDGE
+from toolkit.lab.programs import Command, Programs
+from toolkit.lab.topology import Topology
+from toolkit.lab.virsh import Virsh
+from toolkit.model.errors import InputError, ReboxError
+
+POOL = "default"
+_LOOK_SECONDS = 0.5
+DATA_SERIAL, SEED_SERIAL = "rebox-data", "rebox-seed"
+
+
+class BootImage(BaseModel):
+    """The built image that the lab's boxes start from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    disk: Path
+    kernel: Path
+    initrd: Path
+    command_line: str
+
+
+class VirtualWorld:
+    """The virtual machines of one lab."""
+
+    def __init__(self, folder: LabFolder, topology: Topology, image: BootImage, environment: dict[str, str]) -> None:
+        self._folder = folder
+        self._topology = topology
+        self._image = image
+        self._environment = environment
+
+    def lay(self) -> None:
+        """Makes the folders of daemon and pool; raises InputError when a program is missing."""
+        for program, package in (
+            ("libvirtd", "libvirt-daemon"),
+            ("virsh", "libvirt-clients"),
+            ("qemu-img", "qemu-utils"),
+            ("qemu-system-x86_64", "qemu-system-x86"),
+        ):
+            if shutil.which(program) is None:
+                raise InputError(
+                    "a lab of virtual machines needs a program that is not installed",
+                    where=program,
+                    next_move=f"Install it: make setup-vm, or apt-get install {package}",
+                )
+        hypervisor.lay(self._folder.hypervisor)
+        self._folder.pool.mkdir(mode=0o700)
+
+    async def start(self, programs: Programs) -> Virsh:
+        """Starts the daemon; returns once it has a storage pool: BMCs and who provisions put their volumes there."""
+        folder = self._folder.hypervisor
+        programs.start(Command(hypervisor.command(folder), folder, folder / "libvirtd.log", self._environment), None)
+        self._programs, self.virsh = programs, Virsh(folder, programs)
+        await self.virsh.until_it_answers()
+        await self.virsh("pool-define-as", POOL, "dir", "--target", str(self._folder.pool))
+        await self.virsh("pool-autostart", POOL)
+        await self.virsh("pool-start", POOL)
+        return self.virsh
+
+    async def make(self, name: str) -> None:
+        """Makes a box's machine, switched off, with blank disks or, in service, with the image and a seed.
+
+        A virtual box without a site is made by who provisions it.
+        """
+        box = self._topology.boxes[name]
+        if box.kind == "virtual" and box.site_version is None:
+            return
+        folder = self._folder.host(name)
+        drives = [
+            Drive(folder / "system.qcow2", f"{box.serial_number}-0", "qcow2"),
+            Drive(folder / "data.raw", DATA_SERIAL),
+        ]
+        await self._system_disk(drives[0].file, blank=box.site_version is None)
+        _blank(drives[1].file, box.data_disk_mb)
+        if box.site_version is not None:
+            drives.append(Drive(self._folder.seed(name), SEED_SERIAL))
+        direct = Kernel(self._image.kernel, self._image.initrd, self._image.command_line)
+        machine = Hardware(
+            name=name,
+            serial_number=box.serial_number,
+            identity=bmc.system_id(box.serial_number),
+            mac=self._topology.network.mac(box.number),
+            bridge=BRIDGE,
+            console=self._folder.console(name),
+            drives=drives,
+            kernel=direct if box.kind == "virtual" else None,
+            memory_mb=box.memory_mb,
+        )
+        definition = folder / "domain.xml"
+        definition.write_text(domain_xml(machine), encoding="utf-8")
+        await self.virsh("define", str(definition))
+
+    async def _system_disk(self, file: Path, *, blank: bool) -> None:
+        backing = () if blank else ("-b", str(self._image.disk), "-F", "raw")
+        size = (f"{self._image.disk.stat().st_size + (64 << 20)}",)
+        arguments = ("qemu-img", "create", "-q", "-f", "qcow2", *backing, str(file), *size)
+        status, words = await self._programs.ask(Command(arguments, file.parent, None, self._environment))
+        if status:
+            raise ReboxError("a disk could not be made", where=str(file), why=words)
+
+    def console(self, name: str) -> Console:
+        """What a box says."""
+        return Console(self._folder.console(name), self._topology.addresses(name)[0])
+
+    def in_service(self, name: str) -> bool:
+        """Whether a box starts with the lab: one without a site is for who provisions it."""
+        return self._topology.boxes[name].site_version is not None
+
+    async def why_ended(self, name: str) -> str | None:
+        """Why a box will not answer any more; None as long as it may."""
+        await asyncio.sleep(_LOOK_SECONDS)
+        console = self.console(name)
+        if await self.virsh.state(name) != "running":
+            return f"it went off; its last words: {console.tail}"
+        return console.complaint()
+
+
+def _blank(file: Path, size_mb: int) -> None:
+    with file.open("wb") as disk:
+        disk.truncate(size_mb << 20)
