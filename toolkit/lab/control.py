@@ -10,8 +10,11 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from toolkit.model.errors import ReboxError, UnreachableError
 
-_ANSWER_SECONDS = 60.0
+_ANSWER_SECONDS = 120.0
 SOCKET_NAME = "control.sock"
+
+LAB_ORDERS = ("snapshot", "restore", "crash-hypervisor", "crash-hypervisor-host")
+"""What can be asked of a lab of virtual machines as a whole."""
 
 KEEP = "keep"
 """What the supervisor is told once the lab is to outlive whoever started it."""
@@ -110,6 +113,18 @@ class LabControl:
     def link(self, machine: str, *, up: bool) -> None:
         """Pulls a machine's network cable, or puts it back."""
         self._ask(do="link-up" if up else "link-down", machine=machine)
+
+    def snapshot(self, label: str) -> None:
+        """Keeps memory and disks of the virtual machines under a label; they go on afterwards."""
+        self._ask(do="snapshot", label=label)
+
+    def restore(self, label: str) -> None:
+        """Has the virtual machines as they were kept under that label."""
+        self._ask(do="restore", label=label)
+
+    def crash_hypervisor(self, *, host: bool = False) -> None:
+        """Kills the libvirt daemon and starts it again; with `host`, every virtual machine loses its power, too."""
+        self._ask(do="crash-hypervisor-host" if host else "crash-hypervisor")
 
     def _ask(self, **request: JsonValue) -> dict[str, Any]:
         try:

@@ -6,13 +6,16 @@ import json
 import os
 import socket
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
-from toolkit.lab.control import LabStatus, socket_address
+from toolkit.lab.control import LAB_ORDERS, LabStatus, socket_address
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.machine import ACTIONS, Machine, Switchable
 from toolkit.model.errors import InputError, ReboxError, RefusedError
+
+Order = Callable[[str], Awaitable[None]]
+"""Something that is done to the whole lab; it is given a label."""
 
 _WATCH_SECONDS = 1.0
 _LINE_BYTES_MAX = 65536
@@ -21,8 +24,18 @@ _LINE_BYTES_MAX = 65536
 class ControlServer:
     """Answers on the socket in the lab's folder, and ends the lab when that folder is gone."""
 
-    def __init__(self, folder: LabFolder, machines: Mapping[str, Switchable], leave: Callable[[], NoReturn]) -> None:
+    def __init__(
+        self,
+        folder: LabFolder,
+        machines: Mapping[str, Switchable],
+        orders: Mapping[str, Order],
+        leave: Callable[[], NoReturn],
+    ) -> None:
+        """`orders` is what can be asked of the lab as a whole."""
         self._folder = folder
+        self._orders = orders
+        # one after the other: each touches every machine
+        self._ordering = asyncio.Lock()
         self._machines = machines
         self._leave = leave
         # every machine lies in the same user and PID namespace as this process
@@ -94,6 +107,9 @@ class ControlServer:
         if what == "status":
             machines = {name: await machine.status() for name, machine in self._machines.items()}
             return LabStatus(name=self._folder.name, machines=machines).model_dump(mode="json"), []
+        if what in LAB_ORDERS:
+            await self._order(what, str(request.get("label")))
+            return {}, []
         if name not in self._machines:
             raise InputError(
                 f"lab {self._folder.name} has no machine {name!r}", next_move=f"It has: {', '.join(self._machines)}."
@@ -105,6 +121,16 @@ class ControlServer:
             raise InputError(f"the lab does not know how to {what!r}")
         await ACTIONS[what](machine)
         return (await machine.status()).model_dump(mode="json"), []
+
+    async def _order(self, what: str, label: str) -> None:
+        if what not in self._orders:
+            raise RefusedError(
+                f"lab {self._folder.name} cannot do {what!r}",
+                why="its boxes are programs; only virtual machines have memory and disks of their own to be kept",
+                next_move='Build it from a topology with backend = "vm".',
+            )
+        async with self._ordering:
+            await self._orders[what](label)
 
     def _doors(self, name: str, machine: Switchable) -> list[int]:
         """In the order in which they must be entered."""

@@ -7,6 +7,7 @@ plugged in beside the hosts that are namespaces; and it ends with the lab, and e
 
 import ctypes
 import os
+import shutil
 import struct
 import sys
 from pathlib import Path
@@ -70,6 +71,15 @@ def command(folder: Path) -> tuple[str, ...]:
 def socket(folder: Path) -> Path:
     """The daemon's socket, as seen from outside its namespaces."""
     return folder / "run" / "libvirt-sock"
+
+
+def forget_run(folder: Path) -> None:
+    """Empties what a host forgets when it is switched off; the folder itself stays, hosts look into it."""
+    for entry in (folder / "run").iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def show_socket(folder: Path) -> None:

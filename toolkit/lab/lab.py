@@ -19,6 +19,7 @@ from toolkit.lab import operator
 from toolkit.lab.control import KEEP, LabControl, LabStatus, error_from
 from toolkit.lab.description import LabDescription
 from toolkit.lab.folder import LabFolder, storage_error
+from toolkit.lab.handle import MachineHandle
 from toolkit.lab.topology import Topology
 from toolkit.lab.virtual_world import BootImage
 from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError
@@ -132,6 +133,25 @@ class Lab:
         """Pulls a machine's network cable, or puts it back."""
         with self.control() as control:
             control.link(machine, up=up)
+
+    def snapshot(self, label: str) -> None:
+        """Keeps the virtual machines' memory and disks, and the servers' files, under a label."""
+        with self.control() as control:
+            control.snapshot(label)
+
+    def restore(self, label: str) -> None:
+        """Has the lab as it was kept under that label; takes about a second."""
+        with self.control() as control:
+            control.restore(label)
+
+    def crash_hypervisor(self, *, host: bool = False) -> None:
+        """Kills the libvirt daemon and starts it again; with `host`, every virtual machine loses its power, too."""
+        with self.control() as control:
+            control.crash_hypervisor(host=host)
+
+    def machine(self, name: str) -> MachineHandle:
+        """One machine, to be told what happens to it."""
+        return MachineHandle(self, name)
 
     def command(self, machine: str, program: Sequence[str]) -> list[str]:
         """The command line that runs a program on a machine; it passes input, output, signals and status through."""

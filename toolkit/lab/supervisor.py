@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from toolkit.lab import namespaces
-from toolkit.lab.builder import build
+from toolkit.lab.builder import Machines, build
 from toolkit.lab.control import KEEP
-from toolkit.lab.control_server import ControlServer
+from toolkit.lab.control_server import ControlServer, Order
 from toolkit.lab.folder import LabFolder, storage_error
 from toolkit.lab.programs import Programs
+from toolkit.lab.snapshots import Snapshots
 from toolkit.lab.topology import Topology
 from toolkit.lab.virtual_world import BootImage
 from toolkit.lab.world import World
@@ -47,8 +48,9 @@ async def _supervise(world: World, machine_proc: int) -> None:
     os.set_blocking(sys.stdin.fileno(), False)
     loop.add_reader(sys.stdin.fileno(), _listen_to_starter, keep)
     async with asyncio.timeout(_BUILD_SECONDS):
-        machines = await build(world, Programs(machine_proc), lambda done, phase: tell(progress=done, phase=phase))
-    server = ControlServer(world.folder, machines, leave)
+        programs = Programs(machine_proc)
+        machines = await build(world, programs, lambda done, phase: tell(progress=done, phase=phase))
+    server = ControlServer(world.folder, machines, _orders(world, machines, programs), leave)
     tell(ready=True)
     await keep
     # nobody reads the other ends any more
@@ -56,6 +58,18 @@ async def _supervise(world: World, machine_proc: int) -> None:
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     await server.serve()
+
+
+def _orders(world: World, machines: Machines, programs: Programs) -> dict[str, Order]:
+    if world.virtual is None:
+        return {}
+    virtual, snapshots = world.virtual, Snapshots(world.folder, machines, world.virtual.virsh, programs)
+    return {
+        "snapshot": snapshots.take,
+        "restore": snapshots.restore,
+        "crash-hypervisor": lambda _: virtual.crash_daemon(),
+        "crash-hypervisor-host": lambda _: virtual.crash_host(),
+    }
 
 
 def _listen_to_starter(keep: "asyncio.Future[None]") -> None:

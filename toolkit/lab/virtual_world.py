@@ -1,7 +1,10 @@
 """What a topology of virtual machines becomes: a libvirt daemon, a storage pool, disks, seeds, and machines."""
 
 import asyncio
+import os
 import shutil
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -60,14 +63,36 @@ class VirtualWorld:
 
     async def start(self, programs: Programs) -> Virsh:
         """Starts the daemon; returns once it has a storage pool: BMCs and who provisions put their volumes there."""
-        folder = self._folder.hypervisor
-        programs.start(Command(hypervisor.command(folder), folder, folder / "libvirtd.log", self._environment), None)
-        self._programs, self.virsh = programs, Virsh(folder, programs)
-        await self.virsh.until_it_answers()
+        self._programs, self.virsh = programs, Virsh(self._folder.hypervisor, programs)
+        await self._start_daemon()
         await self.virsh("pool-define-as", POOL, "dir", "--target", str(self._folder.pool))
         await self.virsh("pool-autostart", POOL)
         await self.virsh("pool-start", POOL)
         return self.virsh
+
+    async def _start_daemon(self) -> None:
+        folder = self._folder.hypervisor
+        command = Command(hypervisor.command(folder), folder, folder / "libvirtd.log", self._environment)
+        self._daemon = self._programs.start(command, None)
+        await self.virsh.until_it_answers()
+
+    async def crash_daemon(self) -> None:
+        """Kills the daemon and starts it again; the machines go on meanwhile."""
+        self._daemon.send(signal.SIGKILL)
+        await self._daemon.ended
+        hypervisor.socket(self._folder.hypervisor).unlink(missing_ok=True)
+        await self._start_daemon()
+
+    async def crash_host(self) -> None:
+        """The power of the machines' host fails and comes back: all are off, and those that are to start do."""
+        self._daemon.send(signal.SIGKILL)
+        await self._daemon.ended
+        for file in self._folder.hypervisor.glob("run/qemu/*.pid"):
+            with suppress(ProcessLookupError, ValueError):
+                os.kill(int(file.read_text(encoding="ascii")), signal.SIGKILL)
+        # a host's /run is empty when it comes up
+        hypervisor.forget_run(self._folder.hypervisor)
+        await self._start_daemon()
 
     async def make(self, name: str) -> None:
         """Makes a box's machine, switched off, with blank disks or, in service, with the image and a seed.
