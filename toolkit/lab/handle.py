@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from toolkit.lab.console import Console
 from toolkit.model.errors import VerificationError
@@ -27,8 +27,8 @@ class MachineHandle:
         self._console = Console(lab.folder.console(name), self.address)
 
     @property
-    def power(self) -> Literal["on", "off"]:
-        """Whether it has power."""
+    def power(self) -> str:
+        """`on` or `off`: whether it has power."""
         return self._lab.status().machines[self.name].power
 
     @property
