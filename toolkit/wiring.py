@@ -32,10 +32,13 @@ from toolkit.model.errors import InputError
 from toolkit.model.facts import Facts, NameFacts
 from toolkit.model.inventory import DnsSwing, Inventory, read_inventory
 from toolkit.model.plan import Plan
-from toolkit.model.provision import LabProvision, NewMachine
+from toolkit.model.provision import LabProvision, LibvirtProvision, NewMachine
 from toolkit.model.run_report import RunReport
 from toolkit.model.settings_text import line_of
 from toolkit.procedures.hardware_migration import plan_hardware_migration
+from toolkit.provision.virtual.machine import VirtualMachine
+from toolkit.provision.virtual.mark import here
+from toolkit.provision.virtual.preparation import Preparation, prepare
 from toolkit.recognition import recognise
 from toolkit.report import write_report
 from toolkit.report.compose import compose
@@ -115,17 +118,42 @@ def open_world(
         new=driver("new"),
         resolve_secret=secret,
         known_secrets=lambda: frozenset(secrets.values()),
-        provisioner=_provisioner(inventory, base),
+        provisioner=ExistingBox(),
         confirmed_serial_number=confirmed_serial_number or inventory.reset.confirm_serial_number,
         inventory_file=inventory_file,
     )
+    world.provisioner = _provisioner(world)
     return world
 
 
-def _provisioner(inventory: Inventory, base: Path) -> Provisioner:
-    if isinstance(inventory.provision, LabProvision):
-        return LabMachine((base / inventory.provision.folder).resolve(), inventory.provision.host)
+def _provisioner(world: World) -> Provisioner:
+    provision = world.inventory.provision
+    if isinstance(provision, LabProvision):
+        return LabMachine((world.base / provision.folder).resolve(), provision.host)
+    if isinstance(provision, LibvirtProvision):
+        return virtual_machine(world, provision)
     return ExistingBox()
+
+
+def virtual_machine(world: World, provision: LibvirtProvision) -> VirtualMachine:
+    """The new box of an inventory as a virtual machine; nothing is asked of its host yet."""
+    inventory = world.inventory
+
+    def prepared() -> Preparation:
+        reference = inventory.new.admin_password
+        assert reference  # noqa: S101  an inventory without it is refused
+        return prepare(inventory, provision, world.secret(reference, "the new box's admin account"), world.path)
+
+    return VirtualMachine(
+        provision.uri,
+        provision.name,
+        serial_number=inventory.new.serial_number,
+        address=inventory.new.address,
+        boot_seconds_max=provision.boot_seconds_max,
+        prepare=prepared,
+        state=_state_directory(),
+        maker=lambda: here(world.inventory_file.resolve()),
+    )
 
 
 def look_at_box(inventory_path: Path, role: Role) -> Appliance:
@@ -159,6 +187,20 @@ def hold_box(inventory_path: Path, role: Role, command: str) -> Iterator[tuple[A
 def _world_of(inventory_path: Path, *, read_only: bool = False) -> World:
     inventory = load_inventory(inventory_path)
     return open_world(inventory, inventory_path.parent, inventory_file=inventory_path, read_only=read_only)
+
+
+def open_virtual_machine(inventory_path: Path) -> tuple[VirtualMachine, Inventory]:
+    """The new box of an inventory whose `[provision]` says driver libvirt; raises InputError when it says another."""
+    world = _world_of(inventory_path)
+    provision = world.inventory.provision
+    if not isinstance(provision, LibvirtProvision):
+        raise InputError(
+            "the new box is no virtual machine that is made through libvirt",
+            where=str(inventory_path),
+            why=f'provision.driver is "{provision.driver}"',
+            next_move='Set driver = "libvirt" in [provision] (docs/provisioning.md).',
+        )
+    return virtual_machine(world, provision), world.inventory
 
 
 def look(world: World) -> Facts:

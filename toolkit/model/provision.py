@@ -57,7 +57,21 @@ class LibvirtProvision(NewMachine):
     network: str | None = Field(default=None, description="The libvirt network it is plugged into; or `bridge`.")
     vcpus: int = Field(default=2, ge=1, le=256)
     memory_mb: int = Field(default=1024, ge=256, description="In 2^20 bytes.")
+    system_disk: Literal["overlay", "copy"] = Field(
+        default="overlay",
+        description="overlay: laid over the image, which the pool then has to keep; copy: stands by itself.",
+    )
+    system_disk_mb: int | None = Field(default=None, ge=64, description="In 2^20 bytes; None: as large as the image.")
     data_disk_mb: int = Field(default=2048, ge=64, description="The disk with all that the box knows, in 2^20 bytes.")
+    firmware: Literal["direct", "uefi", "bios"] = Field(
+        default="direct", description="direct: it is handed its kernel, which starts seconds sooner."
+    )
+    guest_agent: bool = Field(default=True, description="Whether there is a channel for the QEMU guest agent.")
+    autostart: bool = Field(default=True, description="Whether it starts with its host.")
+    boot_seconds_max: float = Field(default=300.0, gt=0, description="How long its first words are waited for.")
+    domain_file: str | None = Field(
+        default=None, description="XML file with a fragment of a libvirt domain, laid over what is made here."
+    )
 
     @model_validator(mode="after")
     def _plugged_in_once(self) -> "LibvirtProvision":

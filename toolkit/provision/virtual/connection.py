@@ -1,0 +1,238 @@
+"""libvirt behind one door: connects to any URI, and says in words for people what libvirt refuses.
+
+The only module that imports libvirt, which carries no types: what it returns goes by `Any`.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import libvirt
+
+from toolkit.model.errors import (
+    AuthenticationError,
+    InputError,
+    PermissionDeniedError,
+    ReboxError,
+    StorageError,
+    UnreachableError,
+)
+
+# otherwise libvirt writes every error to stderr as well, past everybody
+libvirt.registerErrorHandler(lambda _context, _error: None, None)
+
+_NOT_FOUND = (
+    libvirt.VIR_ERR_NO_DOMAIN,
+    libvirt.VIR_ERR_NO_STORAGE_POOL,
+    libvirt.VIR_ERR_NO_STORAGE_VOL,
+    libvirt.VIR_ERR_NO_NETWORK,
+    libvirt.VIR_ERR_NO_DOMAIN_METADATA,
+)
+_AUTHENTICATION = (
+    libvirt.VIR_ERR_AUTH_FAILED,
+    libvirt.VIR_ERR_AUTH_CANCELLED,
+    libvirt.VIR_ERR_AUTH_UNAVAILABLE,
+    libvirt.VIR_ERR_GNUTLS_ERROR,
+)
+_LOST = re.compile(
+    r"client socket is closed|connection (was )?closed|connection reset|[Ee]nd of file|Cannot (recv|write) data"
+    r"|Connection refused|Broken pipe|keepalive",
+    re.IGNORECASE,
+)
+_NO_SPACE = re.compile(r"No space left|not enough (free )?space|Not enough|Disk quota exceeded", re.IGNORECASE)
+
+
+class LostConnectionError(UnreachableError):
+    """libvirt was there and is gone: restarted, or its host is."""
+
+
+class SchemaError(ReboxError):
+    """libvirt's schema knows no such XML."""
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What a host says of itself; versions as libvirt counts them (major * 10^6 + minor * 10^3 + release)."""
+
+    uuid: str
+    hostname: str
+    qemu_version: int
+    libvirt_version: int
+    offers_kvm: bool
+
+
+class Hypervisor:
+    """One connection to a libvirt host."""
+
+    def __init__(self, uri: str, handle: Any) -> None:
+        self.uri = uri
+        self.handle = handle
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the machine we run on."""
+        return re.match(r"[a-z]+:///", self.uri) is not None
+
+    @contextmanager
+    def asked(self, what: str) -> Iterator[Any]:
+        """Yields libvirt's own connection; its errors come out as ours, each beginning with `what`."""
+        try:
+            yield self.handle
+        except libvirt.libvirtError as error:
+            raise _explained(error, self.uri, what) from None
+
+    def find(self, what: str, ask: Callable[[Any], Any]) -> Any | None:
+        """What `ask` looks up on the connection; None when there is no such thing."""
+        with self.asked(what) as handle:
+            try:
+                return ask(handle)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() in _NOT_FOUND:
+                    return None
+                raise
+
+    def facts(self) -> HostFacts:
+        """Read anew each time: a host may have been upgraded."""
+        with self.asked("the host cannot be looked at") as handle:
+            capabilities = ElementTree.fromstring(handle.getCapabilities())  # noqa: S314  libvirt's own words
+            return HostFacts(
+                uuid=capabilities.findtext("host/uuid") or handle.getHostname(),
+                hostname=handle.getHostname(),
+                qemu_version=handle.getVersion(),
+                libvirt_version=handle.getLibVersion(),
+                offers_kvm=capabilities.find("guest/arch[@name='x86_64']/domain[@type='kvm']") is not None,
+            )
+
+    def close(self) -> None:
+        """Ends the connection, also one that is broken."""
+        with suppress(libvirt.libvirtError):
+            self.handle.close()
+
+
+@contextmanager
+def connect(uri: str) -> Iterator[Hypervisor]:
+    """A connection while the block runs; raises what `_explained` says, and InputError for a URI nobody knows."""
+    try:
+        handle = libvirt.open(_without_questions(uri))
+    except libvirt.libvirtError as error:
+        raise _not_connected(error, uri) from None
+    hypervisor = Hypervisor(uri, handle)
+    try:
+        yield hypervisor
+    finally:
+        hypervisor.close()
+
+
+def domain_xml(domain: Any) -> str:
+    """The domain as it is kept, whether it runs or not; raises libvirt's errors, so call it in `asked`."""
+    return str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
+
+
+def set_metadata(domain: Any, element: str, prefix: str, namespace: str) -> None:
+    """Replaces our element in the domain that is kept."""
+    domain.setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT, element, prefix, namespace, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    )
+
+
+def start_transient(handle: Any, xml: str) -> Any:
+    """A paused guest that is written down nowhere, and that libvirt takes away when we are gone."""
+    return handle.createXML(xml, libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY)
+
+
+def define(handle: Any, xml: str) -> Any:
+    """Keeps a domain that is not started; libvirt compares it with its schema first."""
+    return handle.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+
+
+def undefine(domain: Any) -> None:
+    """Forgets a domain with all that libvirt itself keeps for it."""
+    domain.undefineFlags(
+        libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    )
+
+
+def destroy(domain: Any) -> None:
+    """Switches a guest off at once; one that is off or gone already is none of our trouble."""
+    try:
+        domain.destroy()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
+            raise
+
+
+def upload_sparse(volume: Any, stream: Any, length: int) -> None:
+    """Begins an upload whose holes are not carried."""
+    volume.upload(stream, 0, length, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
+
+
+def download_sparse(volume: Any, stream: Any) -> None:
+    """Begins a download whose holes are not carried."""
+    volume.download(stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
+
+
+def _without_questions(uri: str) -> str:
+    """ssh must not ask for a password on a terminal nobody looks at (libvirt's `no_tty`)."""
+    if "+ssh://" not in uri or "no_tty=" in uri:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}no_tty=1"
+
+
+def _not_connected(error: Any, uri: str) -> ReboxError:
+    code, why = error.get_error_code(), str(error)
+    if code in _AUTHENTICATION:
+        return _refused(uri, why)
+    if "Permission denied" in why and "socket" in why:
+        return PermissionDeniedError(
+            "libvirt does not let us in",
+            where=uri,
+            why=why,
+            next_move="Become a member of the group libvirt (then log in anew), or run this as root.",
+        )
+    if code in (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED):
+        return InputError(
+            "no libvirt answers to this URI",
+            where=uri,
+            why=why,
+            next_move="Correct provision.uri, e.g. qemu:///system or qemu+ssh://root@HOST/system.",
+        )
+    return UnreachableError(
+        "libvirt does not answer",
+        where=uri,
+        why=why,
+        next_move="Start it on that host (systemctl start libvirtd, or virtqemud.socket), check the way to it with "
+        f"virsh -c {uri} version, then do the same again.",
+    )
+
+
+def _explained(error: Any, uri: str, what: str) -> ReboxError:
+    code, why = error.get_error_code(), str(error)
+    if code in (libvirt.VIR_ERR_RPC, libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_SYSTEM_ERROR, 1) and _LOST.search(
+        why
+    ):
+        return LostConnectionError(
+            "libvirt went away", where=uri, why=why, next_move="When it is up again, do the same again: it goes on."
+        )
+    if code in _AUTHENTICATION or code in (libvirt.VIR_ERR_ACCESS_DENIED, libvirt.VIR_ERR_OPERATION_DENIED):
+        return _refused(uri, why)
+    if code == libvirt.VIR_ERR_XML_INVALID_SCHEMA:
+        return SchemaError(what, where=uri, why=" ".join(why.split()))
+    if _NO_SPACE.search(why):
+        return StorageError(
+            what, where=uri, why=why, next_move="Free space in the storage pool, or choose another with provision.pool."
+        )
+    return ReboxError(what, where=uri, why=why, next_move="Mend what libvirt says, then do the same again.")
+
+
+def _refused(uri: str, why: str) -> AuthenticationError:
+    return AuthenticationError(
+        "libvirt refuses us",
+        where=uri,
+        why=why,
+        next_move="Check the certificates (qemu+tls), keys (qemu+ssh) or rights (polkit) of this user on that host.",
+    )

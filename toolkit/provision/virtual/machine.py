@@ -1,0 +1,260 @@
+"""A new box as a virtual machine: made unless it is there, adopted if it is the same, refused if it is not."""
+
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.model.errors import ReboxError, RefusedError, UnreachableError
+from toolkit.model.execution import Progress
+from toolkit.provision.virtual.acceleration import Memory, find_acceleration
+from toolkit.provision.virtual.connection import Hypervisor, LostConnectionError, connect, destroy, domain_xml
+from toolkit.provision.virtual.console import Console, hear
+from toolkit.provision.virtual.domain import acceleration_of
+from toolkit.provision.virtual.host_check import Finding, check_host, refuse_unless_fit
+from toolkit.provision.virtual.image_volumes import provide_image
+from toolkit.provision.virtual.lock import held
+from toolkit.provision.virtual.making import (
+    Checkpoint,
+    console_volume,
+    find_pool,
+    make_machine,
+    new_mark,
+    remove_machine,
+)
+from toolkit.provision.virtual.mark import Mark, here, read_mark
+from toolkit.provision.virtual.preparation import Preparation
+from toolkit.provision.virtual.spec import MachineSpec, differences
+
+_LOOK_SECONDS = 0.5
+_RECONNECT_SECONDS_MAX = 60.0
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class _There:
+    """A virtual machine of the right name on the host; `mark` is None when it is not ours."""
+
+    domain: Any
+    mark: Mark | None
+    acceleration: str
+
+
+class VirtualMachine:
+    """One virtual machine on one libvirt host; a `Provisioner`.
+
+    `address` is the one whose certificate the box announces. `maker` says for which inventory or run it is made: what
+    another has made is adopted, and never deleted by `withdraw`. `checkpoint` is told of every stage.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        name: str,
+        *,
+        serial_number: str,
+        address: str,
+        boot_seconds_max: float,
+        prepare: Callable[[], Preparation],
+        state: Path,
+        maker: Callable[[], str],
+        checkpoint: Checkpoint = lambda _stage: None,
+    ) -> None:
+        self._uri = uri
+        self.name = name
+        self._serial_number = serial_number
+        self._address = address
+        self._boot_seconds_max = boot_seconds_max
+        self._prepare = prepare
+        self._state = state / "virtual"
+        self._maker = maker
+        self._checkpoint = checkpoint
+        self._announced: str | None = None
+        self.acceleration = ""
+
+    def check(self) -> list[Finding]:
+        """What the host says to this machine, or that it is there already; changes nothing."""
+        prepared = self._prepare()
+        with connect(self._uri) as host:
+            there = self._look(host)
+            if there is not None and there.mark is not None and there.mark.state == "made":
+                differing = differences(there.mark.spec, prepared.spec)
+                summary = f"the virtual machine {self.name} was made by rebox already"
+                return [Finding("name", not differing, "; ".join([summary, *differing]))]
+            return check_host(host, prepared.spec, prepared.manifest)
+
+    def is_provided(self) -> bool:
+        """Whether it is there, ours, complete and running."""
+        with connect(self._uri) as host:
+            there = self._look(host)
+            if there is None or there.mark is None or there.mark.state != "made":
+                return False
+            with host.asked(f"the virtual machine {self.name} cannot be looked at"):
+                return bool(there.domain.isActive())
+
+    def provide(self, progress: Progress) -> None:
+        """Makes it, starts it, and waits until it has said which certificate it serves.
+
+        When libvirt goes away in the middle it waits for it to come back, and goes on: every stage looks first. Raises
+        RefusedError when another machine has the name, or the host cannot take it; UnreachableError with the end of the
+        console when the box never comes up; ReboxError. What is half made is then gone again.
+        """
+        prepared = self._prepare()
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            try:
+                with connect(self._uri) as host, self._alone(host) as lock:
+                    self._provide(host, prepared, here(lock), progress)
+            except LostConnectionError:
+                if not attempts_left:
+                    raise
+                progress(0.0, "waiting for libvirt to come back")
+                _wait_for_libvirt(self._uri)
+            else:
+                return
+
+    def announced_tls_sha256(self) -> str | None:
+        """What it said on its console when it was provided."""
+        return self._announced
+
+    def withdraw(self) -> None:
+        """Deletes it with its disks if it was made by `maker`; one that was there before is only switched off."""
+        with connect(self._uri) as host, self._alone(host):
+            there = self._look(host)
+            if there is None or there.mark is None or there.mark.spec.serial_number != self._serial_number:
+                return
+            if there.mark.maker == self._maker():
+                remove_machine(host, there.domain, there.mark, self._checkpoint)
+                return
+            with host.asked(f"the virtual machine {self.name} cannot be switched off"):
+                destroy(there.domain)
+
+    def remove(self) -> bool:
+        """Deletes it with its disks, whoever made it with rebox; False: there is none. RefusedError: it is not ours."""
+        with connect(self._uri) as host, self._alone(host):
+            there = self._look(host)
+            if there is None:
+                return False
+            if there.mark is None or there.mark.spec.serial_number != self._serial_number:
+                raise self._taken()
+            remove_machine(host, there.domain, there.mark, self._checkpoint)
+            return True
+
+    @contextmanager
+    def _alone(self, host: Hypervisor) -> Iterator[Path]:
+        lock = self._state / f"{urllib.parse.quote(host.facts().uuid, safe='')}-{self.name}.lock"
+        with held(lock, self.name):
+            yield lock
+
+    def _look(self, host: Hypervisor) -> _There | None:
+        domain = host.find("the virtual machine cannot be looked for", lambda one: one.lookupByName(self.name))
+        if domain is None:
+            return None
+        with host.asked(f"the virtual machine {self.name} cannot be looked at"):
+            xml = domain_xml(domain)
+        return _There(domain, read_mark(xml), acceleration_of(xml))
+
+    def _provide(self, host: Hypervisor, prepared: Preparation, lock: str, progress: Progress) -> None:
+        domain, mark, is_new = self._have(host, prepared, lock, progress)
+        console = Console(find_pool(host, mark.spec.pool), console_volume(mark))
+        try:
+            self._start(host, domain, mark, console)
+        except ReboxError:
+            if is_new:
+                with suppress(ReboxError):
+                    remove_machine(host, domain, mark)
+            raise
+        self._checkpoint("started")
+        self._announced = hear(
+            host,
+            domain,
+            console,
+            self._address,
+            seconds_max=self._boot_seconds_max,
+            progress=lambda fraction, phase: progress(0.65 + 0.35 * fraction, phase),
+        )
+
+    def _have(self, host: Hypervisor, prepared: Preparation, lock: str, progress: Progress) -> tuple[Any, Mark, bool]:
+        """The domain, complete, and whether it was made just now."""
+        there = self._look(host)
+        if there is not None and there.mark is None:
+            raise self._taken()
+        if there is not None and there.mark is not None:
+            if there.mark.state == "made":
+                self._refuse_if_different(there.mark.spec, prepared.spec)
+                self.acceleration = there.acceleration
+                return there.domain, there.mark, False
+            if there.mark.lock != lock:
+                raise self._made_elsewhere(there.mark)
+            # we hold the lock that its maker held: it was killed
+            remove_machine(host, there.domain, there.mark)
+        domain, mark = self._make(host, prepared, lock, progress)
+        self._checkpoint("made")
+        return domain, mark, True
+
+    def _make(self, host: Hypervisor, prepared: Preparation, lock: str, progress: Progress) -> tuple[Any, Mark]:
+        progress(0.0, "looking at the host")
+        refuse_unless_fit(host, check_host(host, prepared.spec, prepared.manifest))
+        self._checkpoint("checked")
+        pool = find_pool(host, prepared.spec.pool)
+        image = provide_image(
+            pool, prepared.image, prepared.manifest, lambda fraction, phase: progress(0.05 + 0.45 * fraction, phase)
+        )
+        self._checkpoint("image")
+        progress(0.5, "trying KVM")
+        answer = find_acceleration(
+            host, Memory(self._state / "acceleration"), pool.path(image.kernel), pool.path(image.initrd)
+        )
+        progress(0.6, "KVM works" if answer.acceleration == "kvm" else f"software emulation: {answer.why}")
+        self.acceleration = answer.acceleration
+        mark = new_mark(prepared, self._maker(), lock)
+        return make_machine(host, prepared, mark, image, acceleration=answer.acceleration, checkpoint=self._checkpoint)
+
+    def _start(self, host: Hypervisor, domain: Any, mark: Mark, console: Console) -> None:
+        with host.asked(f"the virtual machine {self.name} cannot be started"):
+            domain.setAutostart(int(mark.spec.autostart))
+            if domain.isActive():
+                return
+            console.begin_here()
+            domain.create()
+
+    def _refuse_if_different(self, there: MachineSpec, wanted: MachineSpec) -> None:
+        found = differences(there, wanted)
+        if found:
+            raise RefusedError(
+                f"the virtual machine {self.name} is there, but it is not the one the inventory describes",
+                where=self._uri,
+                why="; ".join(found),
+                next_move="Correct the inventory's [provision], or remove the machine: rebox provision remove "
+                "INVENTORY. It was left as it is.",
+            )
+
+    def _taken(self) -> RefusedError:
+        return RefusedError(
+            f"another virtual machine has the name {self.name}",
+            where=self._uri,
+            why="it does not carry the mark of one that rebox made for this box",
+            next_move="Choose another provision.name. That machine was left as it is.",
+        )
+
+    def _made_elsewhere(self, mark: Mark) -> RefusedError:
+        return RefusedError(
+            f"the virtual machine {self.name} is being made by somebody else, or was left half made",
+            where=self._uri,
+            why=f"it is marked as the work of {mark.maker}",
+            next_move="Go on there. If that one is gone for good, remove what it left: rebox provision remove "
+            "INVENTORY",
+        )
+
+
+def _wait_for_libvirt(uri: str) -> None:
+    """Returns when it answers again, or its patience is over: the next attempt says what is wrong."""
+    deadline = time.monotonic() + _RECONNECT_SECONDS_MAX
+    while time.monotonic() < deadline:
+        try:
+            with connect(uri):
+                return
+        except UnreachableError:
+            time.sleep(_LOOK_SECONDS)

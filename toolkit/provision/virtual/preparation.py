@@ -1,0 +1,71 @@
+"""From an inventory to what a virtual machine is made from: image, spec, seed and the user's own fragment."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.images.cache import ImageCache
+from toolkit.images.manifest import MANIFEST, Manifest, read_manifest
+from toolkit.images.programs import Workshop
+from toolkit.images.recipe import RecipeFolder
+from toolkit.images.seed import write_seed
+from toolkit.model.errors import InputError
+from toolkit.model.inventory import Inventory
+from toolkit.model.provision import LibvirtProvision
+from toolkit.provision.first_boot import first_boot_order
+from toolkit.provision.virtual.fragment import Fragment, read_fragment
+from toolkit.provision.virtual.spec import MachineSpec, machine_spec
+from toolkit.storage.given_file import read_given_text
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """All that is needed before the host is asked for anything; `seed` is a whole disk, with a secret's hash in it."""
+
+    spec: MachineSpec
+    image: Path
+    manifest: Manifest
+    seed: bytes
+    fragment: Fragment | None
+
+
+def prepare(
+    inventory: Inventory, provision: LibvirtProvision, admin_password: str, path: Callable[[str], Path]
+) -> Preparation:
+    """Raises InputError for an image that is not built, a file that cannot be read, a fragment that cannot be used."""
+    image, manifest = _image(provision.image, path)
+    text = fragment = None
+    if provision.domain_file is not None:
+        file = path(provision.domain_file)
+        text = read_given_text(file, next_move="Correct provision.domain_file.")
+        fragment = read_fragment(text, str(file))
+    order = first_boot_order(inventory, provision, admin_password, path)
+    spec = machine_spec(provision, manifest, order, serial_number=inventory.new.serial_number, fragment=text)
+    with tempfile.TemporaryDirectory(prefix="rebox-seed-") as scratch:
+        seed = Path(scratch) / "seed"
+        write_seed(Workshop(Path(scratch), 1), order, seed)
+        return Preparation(spec, image, manifest, seed.read_bytes(), fragment)
+
+
+def _image(name: str, path: Callable[[str], Path]) -> tuple[Path, Manifest]:
+    if "/" in name:
+        folder = path(name)
+        manifest = read_manifest(folder)
+        if manifest is None:
+            raise InputError(
+                "this folder holds no image",
+                where=str(folder),
+                why=f"it has no {MANIFEST}, or one that cannot be read",
+                next_move="Give the folder that rebox image list shows, or a recipe's name, in provision.image.",
+            )
+        return folder, manifest
+    recipe, cache = RecipeFolder(name), ImageCache(name)
+    manifest = cache.find(recipe.hash())
+    if manifest is None:
+        raise InputError(
+            f"the image {name} is not built, or its recipe has changed since",
+            where=str(cache.folder),
+            next_move=f"Build it: rebox image build {name}",
+        )
+    return cache.place(recipe.hash()), manifest
