@@ -13,6 +13,9 @@ from toolkit.model.inventory import read_inventory
 
 FILE_NAME = "inventory.toml"
 
+_GENTLE_WATCH = {"interval_ms": 5.0, "tcp_interval_ms": 50.0, "https_interval_ms": 2000.0}
+"""Under software emulation a TLS handshake keeps a box busy for some 0.2 s: more would be a load test."""
+
 Value = str | float | bool | tuple[str, ...]
 Table = Mapping[str, Value]
 
@@ -72,6 +75,7 @@ def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[
             "identity_passphrase": secret(operator.IDENTITY_PASSPHRASE),
             "passphrase": secret(operator.BACKUP_PASSPHRASE),
         },
+        **({"watch": _GENTLE_WATCH} if topology.backend == "vm" else {}),
         "reset": {
             "soak_seconds": topology.swing.soak_seconds,
             "confirm_serial_number": topology.boxes[old].serial_number,

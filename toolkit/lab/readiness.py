@@ -46,7 +46,8 @@ class Vantage:
         )
         try:
             if tls:
-                writer.write(f"GET /check_health HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
+                # health would be too little: a box answers for that before it can do anything else
+                writer.write(f"GET /api/v1/reset HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
                 status = await reader.readline()
                 if not status.startswith(b"HTTP/"):
                     raise ConnectionResetError("no HTTP answer")
