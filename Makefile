@@ -5,23 +5,25 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMPS := .cache/set-up
 SWING  ?= shared-ip
+LAB    ?= namespaces
 SEED   ?= 1
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help migrate test test-images check bench lock clean setup setup-image setup-test setup-vm setup-bench
+# boxes as programs in namespaces; or as virtual machines, from metal to libvirt, or with DIRECTION=to-metal
+TOPOLOGY := fixtures/labs/migration-$(if $(filter vm,$(LAB)),vm$(DIRECTION:%=-%),$(SWING)).toml
+
+.PHONY: help migrate test check bench lock clean setup setup-image setup-test setup-vm setup-bench
 
 help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-migrate: setup ## Rehearse the whole migration in a fresh lab; SWING=dns, or INVENTORY=file.toml for real boxes.
-	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--topology fixtures/labs/migration-$(SWING).toml)
+migrate: $(if $(filter vm,$(LAB)),setup-vm,setup) ## Rehearse the migration in a fresh lab; SWING=dns, LAB=vm, LAB=vm DIRECTION=to-metal; or INVENTORY=file.toml.
+	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--topology $(TOPOLOGY))
 
 test: setup-test check ## Set up, check and test everything.
-	@echo "Left to make test-images, which takes minutes: building disk images, and booting them"
-	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not image" $(PYTEST_ARGS)
-
-test-images: setup-vm ## Build the disk images twice, compare, and boot them in virtual machines.
-	@$(BIN)/pytest -m image $(PYTEST_ARGS) tests/images
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not image and not vm" $(PYTEST_ARGS)
+	@echo "Now what builds disk images and runs virtual machines: one after the other, each takes both processors"
+	@$(BIN)/pytest -m "image or vm" $(PYTEST_ARGS)
 
 check: setup-test ## Ruff, mypy, import contracts.
 	@$(BIN)/ruff check .
@@ -35,7 +37,7 @@ bench: setup-bench ## Compare with peers; writes docs/benchmarks.md.
 setup: $(STAMPS)/run
 setup-image: $(STAMPS)/run $(STAMPS)/image-debian
 setup-test: $(STAMPS)/test
-setup-vm: $(STAMPS)/test $(STAMPS)/vm-debian
+setup-vm: $(STAMPS)/vm
 setup-bench: $(STAMPS)/bench
 
 $(STAMPS)/%-debian: packages/debian.list packages/install-debian
@@ -50,7 +52,12 @@ $(STAMPS)/run: $(STAMPS)/run-debian packages/python-build.lock packages/python.l
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(STAMPS)/test: $(STAMPS)/run $(STAMPS)/image-debian $(STAMPS)/test-debian packages/python-dev.lock
+$(STAMPS)/vm: $(STAMPS)/run $(STAMPS)/image-debian $(STAMPS)/vm-debian packages/python-metal-lab.lock
+	@echo "Installing Python packages for labs with metal"
+	@$(PIP) --require-hashes --no-build-isolation -r packages/python-metal-lab.lock
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/run $(STAMPS)/image-debian $(STAMPS)/vm-debian $(STAMPS)/test-debian packages/python-dev.lock
 	@echo "Installing Python packages for testing"
 	@$(PIP) --require-hashes --no-build-isolation -r packages/python-dev.lock
 	@touch $@
