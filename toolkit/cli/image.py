@@ -11,7 +11,7 @@ import typer
 from toolkit.cli.output import JsonOption, emit_json, end, out, progress_bar, result_table
 from toolkit.images.build import Image, build
 from toolkit.images.cache import ImageCache
-from toolkit.images.manifest import DISK, SBOM, Manifest, read_packages
+from toolkit.images.manifest import SBOM, Manifest, read_packages
 from toolkit.images.recipe import RecipeFolder, recipe_names
 from toolkit.images.verify import Finding, verify
 from toolkit.model.verdict import Verdict
@@ -60,7 +60,7 @@ def list_images(json: JsonOption = False) -> None:
         return
     result_table(
         "Images",
-        ("name", "state", "recipe", "disk SHA-256", "size on disk", "folder"),
+        ("name", "state", "recipe", "SHA-256", "size on disk", "folder"),
         (
             (
                 row["name"],
@@ -121,7 +121,7 @@ def _described(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "folder": str(folder),
         "recipe_sha256": manifest.recipe_sha256,
         "sha256": manifest.sha256,
-        "disk": str(folder / DISK),
+        "image": str(folder / manifest.image),
         "kernel_version": manifest.kernel_version,
         "build_seconds": manifest.build_seconds,
         "bytes_on_disk": sum(
@@ -135,6 +135,6 @@ def _show(image: Image) -> None:
     manifest = image.manifest
     said = "was built already" if image.was_there else f"is built after {manifest.build_seconds:.0f} s"
     out.print(f"The image {manifest.name} {said}.")
-    out.print(f"  disk      {image.folder / DISK}")
+    out.print(f"  image     {image.folder / manifest.image}")
     out.print(f"  SHA-256   {manifest.sha256}")
     out.print(f"  contents  {image.folder / SBOM}")

@@ -46,12 +46,7 @@ class Apt:
 
     def resolve(self, recipe: Recipe) -> tuple[DebianPackage, ...]:
         """What the recipe's packages are today, with all they need; raises InputError, ReboxError."""
-        said = self._apt("apt-get", "--simulate", "install", "?essential ?not(?exact-name(apt))", *recipe.packages)
-        installed = {
-            found["name"].partition(":")[0]: found["version"]
-            for line in said.splitlines()
-            if (found := _INSTALL.match(line))
-        }
+        installed = self._installed(recipe.packages) if recipe.packages else {}
         unpacked = dict.fromkeys((*self._kernel(recipe.kernel), *recipe.unpacked), "")
         return (*self._described(installed, "installed"), *self._described(unpacked, "unpacked"))
 
@@ -77,6 +72,15 @@ class Apt:
                 )
         shutil.rmtree(arrived)
 
+    def _installed(self, names: Sequence[str]) -> dict[str, str]:
+        """These packages, the essential ones and all they need: versions by name."""
+        said = self._apt("apt-get", "--simulate", "install", "?essential ?not(?exact-name(apt))", *names)
+        return {
+            found["name"].partition(":")[0]: found["version"]
+            for line in said.splitlines()
+            if (found := _INSTALL.match(line))
+        }
+
     def _kernel(self, name: str) -> tuple[str, ...]:
         """The package that holds the kernel itself: the metapackage names it."""
         said = self._apt("apt-cache", "depends", name)
@@ -84,6 +88,8 @@ class Apt:
         return tuple(found[:1]) or (name,)
 
     def _described(self, names: dict[str, str], use: Literal["installed", "unpacked"]) -> tuple[DebianPackage, ...]:
+        if not names:
+            return ()
         asked = [f"{name}={version}" if version else name for name, version in names.items()]
         said = self._apt("apt-get", "--print-uris", "download", *asked)
         packages = []

@@ -11,8 +11,9 @@ from toolkit.images.debian import DebianPackage
 from toolkit.images.python_packages import PythonPackage
 from toolkit.model.errors import InputError
 
-DISK, KERNEL, INITRD = "disk.raw", "vmlinux", "initrd"
-"""The disk starts by itself; a virtual machine that is handed kernel and initrd starts sooner."""
+DISK, ISO = "disk.raw", "installer.iso"
+KERNEL, INITRD = "vmlinux", "initrd"
+"""Disk and ISO start by themselves; a virtual machine that is handed kernel and initrd starts sooner."""
 PACKAGES, SBOM, MANIFEST = "packages.json", "sbom.cdx.json", "manifest.json"
 _PIECE = 1 << 20
 
@@ -25,14 +26,17 @@ class PackageList(BaseModel):
     suite: str
     debian: tuple[DebianPackage, ...]
     python: tuple[PythonPackage, ...] = ()
+    contained: "PackageList | None" = None
+    """Those of the image that lies in this one."""
 
     def all(self) -> list[DebianPackage | PythonPackage]:
-        """Debian's and Python's."""
-        return [*self.debian, *self.python]
+        """Debian's and Python's, each once, with those of the image contained."""
+        within = [] if self.contained is None else self.contained.all()
+        return list({(one.name, one.sha256): one for one in (*self.debian, *self.python, *within)}.values())
 
     def as_bytes(self) -> bytes:
         """The list as it is written down."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True).encode() + b"\n"
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), indent=1, sort_keys=True).encode() + b"\n"
 
 
 class FileRecord(BaseModel):
@@ -45,7 +49,10 @@ class FileRecord(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What an image is: `files` by name; `recipe_sha256` is the recipe's hash, `command_line` the kernel's."""
+    """What an image is: `files` by name, the first of them the image itself.
+
+    `recipe_sha256` is the recipe's hash, `command_line` the kernel's, `root_uuid` the root file system's (a disk's).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,14 +61,19 @@ class Manifest(BaseModel):
     recipe_sha256: str
     kernel_version: str
     command_line: str
-    root_uuid: str
+    root_uuid: str = ""
     build_seconds: float
     files: dict[str, FileRecord]
 
     @property
+    def image(self) -> str:
+        """The name of the raw disk or ISO."""
+        return next(iter(self.files))
+
+    @property
     def sha256(self) -> str:
-        """The raw disk's."""
-        return self.files[DISK].sha256
+        """The raw disk's or ISO's."""
+        return self.files[self.image].sha256
 
 
 def record(path: Path) -> FileRecord:

@@ -14,6 +14,7 @@ PACKAGES = {
     "apt-cache": "apt",
     "apt-get": "apt",
     "debugfs": "e2fsprogs",
+    "depmod": "kmod",
     "dpkg-deb": "dpkg",
     "fakeroot": "fakeroot",
     "mcopy": "mtools",

@@ -10,22 +10,21 @@ from toolkit.images.manifest import FileRecord, PackageList
 from toolkit.images.python_packages import PythonPackage
 
 
-def sbom(name: str, version: str, suite: str, packages: PackageList, disk: FileRecord) -> bytes:
+def sbom(name: str, version: str, suite: str, packages: PackageList, image_file: FileRecord) -> bytes:
     """The document; `version` is the image's own, e.g. its recipe's hash."""
-    components = [_component(one, _debian(one, suite)) for one in packages.debian]
-    components += [_component(one, f"pkg:pypi/{quote(one.name)}@{quote(one.version)}") for one in packages.python]
+    components = [_component(one, _url(one, suite)) for one in packages.all()]
     image = {
         "type": "operating-system",
         "bom-ref": f"image:{name}",
         "name": f"rebox-{name}",
         "version": version,
-        "hashes": [{"alg": "SHA-256", "content": disk.sha256}],
+        "hashes": [{"alg": "SHA-256", "content": image_file.sha256}],
     }
     document = {
         "$schema": "http://cyclonedx.org/schema/bom-1.5.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
-        "serialNumber": f"urn:uuid:{uuid5(NAMESPACE_URL, f'rebox:image:{disk.sha256}')}",
+        "serialNumber": f"urn:uuid:{uuid5(NAMESPACE_URL, f'rebox:image:{image_file.sha256}')}",
         "version": 1,
         "metadata": {"component": image, "tools": {"components": [{"type": "application", "name": "rebox"}]}},
         "components": components,
@@ -45,7 +44,9 @@ def _component(package: DebianPackage | PythonPackage, url: str) -> dict[str, An
     }
 
 
-def _debian(package: DebianPackage, suite: str) -> str:
-    """A package URL (purl specification, type `deb`)."""
+def _url(package: DebianPackage | PythonPackage, suite: str) -> str:
+    """A package URL (purl specification, types `deb` and `pypi`)."""
+    if isinstance(package, PythonPackage):
+        return f"pkg:pypi/{quote(package.name)}@{quote(package.version)}"
     version = quote(package.version, safe=".-~")
     return f"pkg:deb/debian/{quote(package.name)}@{version}?arch={package.architecture}&distro={suite}"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.images.manifest import DISK, PACKAGES, SBOM, Manifest, read_packages, record
+from toolkit.images.manifest import PACKAGES, SBOM, Manifest, read_packages, record
 from toolkit.model.errors import InputError
 
 
@@ -40,12 +40,12 @@ def verify(folder: Path, manifest: Manifest, progress: Callable[[float, str], No
 
 
 def _records(folder: Path, manifest: Manifest) -> list[Finding]:
-    """Whether the list of contents names every package and the disk."""
+    """Whether the list of contents names every package and the image."""
     try:
         packages = read_packages(folder / PACKAGES)
         document = json.loads((folder / SBOM).read_bytes())
         named = {(one["name"], one["version"], one["hashes"][0]["content"]) for one in document["components"]}
-        disk = document["metadata"]["component"]["hashes"][0]["content"]
+        image = document["metadata"]["component"]["hashes"][0]["content"]
     except InputError as error:
         return [Finding(PACKAGES, error.what)]
     except (ValueError, LookupError, TypeError):
@@ -53,6 +53,6 @@ def _records(folder: Path, manifest: Manifest) -> list[Finding]:
     listed = {(one.name, one.version, one.sha256) for one in packages.all()}
     if named != listed:
         return [Finding(SBOM, f"does not name the packages that {PACKAGES} lists")]
-    if disk != manifest.files[DISK].sha256:
-        return [Finding(SBOM, "describes another disk")]
+    if image != manifest.sha256:
+        return [Finding(SBOM, "describes another image")]
     return []

@@ -1,0 +1,57 @@
+"""Where a file lies in an ISO image (ECMA-119): enough to write over one that was put there to be written over."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.model.errors import InputError
+
+_SECTOR = 2048
+_VOLUME = 16 * _SECTOR
+_ROOT_BYTES_MAX = 1 << 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file's bytes in the image."""
+
+    offset: int
+    size_bytes: int
+
+
+def find_file(iso: Path, name: str) -> Place:
+    """A file of the image's root folder, by its ISO 9660 name in any case; raises InputError."""
+    try:
+        with iso.open("rb") as file:
+            file.seek(_VOLUME)
+            volume = file.read(_SECTOR)
+            if volume[1:6] != b"CD001":
+                raise InputError("this is no ISO image", where=str(iso), next_move="Build it: rebox image build NAME")
+            folder = _place(volume[156:190])
+            file.seek(folder.offset)
+            records = file.read(min(folder.size_bytes, _ROOT_BYTES_MAX))
+    except OSError as error:
+        raise InputError(
+            "the ISO image cannot be read", where=str(iso), why=error.strerror or "", next_move="Check its path."
+        ) from None
+    for record in _records(records):
+        named = record[33 : 33 + record[32]].partition(b";")[0].decode("ascii", errors="replace")
+        if named.lower() == name.lower():
+            return _place(record)
+    raise InputError(f"this ISO image holds no {name}", where=str(iso), next_move="Is it the installer's?")
+
+
+def _place(record: bytes) -> Place:
+    return Place(int.from_bytes(record[2:6], "little") * _SECTOR, int.from_bytes(record[10:14], "little"))
+
+
+def _records(folder: bytes) -> Iterator[bytes]:
+    position = 0
+    while position < len(folder):
+        length = folder[position]
+        if length < 34:
+            # no record goes over the end of a sector: the rest of it is empty
+            position = (position // _SECTOR + 1) * _SECTOR
+            continue
+        yield folder[position : position + length]
+        position += length
