@@ -55,7 +55,7 @@ def test_a_damaged_image_fails_and_the_file_is_named(capsys: pytest.CaptureFixtu
         fill(folder)
     assert status_of("list", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["state"] for row in rows if row["name"] == "appliance"] == ["not built", "outdated"]
+    assert [row["state"] for row in rows if row["name"] != "installer"] == ["not built", "outdated"]
     (images.place("a" * 64) / DISK).write_bytes(b"dusk")
     assert status_of("verify", "appliance", "--json") == 1
     (image,) = json.loads(capsys.readouterr().out)["images"]

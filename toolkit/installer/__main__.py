@@ -1,19 +1,93 @@
-"""Runs the installer; its exit status tells `init` how the machine ends: off, starts again, or a shell."""
+"""Runs the installer; its exit status tells `init` how the machine ends: off, starts again, or with a shell."""
 
 import sys
+import time
 
+from toolkit.installer import checks, install, medium, wipe
+from toolkit.installer.call_home import CallHome, set_up
 from toolkit.installer.console import Console
-from toolkit.installer.machine import inventory
+from toolkit.installer.device import Device
+from toolkit.installer.job import Job, read_job
+from toolkit.installer.machine import Disk, Inventory, holds
+from toolkit.installer.refusal import Failed, Refused
 
 OFF, AGAIN, SHELL = 0, 10, 20
 
 
 def main() -> int:
-    """Does the medium's job."""
+    """Does the job on the medium."""
     console = Console()
-    console.say({"phase": "inventory", **inventory().as_json()})
-    console.say({"phase": "done", "action": "inspect"})
+    try:
+        return _run(console)
+    except Refused as refused:
+        console.say("refused", reason=str(refused))
+    except (Failed, OSError) as failed:
+        console.say("failed", reason=str(failed))
     return OFF
+
+
+def _run(console: Console) -> int:
+    console.say("started")
+    machine = medium.settled(lambda now: bool(medium.media(now)))
+    name = medium.mount(machine)
+    job = read_job(medium.job_on())
+    if job is not None and job.action != "inspect":
+        machine = medium.settled(lambda now: _has_all(job, now))
+    if job is not None and job.network and job.report:
+        _call_home(console, job)
+    console.say("inventory", medium=name, **machine.as_json())
+    if job is None or job.action == "inspect":
+        console.say("done", action="inspect")
+        return SHELL if job is None else _end(job)
+    disk = checks.target(job, machine, name)
+    began = time.monotonic()
+    result = _install(console, job, machine, disk) if job.action == "install" else _wipe(console, disk)
+    seconds = round(time.monotonic() - began, 1)
+    console.say("done", action=job.action, disk_serial=disk.serial, seconds=seconds, **result)
+    return _end(job)
+
+
+def _has_all(job: Job, machine: Inventory) -> bool:
+    serials = {disk.serial for disk in machine.disks}
+    wanted = {job.disk_serial, job.data_serial} - {""}
+    return wanted <= serials and set(job.macs) <= set(machine.macs)
+
+
+def _call_home(console: Console, job: Job) -> None:
+    if job.network is None or job.report is None:
+        return
+    why = set_up(job.network)
+    console.home = CallHome(job.report)
+    if why:
+        console.say("report", reason=why)
+
+
+def _install(console: Console, job: Job, machine: Inventory, disk: Disk) -> dict[str, object]:
+    image = medium.contained()
+    checks.room(job, disk, image.size_bytes, image.sha256)
+    checks.data(job, machine, disk, holds)
+    seed = None if job.seed is None else install.seed_volume(job.seed, job.authorized_keys)
+    with Device.open(disk.path, disk.size_bytes) as device:
+        console.say("begin", action=job.action, disk_serial=disk.serial, again=device.begun())
+        with medium.unpacked() as stream:
+            head = install.write_image(stream, image.size_bytes, device, console.progress("write"))
+        read = install.finish(
+            device, head, image.size_bytes, image.sha256,
+            seed=seed, data=job.data_serial == disk.serial, progress=console.progress("read-back"),
+        )  # fmt: skip
+    return {"image_sha256": image.sha256, "bytes_written": image.size_bytes, "bytes_read": read}
+
+
+def _wipe(console: Console, disk: Disk) -> dict[str, object]:
+    with Device.open(disk.path, disk.size_bytes) as device:
+        console.say("begin", action="wipe", disk_serial=disk.serial, again=device.begun())
+        discarded = wipe.write_zeros(device, console.progress("write"))
+        read = wipe.read_zeros(device, console.progress("read-back"))
+    return {"discarded": discarded, "bytes_written": disk.size_bytes, "bytes_read": read}
+
+
+def _end(job: Job) -> int:
+    return AGAIN if job.then == "reboot" else OFF
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _IGNORED = ("loop", "ram", "zram", "fd", "nbd", "dm-", "md")
+_LOOKED_AT = 1 << 20
 _VOLUME, _LABEL = 16 * 2048, slice(40, 72)
 
 
@@ -20,6 +21,7 @@ class Disk:
     size_bytes: int
     read_only: bool
     removable: bool
+    sector_bytes: int = 512
 
     @property
     def path(self) -> Path:
@@ -58,6 +60,18 @@ def ports(system: Path = Path("/sys")) -> Iterator[tuple[str, str]]:
             yield folder.name, _text(folder / "address").lower()
 
 
+def holds(disk: Disk, devices: Path = Path("/dev")) -> str:
+    """What lies on a disk: "nothing" (zeros at its beginning and end), "data" (a box's, by its label) or "other"."""
+    with (devices / disk.name).open("rb", buffering=0) as file:
+        start = file.read(_LOOKED_AT)
+        file.seek(max(0, disk.size_bytes - _LOOKED_AT))
+        if not any(start) and not any(file.read(_LOOKED_AT)):
+            return "nothing"
+    # ext4: magic number and label in the superblock, at byte 1024
+    labelled = start[1080:1082] == b"\x53\xef" and start[1144:1160].rstrip(b"\0") == b"rebox-data"
+    return "data" if labelled else "other"
+
+
 def volume_label(device: Path) -> str:
     """The label of the ISO 9660 volume on a disk; "" when it holds none."""
     try:
@@ -81,6 +95,7 @@ def _disks(system: Path) -> Iterator[Disk]:
             size_bytes=size,
             read_only=_text(folder / "ro") == "1",
             removable=_text(folder / "removable") == "1",
+            sector_bytes=int(_text(folder / "queue/logical_block_size") or 512),
         )
 
 
