@@ -1,6 +1,7 @@
 """The disk for the box's data: never the wrong one, and never one that holds anything."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ def test_a_blank_disk_with_the_right_serial_number_is_prepared_and_then_recognis
     assert chosen is ours
     assert labelled([other, ours], DATA_LABEL) is ours
     assert is_blank(other)
+
+
+def test_a_partition_set_aside_for_the_data_is_taken_and_the_rest_of_its_disk_is_left_alone(tmp_path: Path) -> None:
+    system = disk(tmp_path, "vda", "system", b"partition table")
+    root = replace(disk(tmp_path, "vda2", "system", b"files"), is_partition=True, name="root")
+    ours = replace(disk(tmp_path, "vda4", "system"), is_partition=True, name=DATA_LABEL)
+    before = [one.path.read_bytes() for one in (system, root)]
+    assert new_data_disk([system, root, ours], "system") is ours
+    assert labelled([system, root, ours], DATA_LABEL) is ours
+    assert [one.path.read_bytes() for one in (system, root)] == before
+    used = replace(disk(tmp_path, "vda4", "system", b"old data"), is_partition=True, name=DATA_LABEL)
+    with pytest.raises(InputError, match="not blank"):
+        new_data_disk([system, root, used], "system")
 
 
 @pytest.mark.parametrize("at", [0, 510, SIZE - 512])

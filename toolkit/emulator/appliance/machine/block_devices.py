@@ -1,22 +1,28 @@
 """The machine's disks: serial number, the label of what lies on each, and whether nothing lies on it at all."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _BLANK_LOOKED_AT = 1 << 20
+_PARTITION_NAME = re.compile(r"^PARTNAME=(?P<name>.+)$", flags=re.M)
 _IGNORED = ("loop", "ram", "zram", "fd", "nbd", "dm-")
 
 
 @dataclass(frozen=True)
 class BlockDevice:
-    """A disk or a partition as the kernel has it; `serial` is the disk's own, "" when it tells none."""
+    """A disk or a partition as the kernel has it; `serial` is the disk's own, "" when it tells none.
+
+    `name` is what a partition table calls a partition; a disk has none.
+    """
 
     path: Path
     serial: str
     size_bytes: int
     is_partition: bool
+    name: str = ""
 
 
 def block_devices(system: Path = Path("/sys"), devices: Path = Path("/dev")) -> Iterator[BlockDevice]:
@@ -27,7 +33,8 @@ def block_devices(system: Path = Path("/sys"), devices: Path = Path("/dev")) -> 
             continue
         is_partition = (folder / "partition").exists()
         disk = folder.resolve().parent if is_partition else folder
-        yield BlockDevice(devices / folder.name, _serial(disk), size, is_partition)
+        name = _PARTITION_NAME.search(_text(folder / "uevent"))
+        yield BlockDevice(devices / folder.name, _serial(disk), size, is_partition, name["name"] if name else "")
 
 
 def label(device: Path) -> tuple[str, str] | None:

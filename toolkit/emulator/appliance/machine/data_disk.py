@@ -1,4 +1,4 @@
-"""The disk for the box's data: recognised by its label, made only on a blank disk with the serial number ordered."""
+"""The box's data: known by label, made only on a blank disk (or its partition) with the serial number ordered."""
 
 import ctypes
 import os
@@ -34,9 +34,11 @@ def new_data_disk(
 ) -> BlockDevice:
     """The blank disk with this serial number, made into the data disk; one that holds anything is never written to.
 
-    Raises InputError.
+    A disk may have a partition named like the label instead: then only that is looked at and made. Raises InputError.
     """
-    found = [device for device in devices if device.serial == serial and not device.is_partition]
+    there = [device for device in devices if device.serial == serial]
+    found = [device for device in there if device.is_partition and device.name == DATA_LABEL]
+    found = found or [device for device in there if not device.is_partition]
     if len(found) != 1:
         there = ", ".join(f"{one.path} ({one.serial or 'no serial number'})" for one in devices if not one.is_partition)
         how_many = "several have" if found else "none has"
