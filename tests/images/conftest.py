@@ -24,19 +24,30 @@ def appliance() -> Image:
     return build(RecipeFolder("appliance"), ImageCache("appliance"))
 
 
+@pytest.fixture(scope="session")
+def installer_image(appliance: Image) -> Image:
+    """The ISO with that image in it."""
+    return build(RecipeFolder("installer"), ImageCache("installer"))
+
+
 @pytest.fixture
-def disks(tmp_path: Path) -> list[Path]:
-    """A blank data disk and a seed; their names are their serial numbers."""
-    data, seed = tmp_path / "rebox-data.raw", tmp_path / "seed.raw"
-    with data.open("wb") as file:
-        file.truncate(DATA_BYTES)
-    order: dict[str, JsonValue] = {
+def order() -> dict[str, JsonValue]:
+    """What a seed tells a box."""
+    return {
         "serial_number": "VM-0001",
         "hostname": "new-box",
         "addresses": [f"{ADDRESS}/24"],
         "gateway": "10.0.2.2",
         "admin_password_hash": hash_password(ONE_TIME_PASSWORD),
     }
+
+
+@pytest.fixture
+def disks(tmp_path: Path, order: dict[str, JsonValue]) -> list[Path]:
+    """A blank data disk and a seed; their names are their serial numbers."""
+    data, seed = tmp_path / "rebox-data.raw", tmp_path / "seed.raw"
+    with data.open("wb") as file:
+        file.truncate(DATA_BYTES)
     write_seed(Workshop(tmp_path, 1), order, seed)
     return [data, seed]
 

@@ -58,39 +58,64 @@ class Machine:
             connection.close()
 
 
+Start = Literal["direct", "uefi", "bios"]
+MAC = "52:54:00:77:00:01"
+
+
 @contextmanager
 def machine(
     image: Path, manifest: Manifest, folder: Path, disks: list[Path], *,
-    port: int, start: Literal["direct", "uefi", "bios"] = "direct", more: tuple[str, ...] = (),
+    port: int, start: Start = "direct", more: tuple[str, ...] = (),
 ) -> Iterator[Machine]:  # fmt: skip
     """A machine whose system disk is laid over the image; `disks` are QEMU's words for the others."""
-    overlay, console = folder / "system.qcow2", folder / "console"
+    overlay = folder / "system.qcow2"
     if not overlay.exists():
         subprocess.run(
             ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image / DISK, overlay], check=True
         )
+    words = [
+        "-drive", f"file={overlay},if=none,id=system,format=qcow2,cache=unsafe",
+        "-device", "virtio-blk-pci,drive=system,bootindex=1",
+        *disk_words(disks), *network_words(port),
+    ]  # fmt: skip
+    if start == "direct":
+        words += ["-kernel", str(image / KERNEL), "-initrd", str(image / INITRD), "-append", manifest.command_line]
+    with running(folder, [*words, *more], port=port, uefi=start == "uefi") as box:
+        yield box
+
+
+def disk_words(disks: list[Path]) -> list[str]:
+    """QEMU's words for disks whose serial numbers are the stems of their names."""
+    words = []
+    for number, disk in enumerate(disks):
+        words += ["-drive", f"file={disk},if=none,id=disk{number},format=raw,cache=unsafe,discard=unmap"]
+        words += ["-device", f"virtio-blk-pci,drive=disk{number},serial={disk.stem}"]
+    return words
+
+
+def network_words(port: int) -> list[str]:
+    """A port whose HTTPS can be reached from here, and from which nothing else can be."""
+    return [
+        "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-{ADDRESS}:443",
+        "-device", f"virtio-net-pci,netdev=net,mac={MAC}", "-device", "virtio-rng-pci",
+    ]  # fmt: skip
+
+
+@contextmanager
+def running(folder: Path, words: list[str], *, port: int = 0, uefi: bool = False) -> Iterator[Machine]:
+    """A machine that consists of these words; its console is kept in `folder`."""
+    console = folder / "console"
     console.unlink(missing_ok=True)
     command = [
         "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "pc,graphics=off", "-cpu", "max",
-        "-smp", "2", "-m", "1024",
-        "-nodefaults", "-display", "none", "-serial", f"file:{console}",
-        "-drive", f"file={overlay},if=none,id=system,format=qcow2,cache=unsafe",
-        "-device", "virtio-blk-pci,drive=system,bootindex=1",
-        "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-{ADDRESS}:443",
-        "-device", "virtio-net-pci,netdev=net,mac=52:54:00:77:00:01", "-device", "virtio-rng-pci",
+        "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-serial", f"file:{console}", *words,
     ]  # fmt: skip
-    for number, disk in enumerate(disks):
-        serial = disk.stem
-        command += ["-drive", f"file={disk},if=none,id=disk{number},format=raw,cache=unsafe"]
-        command += ["-device", f"virtio-blk-pci,drive=disk{number},serial={serial}"]
-    if start == "direct":
-        command += ["-kernel", str(image / KERNEL), "-initrd", str(image / INITRD), "-append", manifest.command_line]
-    if start == "uefi":
+    if uefi:
         variables = folder / "variables.fd"
         shutil.copy("/usr/share/OVMF/OVMF_VARS_4M.fd", variables)
         command += ["-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"]
         command += ["-drive", f"if=pflash,format=raw,file={variables}"]
-    process = subprocess.Popen([*command, *more])
+    process = subprocess.Popen(command)
     try:
         yield Machine(process, console, port)
     finally:

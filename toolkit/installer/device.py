@@ -13,7 +13,8 @@ from toolkit.installer.refusal import Failed
 PIECE = 1 << 20
 MARK = b"rebox-installer began here and has not ended\n"
 """Stands at the beginning of a disk from the first write to the last; a disk with it does not start."""
-_BLKDISCARD = 0x1277  # linux/fs.h: _IO(0x12, 119)
+_BLKDISCARD, _BLKZEROOUT = 0x1277, 0x127F  # linux/fs.h: _IO(0x12, 119) and _IO(0x12, 127)
+ZEROS = bytes(PIECE)
 _CACHES = Path("/proc/sys/vm/drop_caches")
 
 Progress = Callable[[float], None]
@@ -59,6 +60,13 @@ class Device:
             except OSError as error:
                 raise Failed(f"{self.path} cannot be written at byte {offset}: {error.strerror}") from None
             rest, offset = rest[written:], offset + written
+
+    def zero(self, offset: int, size: int) -> None:
+        """Zeros, by a command to the disk where it has one; at most a piece."""
+        try:
+            fcntl.ioctl(self._descriptor, _BLKZEROOUT, struct.pack("QQ", offset, size))
+        except OSError:
+            self.write(offset, memoryview(ZEROS)[:size])
 
     def read(self, offset: int, size: int) -> bytes:
         """All of it."""

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import IO, Any
 
 from toolkit.installer.checks import SEED_BYTES
-from toolkit.installer.device import PIECE, Device, Progress, pieces
+from toolkit.installer.device import PIECE, ZEROS, Device, Progress, pieces
 from toolkit.installer.fat import volume
 from toolkit.installer.gpt import BASIC_DATA, HEAD_BYTES, LINUX, SECTOR, TABLE_SECTORS, Partition, grown
 from toolkit.installer.refusal import Failed
@@ -38,7 +38,10 @@ def write_image(image: IO[bytes], image_bytes: int, device: Device, progress: Pr
             head += piece[: HEAD_BYTES - offset]
             piece = piece[HEAD_BYTES - offset :]
             offset = len(head)
-        device.write(offset, piece)
+        if piece == ZEROS[: len(piece)]:
+            device.zero(offset, len(piece))
+        else:
+            device.write(offset, piece)
         offset += len(piece)
         progress(offset / image_bytes)
     if offset != image_bytes:

@@ -1,9 +1,7 @@
 """Overwrites a disk with zeros, and reads all of it back."""
 
-from toolkit.installer.device import PIECE, Device, Progress, pieces
+from toolkit.installer.device import PIECE, ZEROS, Device, Progress, pieces
 from toolkit.installer.refusal import Failed
-
-_ZEROS = bytes(PIECE)
 
 
 def write_zeros(device: Device, progress: Progress) -> bool:
@@ -13,10 +11,10 @@ def write_zeros(device: Device, progress: Progress) -> bool:
     if discarded:
         device.mark()
     for offset, length in pieces(PIECE, device.size_bytes):
-        device.write(offset, memoryview(_ZEROS)[:length])
+        device.write(offset, memoryview(ZEROS)[:length])
         progress((offset + length) / device.size_bytes)
     device.settle()
-    device.write(0, memoryview(_ZEROS)[: min(PIECE, device.size_bytes)])
+    device.write(0, memoryview(ZEROS)[: min(PIECE, device.size_bytes)])
     device.settle()
     return discarded
 
@@ -24,7 +22,7 @@ def write_zeros(device: Device, progress: Progress) -> bool:
 def read_zeros(device: Device, progress: Progress) -> int:
     """How many bytes were read, which is all; raises Failed at the first that is not zero."""
     for offset, length in pieces(0, device.size_bytes):
-        if device.read(offset, length) != _ZEROS[:length]:
+        if device.read(offset, length) != ZEROS[:length]:
             raise Failed(f"the disk is not wiped: something is left after byte {offset}")
         progress((offset + length) / device.size_bytes)
     return device.size_bytes
