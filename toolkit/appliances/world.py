@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, cast
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.provisioner import ExistingBox, Provisioner
 from toolkit.model.inventory import DnsSwing, Inventory
+from toolkit.model.provision import RedfishProvision
 from toolkit.model.secret import SecretReference
 
 RUN_INVENTORY = "inventory.toml"
@@ -64,6 +65,10 @@ class World:
             (inventory.backup.passphrase, "the box's settings backup"),
             (inventory.backup.identity_passphrase, "the identity that opens backups"),
         ]
+        if isinstance(inventory.provision, RedfishProvision):
+            wanted.append((inventory.provision.bmc.password, "the new machine's BMC"))
+        if inventory.old_bmc is not None:
+            wanted.append((inventory.old_bmc.password, "the old machine's BMC"))
         if isinstance(inventory.swing, DnsSwing):
             wanted.append((inventory.swing.tsig_secret, "the zone's TSIG key"))
         for reference, purpose in wanted:

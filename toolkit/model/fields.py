@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import AfterValidator
 
@@ -63,6 +64,10 @@ def _mac(text: str) -> str:
     return digits
 
 
+def _uuid(text: str) -> str:
+    return str(UUID(text))
+
+
 Address = Annotated[str, AfterValidator(_address)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
 HostName = Annotated[str, AfterValidator(_host_name)]
@@ -70,3 +75,4 @@ Recipient = Annotated[str, AfterValidator(_recipient)]
 VersionText = Annotated[str, AfterValidator(_version)]
 InterfaceAddress = Annotated[str, AfterValidator(_interface_address)]
 Mac = Annotated[str, AfterValidator(_mac)]
+Uuid = Annotated[str, AfterValidator(_uuid)]

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from toolkit.model.fields import Address, Fingerprint, HostName, Recipient, VersionText
-from toolkit.model.provision import ExistingProvision, NewMachine, Provision
+from toolkit.model.provision import ExistingProvision, NewMachine, OldBmc, Provision
 from toolkit.model.secret import SecretReference
 from toolkit.model.settings_text import read_settings
 
@@ -140,6 +140,9 @@ class Inventory(_Table):
     old: Box
     new: Box
     provision: Provision = ExistingProvision()
+    old_bmc: OldBmc | None = Field(
+        default=None, description="Metal: the old box's BMC, through which its disks are wiped once it is reset."
+    )
     swing: SharedAddressSwing | DnsSwing = Field(discriminator="method")
     package: Package
     certificate: Certificate

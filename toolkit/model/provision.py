@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from toolkit.model.fields import Address, InterfaceAddress, Mac, VersionText
+from toolkit.model.fields import Address, Fingerprint, InterfaceAddress, Mac, Uuid, VersionText
 from toolkit.model.secret import SecretReference
 
 
@@ -80,16 +80,78 @@ class LibvirtProvision(NewMachine):
         return self
 
 
-class RedfishProvision(NewMachine):
+class Bmc(_Table):
+    """A BMC that speaks Redfish, and how the machine behind it gets its installer."""
+
+    url: str = Field(pattern=r"^https://", description="E.g. https://10.77.0.31; never without TLS.")
+    username: str = "admin"
+    password: SecretReference
+    tls_sha256: Fingerprint | None = Field(
+        default=None, description="SHA-256 of its TLS certificate, read off its own pages; or `ca_file`."
+    )
+    ca_file: str | None = Field(default=None, description="PEM file of the authority that issued its certificate.")
+    system: str | None = Field(default=None, description="Id of the system, where the BMC has several.")
+    machine_serial: str | None = Field(
+        default=None, min_length=1, description="The machine's own serial number; left out: the box's."
+    )
+    machine_uuid: Uuid | None = Field(
+        default=None, description="The machine's UUID; needed where the BMC tells no serial number."
+    )
+    media_address: Address = Field(description="Our address, from which the BMC fetches the installer.")
+    media_port: int = Field(default=0, ge=0, le=65535, description="0: any that is free.")
+    media_http: bool = Field(default=False, description="True: this BMC fetches by plain HTTP only.")
+    media_mb_max: int | None = Field(default=None, ge=1, description="The largest ISO it takes, in 2^20 bytes.")
+    report_address: Address | None = Field(
+        default=None, description="Our address as the machine reaches it, if it is another than `media_address`."
+    )
+    console_file: str | None = Field(
+        default=None, description="File in which the machine's serial console is kept, by a console server or SOL."
+    )
+
+    @model_validator(mode="after")
+    def _recognised(self) -> "Bmc":
+        if (self.tls_sha256 is None) == (self.ca_file is None):
+            raise ValueError("give either tls_sha256 or ca_file: by what is the BMC recognised?")
+        if self.media_http and not self.console_file:
+            raise ValueError("media_http needs console_file: the installer reports by HTTPS only")
+        return self
+
+
+class MetalMachine(NewMachine):
+    """A physical machine whose disk the installer writes."""
+
+    disk_serial: str = Field(min_length=1, description="Serial number of the disk that is written.")
+    data_disk_serial: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Serial number of the disk with all that the box knows; it must be blank.",
+    )
+
+
+class RedfishProvision(MetalMachine):
     """The new box is metal whose BMC speaks Redfish: the installer is booted on it from virtual media."""
 
     driver: Literal["redfish"]
-    bmc: str = Field(description="The BMC's URL, e.g. https://10.77.0.31.")
-    bmc_username: str = "admin"
-    bmc_password: SecretReference
-    disk_serial: str = Field(min_length=1, description="Serial number of the disk that is written.")
+    bmc: Bmc
+
+
+class OperatorProvision(MetalMachine):
+    """The new box is metal without a BMC: a person boots the installer on it, from a USB stick or by PXE."""
+
+    driver: Literal["operator"]
+    machine_serial: str | None = Field(
+        default=None, min_length=1, description="The machine's own serial number; left out: the box's."
+    )
+
+
+class OldBmc(Bmc):
+    """The old box's BMC: its disks are wiped through it once the box has been reset."""
+
+    macs: tuple[Mac, ...] = Field(min_length=1, description="The machine's network ports; the BMC must know them all.")
+    disk_serials: tuple[str, ...] = Field(min_length=1, description="Serial numbers of the disks that are wiped.")
 
 
 Provision = Annotated[
-    LabProvision | ExistingProvision | LibvirtProvision | RedfishProvision, Field(discriminator="driver")
+    LabProvision | ExistingProvision | LibvirtProvision | RedfishProvision | OperatorProvision,
+    Field(discriminator="driver"),
 ]

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from toolkit.appliances.first_password import first_password, password_hash
 from toolkit.model.inventory import Inventory
-from toolkit.model.provision import NewMachine
+from toolkit.model.provision import MetalMachine, NewMachine
 from toolkit.storage.given_file import read_given_text
 
 
@@ -36,6 +36,7 @@ def first_boot_order(
         "update_server": machine.update_server,
         "tuf_root": content(machine.update_root_file),
         "ca": content(machine.update_ca_file),
+        "data_disk_serial": machine.data_disk_serial if isinstance(machine, MetalMachine) else None,
         "admin_password_hash": password_hash(first_password(admin_password, serial_number)),
     }
     return {name: value for name, value in order.items() if value is not None}

@@ -1,0 +1,90 @@
+"""The machine hall, with a machine in it, shared by all tests of this folder."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.provision.metal.hall import PASSWORD, USER, Hall, hall
+from toolkit.provision.metal.bmc import Bmc
+
+SERIAL, UUID, MAC = "SRV-0042", "6a1f7f0e-0000-4000-8000-000000000001", "52:54:00:78:00:01"
+
+_DOMAIN = """
+<domain type='qemu'>
+  <name>metal</name><uuid>{uuid}</uuid><memory unit='MiB'>256</memory><vcpu>1</vcpu>
+  <sysinfo type='smbios'><system><entry name='serial'>{serial}</entry></system></sysinfo>
+  <os><type machine='pc'>hvm</type><boot dev='hd'/><smbios mode='sysinfo'/></os><features><acpi/></features>
+  <devices>
+    <serial type='file'><source path='{folder}/console' append='on'/></serial>
+    <disk type='file' device='disk'><driver name='qemu' type='raw' cache='unsafe'/><source file='{folder}/disk.raw'/>
+      <target dev='vda' bus='virtio'/><serial>DISK-1</serial></disk>
+    <interface type='bridge'><mac address='{mac}'/><source bridge='br0'/><model type='virtio'/></interface>
+  </devices>
+</domain>
+"""
+
+
+@dataclass
+class Metal:
+    """The machine as the test's hands reach it, past its BMC."""
+
+    hall: Hall
+
+    @property
+    def domain(self) -> Any:
+        return self.hall.connection.lookupByUUIDString(UUID)
+
+    @property
+    def console(self) -> Path:
+        return self.hall.folder / "console"
+
+    @property
+    def on(self) -> bool:
+        return bool(self.domain.isActive())
+
+    @property
+    def has_cd(self) -> bool:
+        return "device='cdrom'" in self.domain.XMLDesc(2)
+
+    def bmc(self, url: str | None = None, pin: str | None = None) -> Bmc:
+        return Bmc.connect(url or self.hall.url, USER, PASSWORD, tls_sha256=pin or self.hall.tls_sha256)
+
+    def as_delivered(self) -> None:
+        if self.on:
+            self.domain.destroy()
+        bmc = self.bmc()
+        bmc.eject()
+        self.console.unlink(missing_ok=True)
+        self.domain.undefine()
+        self.define()
+
+    def define(self) -> None:
+        disk = self.hall.folder / "disk.raw"
+        disk.touch()
+        os.truncate(disk, 64 << 20)
+        self.hall.connection.defineXML(_DOMAIN.format(uuid=UUID, serial=SERIAL, mac=MAC, folder=self.hall.folder))
+
+
+@pytest.fixture(scope="session")
+def metal_hall() -> Iterator[Hall]:
+    missing = [name for name in ("libvirtd", "qemu-system-x86_64", "xorriso") if shutil.which(name) is None]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"no virtual machines here: {', '.join(missing) or 'not root'}")
+    with hall() as there:
+        Metal(there).define()
+        yield there
+
+
+@pytest.fixture
+def metal(metal_hall: Hall) -> Iterator[Metal]:
+    """A machine as it is delivered: off, its virtual drive empty, boot order its own."""
+    machine = Metal(metal_hall)
+    machine.as_delivered()
+    yield machine
+    if machine.on:
+        machine.domain.destroy()
