@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.provision.metal.hall import PASSWORD, USER, Hall, hall
+from tests.provision.metal.tiny_iso import program
 from toolkit.provision.metal.bmc import Bmc
 
 SERIAL, UUID, MAC = "SRV-0042", "6a1f7f0e-0000-4000-8000-000000000001", "52:54:00:78:00:01"
@@ -54,6 +55,17 @@ class Metal:
     def bmc(self, url: str | None = None, pin: str | None = None) -> Bmc:
         return Bmc.connect(url or self.hall.url, USER, PASSWORD, tls_sha256=pin or self.hall.tls_sha256)
 
+    @property
+    def said(self) -> str:
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def put_on_disk(self, text: str) -> None:
+        """The disk starts, says that, and goes on."""
+        sector = program(text.encode(), ends=False).ljust(510, b"\0") + b"\x55\xaa"
+        assert len(sector) == 512
+        with (self.hall.folder / "disk.raw").open("r+b") as disk:
+            disk.write(sector)
+
     def as_delivered(self) -> None:
         if self.on:
             self.domain.destroy()
@@ -64,9 +76,8 @@ class Metal:
         self.define()
 
     def define(self) -> None:
-        disk = self.hall.folder / "disk.raw"
-        disk.touch()
-        os.truncate(disk, 64 << 20)
+        with (self.hall.folder / "disk.raw").open("wb") as disk:
+            disk.truncate(64 << 20)
         self.hall.connection.defineXML(_DOMAIN.format(uuid=UUID, serial=SERIAL, mac=MAC, folder=self.hall.folder))
 
 

@@ -1,89 +1,61 @@
-"""An ISO that starts by BIOS in seconds and says what an installer says: a kernel, busybox, and a script of the test.
+"""An ISO that starts by BIOS in a second and says on the serial port what an installer says; there is no system in it.
 
 It stands in for the real installer where a test is about the BMC: what is written to a disk, others test.
 """
 
-import gzip
-import json
 import shutil
 import subprocess
-from functools import cache
 from pathlib import Path
 
-from toolkit.images.build import build
-from toolkit.images.cache import ImageCache
-from toolkit.images.recipe import RecipeFolder
-
-_INIT = """#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t sysfs sysfs /sys
-/bin/busybox mount -t devtmpfs devtmpfs /dev
-say() {{ echo "rebox-installer: $1" > /dev/ttyS0; }}
-serial=$(/bin/busybox cat /sys/class/dmi/id/product_serial)
-{script}
-/bin/busybox poweroff -f
-"""
-
-DONE = """
-say '{"phase": "started"}'
-say "{\\"phase\\": \\"inventory\\", \\"serial\\": \\"$serial\\"}"
-say '{"phase": "write", "fraction": 0.5}'
-say '{"phase": "done", "action": "install"}'
-"""
-REFUSED = """
-say '{"phase": "refused", "reason": "this machine has another serial number"}'
-"""
-DIES = """
-echo "Oops: the disk is gone" > /dev/ttyS0
-"""
-HANGS = """
-say '{"phase": "started"}'
-/bin/busybox sleep 600
-"""
+_AT = 0x7C00  # where a BIOS loads it (El Torito 1.0, section 2.0)
+_BYTES = 4 * 512
 
 
-@cache
-def kernel() -> Path:
-    """The bzImage of the appliance's own kernel package, out of the cache that its build has filled."""
-    image = build(RecipeFolder("appliance"), ImageCache("appliance"))
-    listed = json.loads((image.folder / "packages.json").read_text())
-    kernels = [one for one in listed["debian"] if one["name"].startswith("linux-image-")]
-    package = max(kernels, key=lambda one: int(one["size_bytes"]))
-    store = image.folder.parents[2] / "packages"
-    target = store / f"tests-{package['sha256'][:16]}.vmlinuz"
-    if not target.exists():
-        tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", store / f"{package['sha256']}.deb"], stdout=subprocess.PIPE,
-                             check=True).stdout  # fmt: skip
-        found = subprocess.run(["tar", "-xO", "--wildcards", "./boot/vmlinuz-*"], input=tar, stdout=subprocess.PIPE,
-                               check=True).stdout  # fmt: skip
-        target.write_bytes(found)
-    return target
-
-
-def write_tiny_iso(target: Path, script: str) -> None:
-    """Writes the ISO; `script` may `say` events and ends with the machine off."""
-    tree = target.with_suffix(".tree")
-    shutil.rmtree(tree, ignore_errors=True)
-    root = tree / "root"
-    (root / "bin").mkdir(parents=True)
-    shutil.copy("/bin/busybox", root / "bin/busybox")
-    (root / "init").write_text(_INIT.format(script=script))
-    (root / "init").chmod(0o755)
-    names = b"bin\nbin/busybox\ninit\n"
-    initrd = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, input=names, stdout=subprocess.PIPE,
-                            check=True).stdout  # fmt: skip
-    shutil.rmtree(root)
-    (tree / "initrd").write_bytes(gzip.compress(initrd, 1))
-    shutil.copy(kernel(), tree / "vmlinuz")
-    shutil.copy("/usr/lib/ISOLINUX/isolinux.bin", tree)
-    shutil.copy("/usr/lib/syslinux/modules/bios/ldlinux.c32", tree)
-    (tree / "isolinux.cfg").write_text(
-        "DEFAULT tiny\nPROMPT 0\nLABEL tiny\n  KERNEL /vmlinuz\n  INITRD /initrd\n  APPEND quiet console=ttyS0\n"
+def program(text: bytes, *, ends: bool) -> bytes:
+    """16-bit code: the text to the first serial port, then off (PIIX4's PM1a control register), or still for ever."""
+    off = b"\xba\x04\x06\xb8\x00\x20\xef"  # mov dx, 0x604; mov ax, 0x2000; out dx, ax
+    still = b"\xfa\xf4\xeb\xfd"  # cli; hlt; jmp hlt
+    end = (off if ends else b"") + still
+    say = (
+        b"\xac"  # lodsb
+        b"\x84\xc0"
+        b"\x74\x12"  # test al, al; jz past the loop
+        b"\x88\xc4"  # mov ah, al
+        b"\xba\xfd\x03"
+        b"\xec"
+        b"\xa8\x20"
+        b"\x74\xfb"  # mov dx, 0x3fd; in al, dx; test al, 0x20; jz in
+        b"\x88\xe0"
+        b"\xba\xf8\x03"
+        b"\xee"  # mov al, ah; mov dx, 0x3f8; out dx, al
+        b"\xeb\xe9"  # jmp lodsb
     )
+    begin = b"\x31\xc0\x8e\xd8\xfc"  # xor ax, ax; mov ds, ax; cld
+    where = _AT + len(begin) + 3 + len(say) + len(end)
+    return begin + b"\xbe" + where.to_bytes(2, "little") + say + end + text + b"\0"
+
+
+def lines(*events: str) -> str:
+    return "".join(f"rebox-installer: {event}\r\n" for event in events)
+
+
+STARTED = '{"phase": "started"}'
+DONE = lines(STARTED, '{"phase": "write", "fraction": 0.5}', '{"phase": "done", "action": "install"}')
+WIPED = lines(STARTED, '{"phase": "done", "action": "wipe", "disk_serial": "DISK-1", "bytes_read": 67108864}')
+REFUSED = lines(STARTED, '{"phase": "refused", "reason": "no disk has the serial number DISK-9"}')
+DIES = lines(STARTED) + "Oops: a fault in the disk\r\n"
+
+
+def write_tiny_iso(target: Path, text: str, *, ends: bool = True) -> None:
+    """Writes the ISO: it says `text`; the machine then goes off, or hangs unless it `ends`."""
+    tree = target.with_suffix(".tree")
+    tree.mkdir()
+    code = program(text.encode(), ends=ends)
+    assert len(code) <= _BYTES
+    (tree / "boot.bin").write_bytes(code.ljust(_BYTES, b"\0"))
     subprocess.run(
-        ["xorriso", "-as", "mkisofs", "-quiet", "-output", target, "-eltorito-boot", "isolinux.bin",
-         "-eltorito-catalog", "boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", tree],
+        ["xorriso", "-as", "mkisofs", "-quiet", "-output", target, "-eltorito-boot", "boot.bin",
+         "-eltorito-catalog", "boot.cat", "-no-emul-boot", "-boot-load-size", "4", tree],
         check=True, capture_output=True,
     )  # fmt: skip
     shutil.rmtree(tree)

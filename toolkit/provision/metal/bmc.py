@@ -12,7 +12,7 @@ from toolkit.appliances.connection import wait_until
 from toolkit.model.errors import ApplianceError, InputError, VerificationError
 from toolkit.provision.metal.bmc_session import open_session, translated, unknown_system
 
-_POWER_SECONDS, _GRACE_SECONDS, _SETTLE_SECONDS = 60.0, 120.0, 30.0
+_POWER_SECONDS, _SETTLE_SECONDS = 60.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,6 @@ class MachineFacts:
     maker: str | None
     model: str | None
     macs: tuple[str, ...]
-    disks: tuple[Disk, ...]
     power: str
 
 
@@ -66,6 +65,8 @@ class Bmc:
     root: sushy.Sushy
     system_path: str
     where: str
+    grace_seconds: float = 120.0
+    """How long a machine that was asked to shut down is waited for, before its power is cut."""
     sleep: Callable[[float], None] = field(default=time.sleep)
     monotonic: Callable[[], float] = field(default=time.monotonic)
 
@@ -109,9 +110,13 @@ class Bmc:
                 maker=system.manufacturer,
                 model=system.model,
                 macs=tuple(sorted(macs)),
-                disks=_disks(system),
                 power=_value(system.power_state) or "unknown",
             )
+
+    def disks(self) -> tuple[Disk, ...]:
+        """The disks that the BMC knows of; some know none. Told, never relied on."""
+        with translated(self.where):
+            return _disks(self._system())
 
     def is_on(self) -> bool:
         """Whether the machine is on; one that is going on or off counts as on."""
@@ -145,7 +150,7 @@ class Bmc:
         if not at_once:
             try:
                 self._reset(sushy.ResetType.GRACEFUL_SHUTDOWN)
-                if self._within(lambda: not self.is_on(), _GRACE_SECONDS):
+                if self._within(lambda: not self.is_on(), self.grace_seconds):
                     return
             except ApplianceError:
                 pass  # not every BMC can ask; the power can be cut anyway
@@ -254,7 +259,7 @@ def _collection(resource: Any, name: str) -> list[Any]:
 
 
 def _disks(system: Any) -> tuple[Disk, ...]:
-    """Only told, never relied on: a BMC that stumbles over its storage is good enough for the rest."""
+    """A BMC that stumbles over its storage is good enough for the rest."""
     found = [
         Disk(str(drive.name), drive.serial_number, drive.capacity_bytes)
         for storage in _offered(system, "storage")

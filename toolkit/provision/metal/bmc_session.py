@@ -52,7 +52,7 @@ def open_session(
         url,
         verify=ca_file or False,
         server_side_retries=1,
-        server_side_retries_delay=1,
+        server_side_retries_delay=0,
         default_request_timeout=ANSWER_SECONDS,
         connect_timeout=CONNECT_SECONDS,
     )
