@@ -5,8 +5,8 @@ from toolkit.backup.steps import BackUpSettings, CollectLateRecords, ExtractReco
 from toolkit.certificates.steps import ExportCertificate, ImportCertificate
 from toolkit.model.execution import GateImplementation, StepImplementation
 from toolkit.provision.steps import ProvisionNew, TakeIntoUse
-from toolkit.reset.gates import serial_confirmed, soak_passed
-from toolkit.reset.steps import ResetOld, ShutDownOld
+from toolkit.reset.gates import old_was_reset, serial_confirmed, soak_passed, wipe_confirmed
+from toolkit.reset.steps import ResetOld, ShutDownOld, WipeOld
 from toolkit.traffic.dns_swing import LowerTtl, PutBackTtl, SwingDns
 from toolkit.traffic.gates import (
     new_address_free,
@@ -44,6 +44,7 @@ STEPS: dict[str, StepImplementation] = {
     "collect-late-records": CollectLateRecords(),
     "soak": Soak(),
     "reset-old": ResetOld(),
+    "wipe-old": WipeOld(),
     "shut-down-old": ShutDownOld(),
 }
 
@@ -56,6 +57,8 @@ GATES: dict[str, GateImplementation] = {
     "backup-intact": backup_intact,
     "no-active-sessions": no_active_sessions,
     "serial-confirmed": serial_confirmed,
+    "wipe-confirmed": wipe_confirmed,
+    "old-was-reset": old_was_reset,
     "soak-passed": soak_passed,
     "settings-compared": settings_compared,
     "new-serves-site": new_serves_site,

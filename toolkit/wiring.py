@@ -32,10 +32,12 @@ from toolkit.model.errors import InputError
 from toolkit.model.facts import Facts, NameFacts
 from toolkit.model.inventory import DnsSwing, Inventory, read_inventory
 from toolkit.model.plan import Plan
-from toolkit.model.provision import LabProvision, LibvirtProvision, NewMachine
+from toolkit.model.provision import LabProvision, LibvirtProvision, NewMachine, RedfishProvision
 from toolkit.model.run_report import RunReport
 from toolkit.model.settings_text import line_of
 from toolkit.procedures.hardware_migration import plan_hardware_migration
+from toolkit.provision.metal.machine import RedfishMachine
+from toolkit.provision.metal.opening import old_machine, redfish_machine
 from toolkit.provision.virtual.machine import VirtualMachine
 from toolkit.provision.virtual.mark import here
 from toolkit.provision.virtual.preparation import Preparation, prepare
@@ -123,6 +125,8 @@ def open_world(
         inventory_file=inventory_file,
     )
     world.provisioner = _provisioner(world)
+    if inventory.old_bmc is not None:
+        world.old_disks = old_machine(world, inventory.old_bmc, _state_directory(), SystemClock())
     return world
 
 
@@ -132,6 +136,8 @@ def _provisioner(world: World) -> Provisioner:
         return LabMachine((world.base / provision.folder).resolve(), provision.host)
     if isinstance(provision, LibvirtProvision):
         return virtual_machine(world, provision)
+    if isinstance(provision, RedfishProvision):
+        return redfish_machine(world, provision, _state_directory(), SystemClock())
     return ExistingBox()
 
 
@@ -201,6 +207,21 @@ def open_virtual_machine(inventory_path: Path) -> tuple[VirtualMachine, Inventor
             next_move='Set driver = "libvirt" in [provision] (docs/provisioning.md).',
         )
     return virtual_machine(world, provision), world.inventory
+
+
+def open_metal(inventory_path: Path, *, again: bool = False) -> tuple[RedfishMachine, Inventory]:
+    """The new box of an inventory whose `[provision]` says driver redfish; raises InputError when it says another."""
+    world = _world_of(inventory_path)
+    provision = world.inventory.provision
+    if not isinstance(provision, RedfishProvision):
+        raise InputError(
+            "the new box is no physical machine behind a BMC",
+            where=str(inventory_path),
+            why=f'provision.driver is "{provision.driver}"',
+            next_move='Set driver = "redfish" in [provision] (docs/provisioning-metal.md).',
+        )
+    machine = redfish_machine(world, provision, _state_directory(), SystemClock(), again=again)
+    return machine, world.inventory
 
 
 def look(world: World) -> Facts:

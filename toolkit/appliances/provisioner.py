@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from toolkit.model.execution import Progress
+from toolkit.model.execution import Progress, Result
 
 
 class Provisioner(Protocol):
@@ -28,6 +28,27 @@ class Provisioner(Protocol):
 
     def withdraw(self) -> None:
         """Takes back what `provide` did; a box that was there before is never touched."""
+        ...
+
+
+class DiskWiper(Protocol):
+    """Overwrites the disks of a machine from outside of its own system, and reads them back."""
+
+    @property
+    def disk_serials(self) -> tuple[str, ...]:
+        """The disks that are to be wiped."""
+        ...
+
+    def check_machine(self) -> None:
+        """Raises RefusedError or UnknownStateError unless it is the machine that is meant; changes nothing."""
+        ...
+
+    def wipe(self, disk_serial: str, occasion: str, progress: Progress) -> Result:
+        """Wipes one disk, once for each `occasion` (a run's id), and returns `bytes_written` and `bytes_read`."""
+        ...
+
+    def is_off(self) -> bool:
+        """Whether the machine is off."""
         ...
 
 

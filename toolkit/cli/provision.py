@@ -1,4 +1,4 @@
-"""`rebox provision`: the new box of an inventory as a virtual machine: check its host, make it, remove it."""
+"""`rebox provision`: the new box of an inventory as a virtual machine (check its host, make it, remove it) or on metal."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,14 +7,18 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.output import JsonOption, confirm, emit_json, end, out, progress_bar, refuse_unasked
+from toolkit.cli.provision_metal import install_metal, show_bmc
 from toolkit.model.verdict import Verdict
 from toolkit.wiring import open_virtual_machine
 
 app = typer.Typer(
-    help="The new box as a virtual machine: check its host, make it, remove it.",
+    help="The new box: a virtual machine made, checked, removed; a physical one installed through its BMC.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
+
+app.command("metal")(install_metal)
+app.command("bmc")(show_bmc)
 
 InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The inventory (TOML).")]
 

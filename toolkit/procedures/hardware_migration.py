@@ -7,9 +7,13 @@ from toolkit.model.errors import RefusedError
 from toolkit.model.facts import Facts
 from toolkit.model.inventory import DnsSwing, Inventory, SharedAddressSwing
 from toolkit.model.plan import GateReference, Plan, Severity, Step
+from toolkit.model.provision import OldBmc
 
 # measured on the emulated box; only used to tell people how long a step may take
 _BYTES_PER_SECOND = 30e6
+
+# of the gates of the reset, those that can still be asked once the old box has forgotten our account
+_STILL_ASKED = frozenset({"soak-passed", "settings-compared", "new-serves-site"})
 
 
 def plan_hardware_migration(inventory: Inventory, facts: Facts) -> Plan:
@@ -346,6 +350,8 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
         irreversible=True,
         expected_seconds=10.0,
     )
+    if inventory.old_bmc is not None:
+        yield _wipe_old(inventory.old_bmc, tuple(gate for gate in gates if gate.code in _STILL_ASKED))
     yield Step(
         name="shut-down-old",
         kind="shut-down-old",
@@ -354,4 +360,24 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
         requirements=("H8",),
         irreversible=True,
         expected_seconds=3.0,
+    )
+
+
+def _wipe_old(old_bmc: OldBmc, still_asked: tuple[GateReference, ...]) -> Step:
+    disks = ", ".join(old_bmc.disk_serials)
+    return Step(
+        name="wipe-old",
+        kind="wipe-old",
+        title=f"Wipe {disks} of the old machine through its BMC, and read all of it back",
+        why="A factory reset leaves what a disk's own sectors still hold.",
+        requirements=("H8",),
+        gates=(
+            GateReference(
+                code="wipe-confirmed", why="The serial number is confirmed by hand, and the BMC has that machine."
+            ),
+            GateReference(code="old-was-reset", why="The reset stands behind every gate there is.", after="reset-old"),
+            *still_asked,
+        ),
+        irreversible=True,
+        expected_seconds=600.0,
     )

@@ -2,6 +2,7 @@
 
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import World
+from toolkit.model.errors import RefusedError
 from toolkit.model.execution import Outcome, StepContext
 from toolkit.model.plan import GateReference
 from toolkit.model.verdict import Verdict
@@ -37,3 +38,28 @@ def soak_passed(context: StepContext, gate: GateReference) -> Outcome:
     if result["wrong"] or served < wanted:
         return Outcome(Verdict.FAILED, f"The new box served for {served:.0f} of {wanted:.0f} s.")
     return Outcome(Verdict.PASSED, f"The new box served for {served:.0f} s.")
+
+
+def wipe_confirmed(context: StepContext, gate: GateReference) -> Outcome:
+    """The serial number typed by the operator is the plan's, and the BMC's machine is the one that is meant."""
+    world: World = context.world
+    if world.old_disks is None:
+        return Outcome(Verdict.FAILED, "The inventory has no [old_bmc] any more.")
+    if world.confirmed_serial_number != context.plan.boxes["old"]:
+        return Outcome(
+            Verdict.FAILED,
+            f"Nobody has confirmed the wipe of the old machine. Run: rebox resume {context.run_id} "
+            "--confirm-serial SERIAL",
+        )
+    try:
+        world.old_disks.check_machine()
+    except RefusedError as error:
+        return Outcome(Verdict.FAILED, str(error))
+    return Outcome(Verdict.PASSED, "The serial number is confirmed, and the BMC has that machine.")
+
+
+def old_was_reset(context: StepContext, gate: GateReference) -> Outcome:
+    """This run has reset the old box, behind all the gates of that."""
+    if context.results.get("reset-old", {}).get("serial_number") != context.plan.boxes["old"]:
+        return Outcome(Verdict.FAILED, "The old box has not been reset.")
+    return Outcome(Verdict.PASSED, "The old box has been reset.")

@@ -1,4 +1,4 @@
-"""Stands before the real Redfish service where that cannot misbehave on demand: every answer but the altered ones is its."""
+"""Stands before the real Redfish service where that cannot misbehave on demand; what is not altered is its answer."""
 
 import json
 import ssl
@@ -68,7 +68,12 @@ def bmc_proxy(hall: Hall, folder: Path, alter: Alter) -> Iterator[tuple[str, str
 
             def ask() -> httpx.Response:
                 return httpx.request(
-                    self.command, f"{hall.url}{self.path}", content=body, headers=headers, verify=False, timeout=60
+                    self.command,
+                    f"{hall.url}{self.path}",
+                    content=body,
+                    headers=headers,
+                    timeout=60,
+                    verify=False,  # noqa: S501
                 )
 
             try:

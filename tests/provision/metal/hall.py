@@ -100,14 +100,14 @@ def hall(number: int = 31) -> Iterator[Hall]:
          str(folder), f"{there}/24", str(EMULATOR)],
     )  # fmt: skip
     try:
-        wait(lambda: (folder / "ready").exists(), 10, lambda: "the hall is not there")
+        wait((folder / "ready").exists, 10, lambda: "the hall is not there")
         inside = Path(f"/proc/{holder.pid}/task/{holder.pid}/children").read_text().split()[0]
         run("ip", "link", "add", cable, "type", "veth", "peer", "name", "up0", "netns", inside)
         run("nsenter", "-t", inside, "-n", "ip", "link", "set", "up0", "master", "br0", "up")
         run("ip", "address", "add", f"{here}/24", "dev", cable)
         run("ip", "link", "set", cable, "up")
         uri = f"qemu:///system?socket={folder}/run/libvirt-sock"
-        wait(lambda: (folder / "run/libvirt-sock").exists(), 20, lambda: log(folder))
+        wait((folder / "run/libvirt-sock").exists, 20, lambda: log(folder))
         connection = libvirt.open(uri)
         pool = connection.storagePoolDefineXML(
             f"<pool type='dir'><name>default</name><target><path>{folder}/pool</path></target></pool>"

@@ -67,9 +67,11 @@ def test_a_system_without_virtual_media_is_told_with_the_way_out(metal: Metal, t
     def without(method: str, path: str, answer: Answer) -> Answer:
         return answer.instead(404) if "VirtualMedia" in path else answer
 
-    with bmc_proxy(metal.hall, tmp_path / "proxy", without) as (url, pin):
-        with pytest.raises(InputError, match='driver = "operator"'):
-            metal.bmc(url, pin).medium()
+    with (
+        bmc_proxy(metal.hall, tmp_path / "proxy", without) as (url, pin),
+        pytest.raises(InputError, match='driver = "operator"'),
+    ):
+        metal.bmc(url, pin).medium()
 
 
 def test_power_goes_on_and_off_and_is_read_back(metal: Metal) -> None:
@@ -84,9 +86,11 @@ def test_a_bmc_that_only_says_that_it_has_taken_the_boot_order_is_not_believed(m
     def deaf(method: str, path: str, answer: Answer) -> Answer:
         return answer.instead(204) if method == "PATCH" else answer
 
-    with bmc_proxy(metal.hall, tmp_path / "proxy", deaf) as (url, pin):
-        with pytest.raises(VerificationError, match="boots from Hdd"):
-            metal.bmc(url, pin).boot_once_from_cd()
+    with (
+        bmc_proxy(metal.hall, tmp_path / "proxy", deaf) as (url, pin),
+        pytest.raises(VerificationError, match="boots from Hdd"),
+    ):
+        metal.bmc(url, pin).boot_once_from_cd()
 
 
 def test_every_call_has_a_time_limit(metal: Metal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,9 +77,11 @@ def test_a_wrong_serial_number_behind_the_right_address_is_refused(metal: Metal,
         return answer.with_fields(SerialNumber="SRV-9999") if is_system(method, path) else answer
 
     before = metal.hall.emulator_log
-    with bmc_proxy(metal.hall, tmp_path / "proxy", another) as (url, pin):
-        with pytest.raises(RefusedError, match=f"serial number is SRV-9999, not {SERIAL}"):
-            carry_out(boot_of(metal, tmp_path, url=url, tls_sha256=pin), DONE)
+    with (
+        bmc_proxy(metal.hall, tmp_path / "proxy", another) as (url, pin),
+        pytest.raises(RefusedError, match=f"serial number is SRV-9999, not {SERIAL}"),
+    ):
+        carry_out(boot_of(metal, tmp_path, url=url, tls_sha256=pin), DONE)
     asked = metal.hall.emulator_log.removeprefix(before)
     assert "GET /redfish/v1/Systems" in asked
     assert "PATCH" not in asked
@@ -155,9 +157,11 @@ def test_an_insert_that_failed_and_says_that_it_worked_is_found_out(metal: Metal
             return answer.with_fields(Inserted=True, Image="")
         return answer
 
-    with bmc_proxy(metal.hall, tmp_path / "proxy", lies) as (url, pin):
-        with pytest.raises(VerificationError, match="never asked for it"):
-            carry_out(boot_of(metal, tmp_path, url=url, tls_sha256=pin), DONE)
+    with (
+        bmc_proxy(metal.hall, tmp_path / "proxy", lies) as (url, pin),
+        pytest.raises(VerificationError, match="never asked for it"),
+    ):
+        carry_out(boot_of(metal, tmp_path, url=url, tls_sha256=pin), DONE)
     assert as_it_was(metal)
     assert "reboot" not in metal.said
 
@@ -188,9 +192,11 @@ def test_a_bmc_that_stops_answering_in_the_middle_is_put_back_by_the_next_call(
             silent = True
         return answer
 
-    with bmc_proxy(metal.hall, tmp_path / "proxy", dies) as (url, pin):
-        with pytest.raises(UnreachableError, match="could not be put back") as stopped:
-            carry_out(boot_of(metal, tmp_path, url=url, tls_sha256=pin), lines(STARTED), ends=False)
+    with (
+        bmc_proxy(metal.hall, tmp_path / "proxy", dies) as (url, pin),
+        pytest.raises(UnreachableError, match="could not be put back") as stopped,
+    ):
+        carry_out(boot_of(metal, tmp_path, url=url, tls_sha256=pin), lines(STARTED), ends=False)
     assert "the next call puts both back first" in str(stopped.value)
     assert metal.has_cd
     carry_out(boot_of(metal, tmp_path), DONE)

@@ -1,4 +1,4 @@
-"""Boots the installer on a machine once, follows it to its end, and puts the BMC back as it was found, whatever happens.
+"""Boots the installer on a machine once, follows it to its end, and puts the BMC back as it was found in any case.
 
 Medium, then boot override (some BMCs refuse the other order), then power. Everything is written down before it is done
 (notebook.py), so that the next call after a kill begins with putting it back.
@@ -63,7 +63,8 @@ class InstallerBoot:
     ) -> None:
         """From the look at the machine to a BMC that is as it was found and a machine that is off.
 
-        `may_be_on`: a machine that is on is switched off; else it is refused, because something runs there.
+        What the installer said at its end is in the record. A machine that is on is switched off if it `may_be_on`;
+        else it is refused, because something runs there.
         """
         progress(0.0, "asking the BMC which machine it has")
         self.check_machine()
@@ -138,8 +139,8 @@ class InstallerBoot:
             console = Console.from_now(self.base_path(settings.console_file)) if settings.console_file else None
             progress(0.1, "starting the installer")
             self.bmc.switch_on()
-            self._follow(action, media, Voice(media, console), progress)
-            self.notebook.write(record.model_copy(update={"phase": "written"}))
+            said = self._follow(action, media, Voice(media, console), progress)
+            self.notebook.write(record.model_copy(update={"phase": "written", "said": said}))
             self._wait_until_off()
 
     def _insert(self, media: MediaServer) -> None:
@@ -153,28 +154,25 @@ class InstallerBoot:
                 next_move="Check that the BMC reaches that address and port; then try again. Nothing was written.",
             )
 
-    def _follow(self, action: Action, media: MediaServer, voice: Voice, progress: Progress) -> None:
+    def _follow(self, action: Action, media: MediaServer, voice: Voice, progress: Progress) -> Event:
+        """What the installer says when it is done."""
         last_word, limit = self.clock.monotonic(), self.limits.first_word
         power = _Power(self.bmc, self.clock, self.limits)
         while True:
+            # asked first: what was said before the power went off is heard below
+            off = power.is_off()
             for event in voice.events():
                 last_word, limit = self.clock.monotonic(), self.limits.silent
-                if self._understood(event, action, media, voice, progress):
-                    return
-            if power.is_off():
-                if self._last_words(action, media, voice, progress):
-                    return
+                if self._is_done(event, action, media, voice, progress):
+                    return event
+            if off:
                 raise self._failed("the machine went off before the installer had done its work", voice)
             if self.clock.monotonic() - last_word > limit:
                 raise self._failed(f"the installer has said nothing for {limit:.0f} s", voice)
             self.clock.sleep(self.limits.poll)
 
-    def _last_words(self, action: Action, media: MediaServer, voice: Voice, progress: Progress) -> bool:
-        """What was said between the last look and the power going off."""
-        return any(self._understood(event, action, media, voice, progress) for event in voice.events())
-
-    def _understood(self, event: Event, action: Action, media: MediaServer, voice: Voice, progress: Progress) -> bool:
-        """True when the installer says that it is done; raises when it says that it is not."""
+    def _is_done(self, event: Event, action: Action, media: MediaServer, voice: Voice, progress: Progress) -> bool:
+        """Raises when the installer says that it has not done it."""
         phase = str(event.get("phase", ""))
         why = str(event.get("reason", ""))
         if phase == "refused":
@@ -185,14 +183,15 @@ class InstallerBoot:
                 next_move="Correct the inventory or the machine; nothing was written.",
             )
         if phase == "failed":
-            raise self._failed(why or "the installer failed", voice)
+            raise self._failed(f"the installer failed: {why}", voice)
         if phase == "done":
             if event.get("action") != action or not media.sent_bytes:
                 raise self._failed("another installer than ours was started", voice)
             return True
         fraction = event.get("fraction")
-        done = float(fraction) if isinstance(fraction, int | float) else 0.0
-        progress(0.15 + 0.6 * min(max(done, 0.0), 1.0), f"installer: {phase}")
+        half = 0.5 if phase == "read-back" else 0.0
+        done = half + 0.5 * min(max(float(fraction), 0.0), 1.0) if isinstance(fraction, int | float) else 0.0
+        progress(0.15 + 0.6 * done, f"installer: {phase}")
         return False
 
     def _failed(self, what: str, voice: Voice) -> ApplianceError:

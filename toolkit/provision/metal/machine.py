@@ -53,7 +53,7 @@ class RedfishMachine:
         boot = self.boot
         with boot.notebook.alone():
             record = boot.notebook.read()
-            if record is None or record.phase == "booting" or self._again:
+            if record is None or record.phase == "booting" or record.action == "wipe" or self._again:
                 self._install(progress)
                 self._again = False
             else:
@@ -94,16 +94,13 @@ class RedfishMachine:
         boot.carry_out("install", self._order_sha256(), self._write_iso, progress, may_be_on=False)
 
     def _must_be_the_same(self, record: Record) -> None:
-        if record.action == "install" and record.order_sha256 == self._order_sha256():
-            return
-        raise RefusedError(
-            "this machine was installed otherwise",
-            where=self.boot.bmc.where,
-            why="image, disk or what the box is told differ from the inventory's"
-            if record.action == "install"
-            else "its disks were wiped",
-            next_move="Put the inventory back as it was; or write it anew: rebox provision metal INVENTORY --again",
-        )
+        if record.order_sha256 != self._order_sha256():
+            raise RefusedError(
+                "this machine was installed otherwise",
+                where=self.boot.bmc.where,
+                why="image, disk or what the box is told differ from the inventory's",
+                next_move="Put the inventory back as it was; or write it anew: rebox provision metal INVENTORY --again",
+            )
 
     def _switch_on(self, progress: Progress) -> None:
         boot = self.boot

@@ -38,7 +38,7 @@ class Fetch:
 
 
 class MediaServer:
-    """What has been asked of it so far; `media_url` goes to the BMC, `report_url` and `report_token` to the installer."""
+    """What was asked of it so far. `media_url` is for the BMC, `report_url` and `report_token` for the installer."""
 
     def __init__(self, file: Path, address: str, report_address: str, certificate: ServingCertificate | None) -> None:
         self.file = file

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from toolkit.model.errors import RefusedError, StorageError
 from toolkit.storage.errors import storage_error
@@ -29,7 +29,7 @@ _RECORD, _LOCK, ISO = "record.json", "lock", "installer.iso"
 
 
 class Record(BaseModel):
-    """`record.json`. `boot_target` and `boot_enabled` are the override as it was found."""
+    """`record.json`. `boot_target`, `boot_enabled`: the override as it was found; `said`: the installer's last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,6 +39,7 @@ class Record(BaseModel):
     media_url: str | None = None
     boot_target: str | None = None
     boot_enabled: str | None = None
+    said: dict[str, JsonValue] = Field(default_factory=dict)
     console_offset: int = 0
     announced_tls_sha256: str | None = None
 
@@ -67,7 +68,7 @@ class Notebook:
                 "it cannot be told what was begun on this machine",
                 where=str(path),
                 why=(error.strerror or "") if isinstance(error, OSError) else "the record is damaged",
-                next_move="See in the BMC that no medium is inserted and the boot order is right; then delete that file.",
+                next_move="See in the BMC that its drive is empty and the boot order right; then delete that file.",
             ) from None
 
     def write(self, record: Record) -> None:

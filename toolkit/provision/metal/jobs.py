@@ -1,0 +1,147 @@
+"""What the installer is told to do on which machine, from the inventory; no secret in clear but its own token."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from toolkit.images.cache import ImageCache
+from toolkit.images.installer_job import CallHome, InstallerJob, Network, write_job_iso
+from toolkit.images.manifest import MANIFEST, Manifest, read_manifest
+from toolkit.images.recipe import RecipeFolder
+from toolkit.model.errors import InputError
+from toolkit.model.inventory import Inventory
+from toolkit.model.provision import MetalMachine
+from toolkit.provision.first_boot import first_boot_order
+from toolkit.provision.metal.identity import MachineIdentity
+from toolkit.provision.metal.media_server import MediaServer
+
+INSTALLER = "installer"
+_SECRET_FIELDS = ("admin_password_hash",)
+
+
+@dataclass(frozen=True)
+class InstallOrder:
+    """An installation: where, of which image, and what the new box is told at its first power-on."""
+
+    meant: MachineIdentity
+    disk_serial: str
+    image_sha256: str
+    network: Network
+    seed: dict[str, JsonValue]
+
+    @property
+    def sha256(self) -> str:
+        """Of all of it but the password's hash, which has a new salt each time."""
+        seed = {name: value for name, value in self.seed.items() if name not in _SECRET_FIELDS}
+        text = json.dumps([self.meant.serial_number, self.disk_serial, self.image_sha256, seed], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def write_iso(self, media: MediaServer) -> None:
+        """The installer with this job, to the server's file. Raises InputError, StorageError."""
+        write_job_iso(installer_iso(), self.job(_call_home(media)), media.file)
+
+    def job(self, report: CallHome | None) -> InstallerJob:
+        """As the installer reads it; it ends with the machine off."""
+        return InstallerJob(
+            action="install",
+            machine_serial=self.meant.serial_number,
+            macs=self.meant.macs,
+            disk_serial=self.disk_serial,
+            image_sha256=self.image_sha256,
+            seed=self.seed,
+            network=self.network if report else None,
+            report=report,
+        )
+
+
+def install_order(
+    inventory: Inventory,
+    machine: MetalMachine,
+    meant: MachineIdentity,
+    admin_password: str,
+    path: Callable[[str], Path],
+) -> InstallOrder:
+    """Raises InputError for an image that is not built or a file that cannot be read."""
+    return InstallOrder(
+        meant=meant,
+        disk_serial=machine.disk_serial,
+        image_sha256=_image(machine.image, path).sha256,
+        network=Network(mac=machine.mac, address=machine.addresses[0], gateway=machine.gateway),
+        seed=first_boot_order(inventory, machine, admin_password, path),
+    )
+
+
+@dataclass(frozen=True)
+class WipeOrder:
+    """The wiping of one disk. Without an address of its own the machine asks DHCP for one to report from."""
+
+    meant: MachineIdentity
+    disk_serial: str
+    occasion: str
+
+    @property
+    def sha256(self) -> str:
+        """Of machine, disk and occasion: what was wiped then may hold data again now."""
+        words = (self.meant.serial_number, self.disk_serial, self.occasion)
+        return hashlib.sha256("\n".join(words).encode()).hexdigest()
+
+    def write_iso(self, media: MediaServer) -> None:
+        """The installer with this job, to the server's file. Raises InputError, StorageError."""
+        report = _call_home(media)
+        job = InstallerJob(
+            action="wipe",
+            machine_serial=self.meant.serial_number,
+            macs=self.meant.macs,
+            disk_serial=self.disk_serial,
+            network=Network(mac=self.meant.macs[0]) if report else None,
+            report=report,
+        )
+        write_job_iso(installer_iso(), job, media.file)
+
+
+def installer_iso() -> Path:
+    """The built installer; raises InputError when it is not built from today's recipe."""
+    recipe, cache = RecipeFolder(INSTALLER), ImageCache(INSTALLER)
+    manifest = cache.find(recipe.hash())
+    if manifest is None:
+        raise _not_built(INSTALLER, cache)
+    return cache.place(recipe.hash()) / manifest.image
+
+
+def _image(name: str, path: Callable[[str], Path]) -> Manifest:
+    if "/" in name:
+        folder = path(name)
+        manifest = read_manifest(folder)
+        if manifest is None:
+            raise InputError(
+                "this folder holds no image",
+                where=str(folder),
+                why=f"it has no {MANIFEST}, or one that cannot be read",
+                next_move="Give the folder that rebox image list shows, or a recipe's name, in provision.image.",
+            )
+        return manifest
+    cache = ImageCache(name)
+    manifest = cache.find(RecipeFolder(name).hash())
+    if manifest is None:
+        raise _not_built(name, cache)
+    return manifest
+
+
+def _not_built(name: str, cache: ImageCache) -> InputError:
+    return InputError(
+        f"the image {name} is not built, or its recipe has changed since",
+        where=str(cache.folder),
+        next_move=f"Build it: rebox image build {name}",
+    )
+
+
+def _call_home(media: MediaServer) -> CallHome | None:
+    if media.certificate is None:
+        return None
+    return CallHome.model_validate(
+        {"url": media.report_url, "token": media.report_token, "certificate_sha256": media.certificate.sha256}
+    )
