@@ -4,6 +4,7 @@ from toolkit.backup.gates import backup_intact, records_complete, settings_compa
 from toolkit.backup.steps import BackUpSettings, CollectLateRecords, ExtractRecords, PutBackRecords, RestoreSettings
 from toolkit.certificates.steps import ExportCertificate, ImportCertificate
 from toolkit.model.execution import GateImplementation, StepImplementation
+from toolkit.provision.metal.by_hand import InstallByHand
 from toolkit.provision.steps import ProvisionNew, TakeIntoUse
 from toolkit.reset.gates import old_was_reset, serial_confirmed, soak_passed, wipe_confirmed
 from toolkit.reset.steps import ResetOld, ShutDownOld, WipeOld
@@ -26,6 +27,7 @@ from toolkit.upgrade.steps import InstallSitePackage
 STEPS: dict[str, StepImplementation] = {
     "inspect-old": InspectOld(),
     "provision-new": ProvisionNew(),
+    "provision-by-hand": InstallByHand(),
     "take-into-use": TakeIntoUse(),
     "back-up-settings": BackUpSettings(),
     "extract-records": ExtractRecords(),

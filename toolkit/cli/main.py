@@ -25,7 +25,7 @@ COMMANDS = {
     "backup": ("toolkit.cli.backup", "Backups: create, verify, restore, show."),
     "probe": ("toolkit.cli.probe", "Packets: who answers, how fast, with what."),
     "image": ("toolkit.cli.image", "Disk images for new boxes: build, list, verify."),
-    "provision": ("toolkit.cli.provision", "The new box as a virtual machine: check its host, make it, remove it."),
+    "provision": ("toolkit.cli.provision", "The new box: a virtual machine, or a physical one behind a BMC."),
     "lab": ("toolkit.cli.lab", "A lab in network namespaces: up, status, shell, down."),
 }
 

@@ -1,4 +1,4 @@
-"""`rebox provision`: the new box of an inventory as a virtual machine (check its host, make it, remove it) or on metal."""
+"""`rebox provision`: the new box as a virtual machine (check its host, make it, remove it), or on metal."""
 
 from dataclasses import asdict
 from pathlib import Path

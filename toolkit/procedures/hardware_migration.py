@@ -6,8 +6,8 @@ from toolkit.model.counting import counted
 from toolkit.model.errors import RefusedError
 from toolkit.model.facts import Facts
 from toolkit.model.inventory import DnsSwing, Inventory, SharedAddressSwing
-from toolkit.model.plan import GateReference, Plan, Severity, Step
-from toolkit.model.provision import OldBmc
+from toolkit.model.plan import GateReference, Mode, Plan, Severity, Step
+from toolkit.model.provision import OldBmc, OperatorProvision
 
 # measured on the emulated box; only used to tell people how long a step may take
 _BYTES_PER_SECOND = 30e6
@@ -94,18 +94,7 @@ def _prepare(inventory: Inventory) -> Iterator[Step]:
             GateReference(code="package-new-enough", why="A backup cannot be restored into an older site package."),
         ),
     )
-    yield Step(
-        name="provision-new",
-        kind="provision-new",
-        title="Have the new box running, and recognise it",
-        why="The new box must be there, and must be the one that was meant: serial number and TLS fingerprint.",
-        requirements=("H1",),
-        gates=(GateReference(code="new-address-free", why="An address in use by a stranger must not be taken."),),
-        way_back="The new box is switched off again if it was switched on here.",
-        back_seconds=2.0,
-        expected_seconds=4.0,
-        parameters={"driver": inventory.provision.driver},
-    )
+    yield _provision_new(inventory)
     yield Step(
         name="take-into-use",
         kind="take-into-use",
@@ -113,6 +102,50 @@ def _prepare(inventory: Inventory) -> Iterator[Step]:
         why="A factory box has a password everybody knows.",
         requirements=("A1", "H6"),
         way_back="The new box keeps its password and account; it is out of service.",
+    )
+
+
+def _provision_new(inventory: Inventory) -> Step:
+    provision = inventory.provision
+    by_hand = isinstance(provision, OperatorProvision)
+    step = Step(
+        name="provision-new",
+        kind="provision-by-hand" if by_hand else "provision-new",
+        title="Have the new box running, and recognise it",
+        why="The new box must be there, and must be the one that was meant: serial number and TLS fingerprint.",
+        requirements=("H1",),
+        mode=Mode.OPERATOR if by_hand else Mode.AUTOMATIC,
+        gates=(GateReference(code="new-address-free", why="An address in use by a stranger must not be taken."),),
+        way_back="The new box is switched off again if it was switched on here.",
+        back_seconds=2.0,
+        expected_seconds=4.0,
+        parameters={"driver": provision.driver},
+    )
+    if not isinstance(provision, OperatorProvision):
+        return step
+    machine = provision.machine_serial or inventory.new.serial_number
+    instructions = (
+        f"1. Copy installer.iso from the run's folder (runs/latest) to a USB stick: "
+        f"dd if=runs/latest/installer.iso of=/dev/STICK bs=1M oflag=direct conv=fsync. Where the machine cannot start "
+        f"from USB, show it that file as a CD by a remote console (KVM).\n"
+        f"2. Plug it into the machine {machine} and start it from there once (UEFI or BIOS); its own boot order stays "
+        f"as it is. The installer writes the disk {provision.disk_serial} of that machine, which has the port "
+        f"{provision.mac}, and nothing else.\n"
+        "3. When its screen says done, the machine goes off. Pull the stick out and switch the machine on.\n"
+        "4. Read `certificate sha256:` off the box's console and write it into the run's folder: "
+        "echo FINGERPRINT > runs/latest/new-fingerprint\n"
+        "The stick holds the box's one-time password as a hash: wipe it afterwards."
+    )
+    return step.model_copy(
+        update={
+            "expected_seconds": 900.0,
+            "way_back": "The machine is switched off by hand.",
+            "parameters": {
+                **step.parameters,
+                "instructions": instructions,
+                "way_back_instructions": f"Switch the machine {machine} off.",
+            },
+        }
     )
 
 

@@ -191,14 +191,17 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """What the installer has to say."""
         length = self.headers.get("Content-Length", "")
+        size = int(length) if length.isdigit() else 0
+        # taken off the wire also when it is refused, else the answer may be lost with the connection
+        body = self.rfile.read(min(size, 2 * _REPORT_BYTES_MAX))
         bearer = f"Bearer {self.server.media.report_token}"
         allowed = compare_digest(self.headers.get("Authorization", "").encode(), bearer.encode())
         if self.path != "/report" or not allowed or not self.server.media.certificate:
             self._end(404)
-        elif not length.isdigit() or int(length) > _REPORT_BYTES_MAX:
+        elif size > _REPORT_BYTES_MAX:
             self._end(413)
         else:
-            self._report(self.rfile.read(int(length)))
+            self._report(body)
 
     def _report(self, body: bytes) -> None:
         try:
@@ -252,6 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
         self.end_headers()
 
     def log_message(self, *arguments: Any) -> None:

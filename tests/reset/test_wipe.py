@@ -1,0 +1,86 @@
+"""The old machine's disks are wiped once, one after the other, and only what was read back counts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.step_context import GATE, OLD_SERIAL, context_of, world_of
+from toolkit.model.errors import ApplianceError, RefusedError, StorageError
+from toolkit.model.execution import Progress, Result
+from toolkit.model.verdict import Verdict
+from toolkit.reset.gates import old_was_reset, wipe_confirmed
+from toolkit.reset.steps import WipeOld
+
+
+class Disks:
+    """A wiper that notes what it wipes; it may be another machine's, or fail at a disk."""
+
+    disk_serials = ("DISK-1", "DISK-2")
+
+    def __init__(self, *, another: bool = False, fails_at: str = "", off: bool = True) -> None:
+        self.wiped: list[tuple[str, str]] = []
+        self._another, self.fails_at, self._off = another, fails_at, off
+
+    def check_machine(self) -> None:
+        if self._another:
+            raise RefusedError("another machine is behind this BMC")
+
+    def wipe(self, disk_serial: str, occasion: str, progress: Progress) -> Result:
+        if disk_serial == self.fails_at:
+            raise ApplianceError("the installer failed")
+        self.wiped.append((disk_serial, occasion))
+        return {"disk_serial": disk_serial, "bytes_written": 100, "bytes_read": 100}
+
+    def is_off(self) -> bool:
+        return self._off
+
+
+def test_every_disk_is_wiped_for_this_run_and_none_twice_after_a_failure(tmp_path: Path) -> None:
+    disks = Disks(fails_at="DISK-2")
+    context = context_of(tmp_path, world_of(tmp_path, old_disks=disks))
+    assert WipeOld().look(context) is None
+    with pytest.raises(ApplianceError):
+        WipeOld().act(context)
+    assert WipeOld().look(context) is None
+    disks.fails_at = ""
+    result = WipeOld().act(context)
+    assert disks.wiped == [("DISK-1", "run-1"), ("DISK-2", "run-1")]
+    assert WipeOld().look(context) == result
+    assert WipeOld().verify(context, result).verdict is Verdict.PASSED
+
+
+def test_a_machine_that_is_on_or_a_disk_without_a_proof_is_no_success(tmp_path: Path) -> None:
+    context = context_of(tmp_path, world_of(tmp_path, old_disks=Disks(off=False)))
+    result = WipeOld().act(context)
+    assert "still on" in WipeOld().verify(context, result).summary
+    proofs = json.loads((tmp_path / "wiped-disks.json").read_text())
+    (tmp_path / "wiped-disks.json").write_text(json.dumps({"DISK-1": proofs["DISK-1"]}))
+    off = context_of(tmp_path, world_of(tmp_path, old_disks=Disks()))
+    outcome = WipeOld().verify(off, result)
+    assert (outcome.verdict, "Not wiped: DISK-2" in outcome.summary) == (Verdict.FAILED, True)
+
+
+def test_a_damaged_record_of_what_is_wiped_is_named(tmp_path: Path) -> None:
+    (tmp_path / "wiped-disks.json").write_text("{")
+    with pytest.raises(StorageError, match="once more"):
+        WipeOld().look(context_of(tmp_path, world_of(tmp_path, old_disks=Disks())))
+
+
+def test_nothing_is_wiped_unless_the_serial_number_is_confirmed_and_the_bmc_has_that_machine(tmp_path: Path) -> None:
+    def asked(disks: Disks | None, typed: str | None) -> Verdict:
+        world = world_of(tmp_path, old_disks=disks, confirmed_serial_number=typed)
+        return wipe_confirmed(context_of(tmp_path, world), GATE).verdict
+
+    assert asked(Disks(), OLD_SERIAL) is Verdict.PASSED
+    assert asked(Disks(), None) is Verdict.FAILED
+    assert asked(Disks(), "RB-OTHER") is Verdict.FAILED
+    assert asked(Disks(another=True), OLD_SERIAL) is Verdict.FAILED
+    assert asked(None, OLD_SERIAL) is Verdict.FAILED
+
+
+def test_nothing_is_wiped_that_this_run_has_not_reset(tmp_path: Path) -> None:
+    world = world_of(tmp_path, old_disks=Disks())
+    assert old_was_reset(context_of(tmp_path, world), GATE).verdict is Verdict.FAILED
+    done = context_of(tmp_path, world, results={"reset-old": {"serial_number": OLD_SERIAL}})
+    assert old_was_reset(done, GATE).verdict is Verdict.PASSED
