@@ -106,3 +106,51 @@ def test_a_box_without_a_site_is_no_old_box() -> None:
     facts = facts.model_copy(update={"old": facts.old.model_copy(update={"status": status})})
     with pytest.raises(RefusedError, match="serves no site"):
         plan_hardware_migration(inventory_of("shared-ip"), facts)
+
+
+OLD_BMC = """
+[old_bmc]
+url = "https://10.77.0.31"
+password = "env:BMC"
+tls_sha256 = "3333333333333333333333333333333333333333333333333333333333333333"
+media_address = "10.77.0.2"
+macs = ["52:54:00:77:00:01"]
+disk_serials = ["DISK-1", "DISK-2"]
+"""
+BY_HAND = """
+[provision]
+driver = "operator"
+mac = "52:54:00:77:00:02"
+addresses = ["10.77.0.22/24"]
+machine_serial = "SRV-7"
+disk_serial = "DISK-9"
+"""
+
+
+def plan_with(tables: str) -> Plan:
+    file = FIXTURES / "inventories" / "dns.toml"
+    return plan_hardware_migration(
+        read_inventory(file.read_text(encoding="utf-8") + tables, str(file)), facts_of("dns")
+    )
+
+
+def test_the_disks_of_old_metal_are_wiped_behind_its_reset_and_that_cannot_be_taken_back() -> None:
+    plan = plan_with(OLD_BMC)
+    names = [step.name for step in plan.steps]
+    assert names[-3:] == ["reset-old", "wipe-old", "shut-down-old"]
+    wipe = plan.step("wipe-old")
+    assert wipe.irreversible
+    assert wipe.kind in STEPS
+    codes = {gate.code for gate in wipe.gates}
+    assert codes == {"wipe-confirmed", "old-was-reset", "soak-passed", "settings-compared", "new-serves-site"}
+    assert codes <= set(GATES)
+    assert {gate.severity for gate in wipe.gates} == {"block"}
+    assert "DISK-1, DISK-2" in wipe.title
+
+
+def test_metal_without_a_bmc_is_installed_by_a_person_who_is_told_every_step() -> None:
+    step = plan_with(BY_HAND).step("provision-new")
+    assert (step.kind, step.mode) == ("provision-by-hand", "operator")
+    assert step.kind in STEPS
+    told = str(step.parameters["instructions"])
+    assert all(word in told for word in ("SRV-7", "DISK-9", "52:54:00:77:00:02", "installer.iso", "new-fingerprint"))
