@@ -8,7 +8,7 @@ from toolkit.lab import operator
 from toolkit.lab.description import LabDescription
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.network import BRIDGE
-from toolkit.lab.virtual_world import POOL
+from toolkit.lab.virtual_world import POOL, disk_serials
 from toolkit.model.inventory import read_inventory
 
 FILE_NAME = "inventory.toml"
@@ -66,6 +66,7 @@ def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[
             "admin_password": secret(operator.NEW_ADMIN_PASSWORD),
         },
         "provision": _provision(folder, lab, new),
+        **_bmcs(folder, lab, old, new),
         "swing": _swing(lab, new, secret(operator.TSIG_KEY)),
         "package": {"version": topology.swing.package, "eula_accepted": True, "eula_signed_by": "the lab's operator"},
         "certificate": {"passphrase": secret(operator.CERTIFICATE_PASSPHRASE)},
@@ -87,20 +88,47 @@ def _provision(folder: LabFolder, lab: LabDescription, new: str) -> Table:
     topology, box = lab.topology, lab.topology.boxes[new]
     if topology.backend == "namespaces":
         return {"driver": "lab", "folder": str(folder.path), "host": new}
-    return {
-        "driver": "libvirt",
-        "name": new,
-        "pool": POOL,
-        "bridge": BRIDGE,
+    machine: dict[str, Value] = {
         "mac": lab.machines[new].mac,
         "addresses": topology.interfaces(box.number),
         "dns_servers": topology.resolver_addresses,
         "base_version": box.base_version,
-        "memory_mb": box.memory_mb,
-        "data_disk_mb": box.data_disk_mb,
         "update_server": f"https://{topology.single('update-server')}.{topology.dns.zone}",
         "update_root_file": str(Repository(folder.updates).root_file),
         "update_ca_file": str(folder.authorities),
+    }
+    if box.kind == "virtual":
+        place: Table = {"name": new, "pool": POOL, "bridge": BRIDGE}
+        return {"driver": "libvirt", **place, **machine, "memory_mb": box.memory_mb, "data_disk_mb": box.data_disk_mb}
+    system, data = disk_serials(box)
+    return {"driver": "redfish", "disk_serial": system, "data_disk_serial": data, **machine}
+
+
+def _bmcs(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[str, Table]:
+    """The tables of the BMCs there are."""
+    if lab.topology.backend == "namespaces":
+        return {}
+    boxes, tables = lab.topology.boxes, dict[str, Table]()
+    if boxes[new].kind == "physical":
+        tables["provision.bmc"] = _bmc(folder, lab, new)
+    if boxes[old].kind == "physical":
+        macs = (lab.machines[old].mac,)
+        tables["old_bmc"] = {**_bmc(folder, lab, old), "macs": macs, "disk_serials": disk_serials(boxes[old])}
+    return tables
+
+
+def _bmc(folder: LabFolder, lab: LabDescription, name: str) -> Table:
+    """How the operator reaches the BMC of a box that is metal."""
+    assert lab.bmc  # noqa: S101  a lab with metal has one
+    return {
+        "url": f"https://{lab.bmc.address}",
+        "username": lab.bmc.username,
+        "password": f"file:{folder.operator / operator.BMC_PASSWORD}",
+        "tls_sha256": lab.bmc.certificate_sha256,
+        "system": lab.bmc.systems[name],
+        "machine_uuid": lab.bmc.systems[name],
+        "media_address": lab.topology.addresses(str(lab.topology.single("operator")))[0],
+        "console_file": str(folder.console(name)),
     }
 
 

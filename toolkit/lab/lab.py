@@ -274,16 +274,21 @@ def _build(folder: LabFolder, topology: Topology, progress: Progress) -> None:
     ):
         assert supervisor.stdin  # noqa: S101  as asked for above
         assert supervisor.stdout  # noqa: S101  as asked for above
-        image = _image(progress) if topology.backend == "vm" else None
+        image = _image(topology, progress) if topology.backend == "vm" else None
         order = {"topology": topology.model_dump(mode="json"), "image": image and image.model_dump(mode="json")}
         _say(supervisor.stdin, json.dumps(order))
         _listen(supervisor.stdout, progress)
         _say(supervisor.stdin, KEEP)
 
 
-def _image(progress: Progress) -> BootImage:
-    """The image that boxes start from, built unless it is there: that takes minutes, and the network."""
+def _image(topology: Topology, progress: Progress) -> BootImage:
+    """The image that boxes start from, built unless it is there: that takes minutes, and the network.
+
+    Metal needs the installer as well; nobody in the lab could build it.
+    """
     image = build(RecipeFolder("appliance"), ImageCache("appliance"), progress=progress)
+    if any(box.kind == "physical" for box in topology.boxes.values()):
+        build(RecipeFolder("installer"), ImageCache("installer"), progress=progress)
     return BootImage(
         disk=image.folder / DISK,
         kernel=image.folder / KERNEL,

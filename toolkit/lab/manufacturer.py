@@ -20,6 +20,7 @@ from toolkit.lab.description import Plate
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.network import INTERFACE
 from toolkit.lab.topology import Topology
+from toolkit.lab.virtual_world import disk_serials
 from toolkit.model.errors import ReboxError
 
 _EPOCH = 1_767_225_600
@@ -91,6 +92,7 @@ def write_box_seed(folder: LabFolder, topology: Topology, name: str) -> None:
             order[field] = value.decode() if isinstance(value, bytes) else value
     if factory.api_accounts:
         order["api_accounts"] = {client: secret.get_secret_value() for client, secret in factory.api_accounts.items()}
+    order["data_disk_serial"] = disk_serials(topology.boxes[name])[1]
     write_seed(Workshop(folder.host(name), _EPOCH), order, folder.seed(name))
 
 

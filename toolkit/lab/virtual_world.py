@@ -15,13 +15,13 @@ from toolkit.lab.folder import LabFolder
 from toolkit.lab.hardware import Drive, Hardware, Kernel, domain_xml
 from toolkit.lab.network import BRIDGE
 from toolkit.lab.programs import Command, Programs
-from toolkit.lab.topology import Topology
+from toolkit.lab.topology import Box, Topology
 from toolkit.lab.virsh import Virsh
 from toolkit.model.errors import InputError, ReboxError
 
 POOL = "default"
 _LOOK_SECONDS = 0.5
-DATA_SERIAL, SEED_SERIAL = "rebox-data", "rebox-seed"
+SEED_SERIAL = "rebox-seed"
 
 
 class BootImage(BaseModel):
@@ -103,10 +103,8 @@ class VirtualWorld:
         if box.kind == "virtual" and box.site_version is None:
             return
         folder = self._folder.host(name)
-        drives = [
-            Drive(folder / "system.qcow2", f"{box.serial_number}-0", "qcow2"),
-            Drive(folder / "data.raw", DATA_SERIAL),
-        ]
+        system, data = disk_serials(box)
+        drives = [Drive(folder / "system.qcow2", system, "qcow2"), Drive(folder / "data.raw", data)]
         await self._system_disk(drives[0].file, blank=box.site_version is None)
         _blank(drives[1].file, box.data_disk_mb)
         if box.site_version is not None:
@@ -150,6 +148,11 @@ class VirtualWorld:
         if await self.virsh.state(name) != "running":
             return f"it went off; its last words: {console.tail}"
         return console.complaint()
+
+
+def disk_serials(box: Box) -> tuple[str, str]:
+    """The serial numbers of a box's two disks, system and data; a virtio disk has room for 20 characters."""
+    return f"{box.serial_number[-18:]}-0", f"{box.serial_number[-18:]}-1"
 
 
 def _blank(file: Path, size_mb: int) -> None:

@@ -20,16 +20,16 @@ pytestmark = pytest.mark.vm
 class SaysIt(WipeOrder):
     """A wipe whose installer only says what it would say."""
 
-    read_bytes: int = 4096
+    bytes_read: int = 4096
 
     def write_iso(self, media: MediaServer) -> None:
         done = f'{{"phase": "done", "action": "wipe", "disk_serial": "{self.disk_serial}", '
-        done += f'"bytes_written": 4096, "bytes_read": {self.read_bytes}}}'
+        done += f'"bytes_written": 4096, "bytes_read": {self.bytes_read}}}'
         write_tiny_iso(media.file, lines(STARTED, done))
 
 
 def old_machine(metal: Metal, folder: Path, read_bytes: int = 4096) -> OldMachine:
-    return OldMachine(lambda: boot_of(metal, folder), ("DISK-1",), lambda *order: SaysIt(*order, read_bytes=read_bytes))
+    return OldMachine(lambda: boot_of(metal, folder), ("DISK-1",), lambda *order: SaysIt(*order, bytes_read=read_bytes))
 
 
 def test_a_machine_that_runs_is_switched_off_and_wiped_once_on_each_occasion(metal: Metal, tmp_path: Path) -> None:

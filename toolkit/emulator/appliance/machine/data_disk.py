@@ -40,11 +40,11 @@ def new_data_disk(
     found = [device for device in there if device.is_partition and device.name == DATA_LABEL]
     found = found or [device for device in there if not device.is_partition]
     if len(found) != 1:
-        there = ", ".join(f"{one.path} ({one.serial or 'no serial number'})" for one in devices if not one.is_partition)
+        seen = ", ".join(f"{one.path} ({one.serial or 'no serial number'})" for one in devices if not one.is_partition)
         how_many = "several have" if found else "none has"
         raise InputError(
             f"no disk is labelled {DATA_LABEL}, and {how_many} the serial number {serial}",
-            where=there or "no disks",
+            where=seen or "no disks",
             next_move="Attach one blank disk with this serial number, or name its serial number in the seed.",
         )
     if not is_blank(found[0]):
