@@ -15,7 +15,7 @@ from toolkit.lab.topology import Topology, load_topology
 from toolkit.model.errors import InputError, ReboxError, UnreachableError
 
 app = typer.Typer(
-    help="A lab in network namespaces: boxes, clients, DNS and an update server on one bridge.",
+    help="A lab on one bridge: boxes as programs or virtual machines, clients, DNS and an update server.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
@@ -25,6 +25,8 @@ Folder = Annotated[
     Path | None, typer.Option("--folder", envvar="REBOX_STATE", help="Where rebox keeps its state, labs included.")
 ]
 Machine = Annotated[str, typer.Argument(metavar="HOST", help="A machine of the lab, e.g. operator.")]
+
+Label = Annotated[str, typer.Argument(help="The snapshot's name: letters, digits and hyphens.")]
 
 
 @app.command()
@@ -146,6 +148,22 @@ def link(
     lab = _lab(name, folder)
     lab.link(host, up=state == "up")
     out.print(f"The link of {host} is {lab.status().machines[host].link}.")
+
+
+@app.command()
+def snapshot(label: Label, name: Name = None, folder: Folder = None) -> None:
+    """Keep memory and disks of a lab's virtual machines under a label; they go on afterwards."""
+    lab = _lab(name, folder)
+    lab.snapshot(label)
+    out.print(f"Lab {lab.folder.name} is kept as {label}; come back to it: rebox lab restore {label}")
+
+
+@app.command()
+def restore(label: Label, name: Name = None, folder: Folder = None) -> None:
+    """Have a lab's virtual machines as they were kept under a label."""
+    lab = _lab(name, folder)
+    lab.restore(label)
+    out.print(f"Lab {lab.folder.name} is as it was when {label} was kept.")
 
 
 @app.command()
