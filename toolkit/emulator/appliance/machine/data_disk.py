@@ -36,9 +36,9 @@ def new_data_disk(
 
     A disk may have a partition named like the label instead: then only that is looked at and made. Raises InputError.
     """
-    there = [device for device in devices if device.serial == serial]
-    found = [device for device in there if device.is_partition and device.name == DATA_LABEL]
-    found = found or [device for device in there if not device.is_partition]
+    meant = [device for device in devices if device.serial == serial]
+    found = [device for device in meant if device.is_partition and device.name == DATA_LABEL]
+    found = found or [device for device in meant if not device.is_partition]
     if len(found) != 1:
         seen = ", ".join(f"{one.path} ({one.serial or 'no serial number'})" for one in devices if not one.is_partition)
         how_many = "several have" if found else "none has"
