@@ -31,13 +31,13 @@ class Machine:
         """All it has said."""
         return self._console.read_text(encoding="utf-8", errors="replace") if self._console.exists() else ""
 
-    def wait_for(self, words: str, seconds: float) -> str:
-        """The console's line that holds the words; AssertionError shows the console's end."""
+    def wait_for(self, words: str, seconds: float, *, times: int = 1) -> str:
+        """The console's line that holds the words, so many times; AssertionError shows the console's end."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.process.poll() is None:
-            for line in self.console.splitlines(keepends=True):
-                if words in line and line.endswith("\n"):
-                    return line.strip()
+            found = [line for line in self.console.splitlines(keepends=True) if words in line and line.endswith("\n")]
+            if len(found) >= times:
+                return found[times - 1].strip()
             time.sleep(0.05)
         state = "it went off" if self.process.poll() is not None else f"not within {seconds:.0f} s"
         raise AssertionError(f"the console never said {words!r} ({state}):\n{self.console[-3000:]}")

@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import httpx
 import pytest
+from pydantic import JsonValue
 
 from tests.images.conftest import ONE_TIME_PASSWORD
 from tests.images.machine import ADDRESS, machine
 from toolkit.images.build import Image
 from toolkit.images.manifest import DISK, record
+from toolkit.images.programs import Workshop
+from toolkit.images.seed import write_seed
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
 BOOT_SECONDS_MAX = 400.0  # software emulation on a machine that does much else; a hang, not a pace, is looked for
@@ -56,3 +60,29 @@ def test_a_machine_never_takes_another_disk_for_its_data(
         line = box.wait_for("error:", BOOT_SECONDS_MAX)
     assert "the disk for the box's data is not blank" in line
     assert record(data) == before
+
+
+def test_rebooted_and_shut_down_by_its_automation_api_the_machine_starts_again_and_goes_off(
+    appliance: Image, tmp_path: Path, disks: list[Path], order: dict[str, JsonValue], port: int
+) -> None:
+    data, seed = disks
+    seed.unlink()
+    in_use = {name: value for name, value in order.items() if name != "admin_password_hash"}
+    in_use |= {"profile": "in-use", "site": "support.example.net", "site_version": "Bomgar-12.1.6", "size_mb": 1}
+    write_seed(Workshop(tmp_path, 1), {**in_use, "api_accounts": {"lab": "a secret"}}, seed)
+
+    def press(button: str) -> None:
+        # which certificate it serves, other tests look at
+        with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=False, timeout=120) as client:  # noqa: S501
+            form = {"grant_type": "client_credentials"}
+            token = client.post("/oauth2/token", data=form, auth=("lab", "a secret")).json()["access_token"]
+            answer = client.post(f"/api/v1/power/{button}", headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 202
+
+    with machine(appliance.folder, appliance.manifest, tmp_path, [data, seed], port=port) as box:
+        box.wait_for("ssh host key:", BOOT_SECONDS_MAX)
+        press("reboot")
+        box.wait_for("ssh host key:", BOOT_SECONDS_MAX, times=2)
+        assert box.console.count("serial number: VM-0001") == 2
+        press("shut-down")
+        assert box.process.wait(BOOT_SECONDS_MAX) == 0

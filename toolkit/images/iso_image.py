@@ -7,6 +7,7 @@ import zstandard
 
 from toolkit.images.boot_files import make_initrd, start_volume, syslinux_config, unify
 from toolkit.images.initrd_python import initrd_files
+from toolkit.images.kernel import uncompressed
 from toolkit.images.manifest import INITRD, ISO, KERNEL, Manifest
 from toolkit.images.materials import Materials
 from toolkit.images.recipe import IsoLayout
@@ -48,8 +49,8 @@ def _boot_files(materials: Materials, layout: IsoLayout, tree: Path) -> None:
     plain = make_initrd(materials.folder, kernel, lists, materials.unpacked, programs)
     # less to read for a firmware that reads slowly
     initrd = zstandard.ZstdCompressor(level=_INITRD_LEVEL).compress(plain)
-    (materials.target / KERNEL).write_bytes(kernel.image)
-    (materials.target / INITRD).write_bytes(initrd)
+    (materials.target / KERNEL).write_bytes(uncompressed(kernel.image))
+    (materials.target / INITRD).write_bytes(plain)
     (tree / "boot" / "vmlinuz").write_bytes(kernel.image)
     (tree / "boot" / "initrd").write_bytes(initrd)
     unified = workshop.scratch / "unified.efi"

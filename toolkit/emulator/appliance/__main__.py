@@ -115,14 +115,14 @@ def _run(options: argparse.Namespace) -> None:
 def _power_on(options: argparse.Namespace) -> None:
     # imported here: a box that is a process does without it
     from toolkit.emulator.appliance.machine.power_on import prepare, say  # noqa: PLC0415
-    from toolkit.emulator.appliance.machine.systemd import tell_ready  # noqa: PLC0415
+    from toolkit.emulator.appliance.machine.systemd import end_machine, tell_ready  # noqa: PLC0415
 
     os.umask(0o077)
     try:
         disk = prepare(tell_ready)
         from toolkit.emulator.appliance.server import run  # noqa: PLC0415  (as above)
 
-        run(disk, options.console, None, ready=tell_ready)
+        run(disk, options.console, None, ready=tell_ready, end=end_machine)
     except ReboxError as error:
         say(options.console, error)
         raise

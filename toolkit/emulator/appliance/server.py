@@ -66,6 +66,7 @@ class ApplianceServer(uvicorn.Server):
         self._box = box
         self._listeners = listeners
         self._console = console
+        self.told_by_signal = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Powers the box on."""
@@ -102,6 +103,7 @@ class ApplianceServer(uvicorn.Server):
         yield
 
     def _power_button(self) -> None:
+        self.told_by_signal = True
         try:
             self._box.power.shut_down("power button")
         except Refusal:
@@ -114,7 +116,7 @@ class ApplianceServer(uvicorn.Server):
 
 
 class PoweredBox:
-    """A box and what it runs in. `again` is True when it is to be started anew."""
+    """A box and what it runs in. `again` is True when it is to be started anew, `told_by_signal` when that ended it."""
 
     def __init__(
         self, disk: Disk, console: ConsoleFile, loopback: Loopback | None, ready: Callable[[], None] | None
@@ -143,18 +145,29 @@ class PoweredBox:
         self._wire.close()
         self._box.power_off()
 
+    @property
+    def told_by_signal(self) -> bool:
+        """Whether whoever started the process ended it, and not somebody who uses the box."""
+        return self._server.told_by_signal
+
     def _switch_off(self, again: bool) -> None:
         self.again = again
         self._server.should_exit = True
 
 
 def run(
-    disk_folder: Path, console_file: Path, loopback: Loopback | None, *, ready: Callable[[], None] | None = None
+    disk_folder: Path,
+    console_file: Path,
+    loopback: Loopback | None,
+    *,
+    ready: Callable[[], None] | None = None,
+    end: Callable[[bool], None] | None = None,
 ) -> None:
     """Powers the box on this disk on; returns when it is off. A reboot becomes the same process anew.
 
     With `ready` the box answers for its health as soon as its console says so, and `ready` is called once everything
-    is loaded: a machine takes seconds for that. Without, the console says so when everything is loaded.
+    is loaded: a machine takes seconds for that. Without, the console says so when everything is loaded. `end` switches
+    a machine off, or starts it again (True), when somebody asked the box for it.
     """
     disk = Disk(disk_folder)
     console = ConsoleFile(console_file)
@@ -174,7 +187,10 @@ def run(
                 "or use --bind 127.0.0.1:0, which changes no network.",
             ) from error
         console.say("rebooting" if powered.again else "off")
-    if powered.again:
+    if end is not None:
+        if not powered.told_by_signal:
+            end(powered.again)
+    elif powered.again:
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 (the same command again, no shell)
 
 

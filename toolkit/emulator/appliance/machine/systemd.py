@@ -1,8 +1,9 @@
-"""Tells systemd that the box is up, so that it starts what else the machine has."""
+"""Tells systemd that the box is up, so that it starts what else the machine has, and when the machine is to end."""
 
 import contextlib
 import os
 import socket
+import subprocess
 
 
 def tell_ready() -> None:
@@ -11,3 +12,8 @@ def tell_ready() -> None:
     if place:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as messages:
             messages.sendto(b"READY=1", "\0" + place[1:] if place.startswith("@") else place)
+
+
+def end_machine(again: bool) -> None:
+    """Switches the machine off, or starts it again, in good order (systemctl(1))."""
+    subprocess.run(["systemctl", "--no-block", "reboot" if again else "poweroff"], check=True)
