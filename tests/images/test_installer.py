@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from tests.images.installation import SERIAL, installer
 from tests.images.machine import ADDRESS, MAC, disk_words, network_words, running
-from tests.images.report_server import ReportServer
+from tests.installer.report_server import ReportServer
 from toolkit.images.build import Image, build
 from toolkit.images.cache import ImageCache
 from toolkit.images.installer_job import CallHome, InstallerJob, Network, write_job_iso

@@ -36,6 +36,11 @@ class ReportServer:
         return self._server.server_port
 
     @property
+    def url(self) -> str:
+        """As this machine reaches it."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
     def url_from_a_guest(self) -> str:
         """As a machine in QEMU's own network reaches it."""
         return f"https://10.0.2.2:{self.port}"
