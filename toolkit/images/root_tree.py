@@ -26,7 +26,7 @@ set -eu
 rm -f etc/ssh/ssh_host_* etc/apt/sources.list etc/resolv.conf etc/hostname
 rm -f var/lib/dbus/machine-id var/lib/systemd/random-seed
 : > etc/machine-id
-rm -rf var/log/* var/cache/* var/lib/apt/* tmp/* var/tmp/* run/* usr/share/doc/*/changelog* root/.[a-z]*
+rm -rf var/log/* var/cache/* var/lib/apt/* var/tmp/* run/* usr/share/doc/*/changelog* root/.[a-z]*
 """
 
 
@@ -49,9 +49,11 @@ def build_tree(
     archive = workshop.scratch / "root.tar"
     names = [package.name for package in packages if package.use == "installed"]
     options = [
-        "--mode=auto", "--variant=essential", "--architectures=amd64", "--format=tar",
+        "--mode=root", "--variant=essential", "--architectures=amd64", "--format=tar",
         "--aptopt=APT::Install-Recommends \"false\"",
         "--aptopt=Acquire::Languages \"none\"",
+        # done by the hook: it empties /tmp, where apt is told to clean this system's lists and not the machine's
+        "--skip=cleanup/apt",
         # a build that is cut off leaves nothing anyway: waiting for the disk file by file gains nothing
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _NOT_NEEDED),
@@ -63,13 +65,23 @@ def build_tree(
         "--customize-hook=chroot \"$1\" env PYTHONHASHSEED=0 python3.11 -m compileall -q -j1 "
         f"--invalidation-mode unchecked-hash /usr/lib/python3.11 /{PYTHON_FOLDER}",
     ]  # fmt: skip
-    # as root, mmdebstrap mounts /proc and /sys for the packages' scripts: in a mount namespace nothing of it is left
-    apart = ("unshare", "--mount", "--propagation", "private") if os.geteuid() == 0 else ()
     workshop.run(
-        *apart, "mmdebstrap", *options, f"--customize-hook=sh {shlex.quote(str(finish))} \"$1\"",
+        *_apart(), "mmdebstrap", *options, f"--customize-hook=sh {shlex.quote(str(finish))} \"$1\"",
         recipe.suite, archive, f"deb [trusted=yes] copy:{repository} ./",
     )  # fmt: skip
     return archive
+
+
+def _apart() -> tuple[str, ...]:
+    """Runs a program as root, in a mount namespace: nothing is left of what it mounts for the packages' scripts.
+
+    An ordinary user becomes the root of a user namespace, with the range of users that /etc/subuid gives (mmdebstrap's
+    own way makes somebody else its root, who may not look into a home folder).
+    """
+    mounts = ("--mount", "--propagation", "private")
+    return (
+        ("unshare", *mounts) if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user", "--map-auto", *mounts)
+    )
 
 
 def _overlay(folder: RecipeFolder, python: Path) -> list[Entry]:
