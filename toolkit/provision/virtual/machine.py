@@ -1,10 +1,10 @@
 """A new box as a virtual machine: made unless it is there, adopted if it is the same, refused if it is not."""
 
 import time
-import urllib.parse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,8 @@ class VirtualMachine:
         prepared = self._prepare()
         for attempts_left in reversed(range(_ATTEMPTS)):
             try:
-                with connect(self._uri) as host, self._alone(host) as lock:
-                    self._provide(host, prepared, here(lock), progress)
+                with held(self._lock, self.name), connect(self._uri) as host:
+                    self._provide(host, prepared, progress)
             except LostConnectionError:
                 if not attempts_left:
                     raise
@@ -121,7 +121,7 @@ class VirtualMachine:
 
     def withdraw(self) -> None:
         """Deletes it with its disks if it was made by `maker`; one that was there before is only switched off."""
-        with connect(self._uri) as host, self._alone(host):
+        with held(self._lock, self.name), connect(self._uri) as host:
             there = self._look(host)
             if there is None or there.mark is None or there.mark.spec.serial_number != self._serial_number:
                 return
@@ -133,7 +133,7 @@ class VirtualMachine:
 
     def remove(self) -> bool:
         """Deletes it with its disks, whoever made it with rebox; False: there is none. RefusedError: it is not ours."""
-        with connect(self._uri) as host, self._alone(host):
+        with held(self._lock, self.name), connect(self._uri) as host:
             there = self._look(host)
             if there is None:
                 return False
@@ -142,11 +142,9 @@ class VirtualMachine:
             remove_machine(host, there.domain, there.mark, self._checkpoint)
             return True
 
-    @contextmanager
-    def _alone(self, host: Hypervisor) -> Iterator[Path]:
-        lock = self._state / f"{urllib.parse.quote(host.facts().uuid, safe='')}-{self.name}.lock"
-        with held(lock, self.name):
-            yield lock
+    @property
+    def _lock(self) -> Path:
+        return self._state / f"{self.name}-{sha256(self._uri.encode()).hexdigest()[:16]}.lock"
 
     def _look(self, host: Hypervisor) -> _There | None:
         domain = host.find("the virtual machine cannot be looked for", lambda one: one.lookupByName(self.name))
@@ -156,8 +154,8 @@ class VirtualMachine:
             xml = domain_xml(domain)
         return _There(domain, read_mark(xml), acceleration_of(xml))
 
-    def _provide(self, host: Hypervisor, prepared: Preparation, lock: str, progress: Progress) -> None:
-        domain, mark, is_new = self._have(host, prepared, lock, progress)
+    def _provide(self, host: Hypervisor, prepared: Preparation, progress: Progress) -> None:
+        domain, mark, is_new = self._have(host, prepared, progress)
         console = Console(find_pool(host, mark.spec.pool), console_volume(mark))
         try:
             self._start(host, domain, mark, console)
@@ -176,7 +174,7 @@ class VirtualMachine:
             progress=lambda fraction, phase: progress(0.65 + 0.35 * fraction, phase),
         )
 
-    def _have(self, host: Hypervisor, prepared: Preparation, lock: str, progress: Progress) -> tuple[Any, Mark, bool]:
+    def _have(self, host: Hypervisor, prepared: Preparation, progress: Progress) -> tuple[Any, Mark, bool]:
         """The domain, complete, and whether it was made just now."""
         there = self._look(host)
         if there is not None and there.mark is None:
@@ -186,15 +184,15 @@ class VirtualMachine:
                 self._refuse_if_different(there.mark.spec, prepared.spec)
                 self.acceleration = there.acceleration
                 return there.domain, there.mark, False
-            if there.mark.lock != lock:
+            if there.mark.lock != here(self._lock):
                 raise self._made_elsewhere(there.mark)
             # we hold the lock that its maker held: it was killed
             remove_machine(host, there.domain, there.mark)
-        domain, mark = self._make(host, prepared, lock, progress)
+        domain, mark = self._make(host, prepared, progress)
         self._checkpoint("made")
         return domain, mark, True
 
-    def _make(self, host: Hypervisor, prepared: Preparation, lock: str, progress: Progress) -> tuple[Any, Mark]:
+    def _make(self, host: Hypervisor, prepared: Preparation, progress: Progress) -> tuple[Any, Mark]:
         progress(0.0, "looking at the host")
         refuse_unless_fit(host, check_host(host, prepared.spec, prepared.manifest))
         self._checkpoint("checked")
@@ -209,7 +207,7 @@ class VirtualMachine:
         )
         progress(0.6, "KVM works" if answer.acceleration == "kvm" else f"software emulation: {answer.why}")
         self.acceleration = answer.acceleration
-        mark = new_mark(prepared, self._maker(), lock)
+        mark = new_mark(prepared, self._maker(), here(self._lock))
         return make_machine(host, prepared, mark, image, acceleration=answer.acceleration, checkpoint=self._checkpoint)
 
     def _start(self, host: Hypervisor, domain: Any, mark: Mark, console: Console) -> None:
