@@ -5,7 +5,6 @@ Its guests end with it. A process of ours is the first one in there, so that gue
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -42,8 +41,7 @@ class PrivateLibvirt:
     def __init__(self, folder: Path, first: "subprocess.Popen[bytes]") -> None:
         self.folder = folder
         self.log = folder / "libvirtd.log"
-        (child,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
-        self._inside = child
+        self._first = _only_child(first.pid)
         self._daemon: subprocess.Popen[bytes] | None = None
 
     @property
@@ -54,7 +52,10 @@ class PrivateLibvirt:
         """Starts the daemon and waits until it answers."""
         with self.log.open("ab") as log:
             self._daemon = subprocess.Popen(
-                [*self.enter(), *hypervisor.command(self.folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*_enter(self._first), *hypervisor.command(self.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + 60
         while True:
@@ -70,17 +71,19 @@ class PrivateLibvirt:
     def kill(self) -> None:
         """Ends the daemon at once, as a crash does; guests go on."""
         assert self._daemon is not None
-        self._daemon.kill()
+        self.run("kill", "-KILL", (self.folder / "run" / "libvirtd.pid").read_text().strip())
         self._daemon.wait()
 
-    def enter(self) -> list[str]:
-        """What has to precede a command that is to run in there."""
-        user = [] if os.geteuid() == 0 else ["-U", "--preserve-credentials"]
-        return ["nsenter", "-t", self._inside, *user, "-m", "-n", "-p", "--"]
-
     def run(self, *command: str | Path) -> str:
-        """What a command in there writes."""
-        return subprocess.run([*self.enter(), *command], check=True, capture_output=True, text=True).stdout
+        """What a command writes that sees the files, the network and the processes that the daemon sees."""
+        assert self._daemon is not None
+        words = [*_enter(_only_child(self._daemon.pid)), *command]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+    def wait(self) -> None:
+        """Returns when it has ended, as it does with its namespaces."""
+        if self._daemon is not None:
+            self._daemon.wait()
 
     def virsh(self, *words: str) -> str:
         return subprocess.run(
@@ -105,6 +108,16 @@ class PrivateLibvirt:
         return path
 
 
+def _only_child(process: int) -> str:
+    (child,) = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return child
+
+
+def _enter(process: str) -> list[str]:
+    user = [] if os.geteuid() == 0 else ["-U", "--preserve-credentials"]
+    return ["nsenter", "-t", process, *user, "-m", "-n", "-p", "--"]
+
+
 @contextmanager
 def private_libvirt(*, with_kvm: bool = False) -> Iterator[PrivateLibvirt]:
     """A libvirtd with an empty pool and a bridge; without KVM unless it is asked for (it may hang)."""
@@ -121,6 +134,7 @@ def private_libvirt(*, with_kvm: bool = False) -> Iterator[PrivateLibvirt]:
         ["unshare", *user, "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
          "sh", folder / "first", folder, "with-kvm" if with_kvm else "without-kvm", BRIDGE, HOST_ADDRESS],
     )  # fmt: skip
+    daemon = None
     try:
         deadline = time.monotonic() + 20
         while not (folder / "ready").exists():
@@ -132,6 +146,8 @@ def private_libvirt(*, with_kvm: bool = False) -> Iterator[PrivateLibvirt]:
         daemon.make_pool(POOL)
         yield daemon
     finally:
-        first.send_signal(signal.SIGKILL)
+        first.kill()
         first.wait()
+        if daemon is not None:
+            daemon.wait()
         shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""Before anything is made the host is looked at, and all that is wrong is said at once; a pool that fills up later too."""
+"""Before anything is made the host is looked at, and all that is wrong is said at once; what goes wrong later, too."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Killed anywhere, libvirt restarted in the middle, two at once: it goes on, or is refused, and nothing is left over."""
+"""Killed anywhere, libvirt restarted in the middle, two at once: it goes on or is refused, and nothing is left over."""
 
 import os
 import signal

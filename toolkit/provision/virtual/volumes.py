@@ -11,7 +11,7 @@ from lxml import etree
 from lxml.builder import E
 
 from toolkit.images.manifest import FileRecord
-from toolkit.model.errors import InputError, ReboxError, RefusedError, VerificationError
+from toolkit.model.errors import InputError, ReboxError, RefusedError, StorageError, VerificationError
 from toolkit.provision.virtual.connection import Hypervisor, download_sparse, upload_sparse
 
 KINDS_OF_FILES = ("dir", "fs", "netfs")
@@ -152,6 +152,14 @@ class Pool:
                 next_move="See rebox image verify; build it again, then do the same again.",
             )
         if self._sha256(volume) != expected.sha256:
+            if self.available_bytes() < expected.size_bytes:
+                # libvirt does not always say so itself
+                raise StorageError(
+                    f"the volume {volume} cannot be written",
+                    where=f"{self._host.uri}, pool {self.name}",
+                    why="No space left in the storage pool",
+                    next_move="Free space there, or choose another pool with provision.pool.",
+                )
             raise VerificationError(
                 f"the volume {volume} does not hold what was written to it",
                 where=f"{self._host.uri}, pool {self.name}",
