@@ -40,7 +40,7 @@ from toolkit.provision.metal.machine import RedfishMachine
 from toolkit.provision.metal.opening import old_machine, redfish_machine
 from toolkit.provision.virtual.machine import VirtualMachine
 from toolkit.provision.virtual.mark import here
-from toolkit.provision.virtual.preparation import Preparation, prepare
+from toolkit.provision.virtual.preparation import prepare
 from toolkit.recognition import recognise
 from toolkit.report import write_report
 from toolkit.report.compose import compose
@@ -145,10 +145,10 @@ def virtual_machine(world: World, provision: LibvirtProvision) -> VirtualMachine
     """The new box of an inventory as a virtual machine; nothing is asked of its host yet."""
     inventory = world.inventory
 
-    def prepared() -> Preparation:
+    def admin_password() -> str:
         reference = inventory.new.admin_password
         assert reference  # noqa: S101  an inventory without it is refused
-        return prepare(inventory, provision, world.secret(reference, "the new box's admin account"), world.path)
+        return world.secret(reference, "the new box's admin account")
 
     return VirtualMachine(
         provision.uri,
@@ -156,7 +156,7 @@ def virtual_machine(world: World, provision: LibvirtProvision) -> VirtualMachine
         serial_number=inventory.new.serial_number,
         address=inventory.new.address,
         boot_seconds_max=provision.boot_seconds_max,
-        prepare=prepared,
+        prepare=lambda: prepare(inventory, provision, admin_password, world.path),
         state=_state_directory(),
         maker=lambda: here(world.inventory_file.resolve()),
     )
@@ -195,8 +195,11 @@ def _world_of(inventory_path: Path, *, read_only: bool = False) -> World:
     return open_world(inventory, inventory_path.parent, inventory_file=inventory_path, read_only=read_only)
 
 
-def open_virtual_machine(inventory_path: Path) -> tuple[VirtualMachine, Inventory]:
-    """The new box of an inventory whose `[provision]` says driver libvirt; raises InputError when it says another."""
+def open_virtual_machine(inventory_path: Path, *, fetch_secrets: bool = False) -> tuple[VirtualMachine, Inventory]:
+    """The new box of an inventory whose `[provision]` says driver libvirt; raises InputError when it says another.
+
+    `fetch_secrets` asks now for the password that making it needs: a prompt must not come in the middle.
+    """
     world = _world_of(inventory_path)
     provision = world.inventory.provision
     if not isinstance(provision, LibvirtProvision):
@@ -206,6 +209,9 @@ def open_virtual_machine(inventory_path: Path) -> tuple[VirtualMachine, Inventor
             why=f'provision.driver is "{provision.driver}"',
             next_move='Set driver = "libvirt" in [provision] (docs/provisioning.md).',
         )
+    password = world.inventory.new.admin_password
+    if fetch_secrets and password is not None:
+        world.secret(password, "the new box's admin account")
     return virtual_machine(world, provision), world.inventory
 
 

@@ -26,7 +26,7 @@ InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The in
 @app.command("virtual")
 def make_virtual_machine(inventory: InventoryFile, json: JsonOption = False) -> None:
     """Have the new box running as a virtual machine: made unless it is there, adopted if it is the same."""
-    machine, read = open_virtual_machine(inventory)
+    machine, read = open_virtual_machine(inventory, fetch_secrets=True)
     with progress_bar(machine.name) as progress:
         machine.provide(progress)
     said = {

@@ -50,7 +50,11 @@ class LibvirtProvision(NewMachine):
     """The new box is a virtual machine that is made through libvirt."""
 
     driver: Literal["libvirt"]
-    uri: str = Field(default="qemu:///system", description="Any libvirt URI: local, qemu+ssh, qemu+tls.")
+    uri: str = Field(
+        default="qemu:///system",
+        pattern=r"^qemu(\+[a-z0-9]+)?://",
+        description="Any libvirt URI of a QEMU host: local, qemu+ssh, qemu+tls.",
+    )
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", description="The virtual machine's name.")
     pool: str = Field(default="default", description="The storage pool its disks are made in.")
     bridge: str | None = Field(default=None, description="The host's bridge it is plugged into; or `network`.")

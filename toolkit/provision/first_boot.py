@@ -18,15 +18,22 @@ def first_boot_order(
 
     Raises InputError for a file that cannot be read.
     """
+    password = first_password(admin_password, inventory.new.serial_number)
+    return {**order_without_password(inventory, machine, path), "admin_password_hash": password_hash(password)}
+
+
+def order_without_password(
+    inventory: Inventory, machine: NewMachine, path: Callable[[str], Path]
+) -> dict[str, JsonValue]:
+    """The same but for the password: what can be known, kept and compared without a secret."""
 
     def content(name: str | None) -> str | None:
         return (
             read_given_text(path(name), what=f"{name} cannot be read", next_move="Correct its path.") if name else None
         )
 
-    serial_number = inventory.new.serial_number
     order: dict[str, JsonValue] = {
-        "serial_number": serial_number,
+        "serial_number": inventory.new.serial_number,
         "hostname": machine.hostname,
         "mac": machine.mac,
         "addresses": [*machine.addresses],
@@ -37,6 +44,5 @@ def first_boot_order(
         "tuf_root": content(machine.update_root_file),
         "ca": content(machine.update_ca_file),
         "data_disk_serial": machine.data_disk_serial if isinstance(machine, MetalMachine) else None,
-        "admin_password_hash": password_hash(first_password(admin_password, serial_number)),
     }
     return {name: value for name, value in order.items() if value is not None}

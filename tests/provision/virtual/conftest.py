@@ -10,6 +10,9 @@ import pytest
 from tests.provision.virtual.private_libvirt import BRIDGE, PrivateLibvirt, private_libvirt
 from tests.provision.virtual.small_image import ADDRESS, small_image
 from tests.step_context import NEW_SERIAL, inventory
+from toolkit.images.build import Image, build
+from toolkit.images.cache import ImageCache
+from toolkit.images.recipe import RecipeFolder
 from toolkit.model.inventory import Inventory
 from toolkit.model.provision import LibvirtProvision
 from toolkit.provision.virtual.machine import VirtualMachine
@@ -33,7 +36,7 @@ def inventory_of(uri: str, image: Path | str, **provision: Any) -> Inventory:
 
 def prepared_for(of: Inventory, base: Path) -> Preparation:
     assert isinstance(of.provision, LibvirtProvision)
-    return prepare(of, of.provision, PASSWORD, lambda name: base / name)
+    return prepare(of, of.provision, lambda: PASSWORD, lambda name: base / name)
 
 
 class Bench:
@@ -95,3 +98,9 @@ def hypervisor(libvirtd: PrivateLibvirt) -> Iterator[PrivateLibvirt]:
 @pytest.fixture
 def bench(hypervisor: PrivateLibvirt, tmp_path: Path) -> Bench:
     return Bench(hypervisor, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def appliance() -> Image:
+    """The appliance's image, built unless it is in the user's cache."""
+    return build(RecipeFolder("appliance"), ImageCache("appliance"))

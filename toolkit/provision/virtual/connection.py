@@ -4,6 +4,7 @@ The only module that imports libvirt, which carries no types: what it returns go
 """
 
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ _AUTHENTICATION = (
     libvirt.VIR_ERR_AUTH_UNAVAILABLE,
     libvirt.VIR_ERR_GNUTLS_ERROR,
 )
+_WRONG_URI = (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED)
 _LOST = re.compile(
     r"client socket is closed|connection (was )?closed|connection reset|[Ee]nd of file|Cannot (recv|write) data"
     r"|Connection refused|Broken pipe|keepalive",
@@ -185,7 +187,7 @@ def _without_questions(uri: str) -> str:
 
 def _not_connected(error: Any, uri: str) -> ReboxError:
     code, why = error.get_error_code(), str(error)
-    if code in _AUTHENTICATION:
+    if code in _AUTHENTICATION or "certificate" in why:
         return _refused(uri, why)
     if "Permission denied" in why and "socket" in why:
         return PermissionDeniedError(
@@ -194,7 +196,7 @@ def _not_connected(error: Any, uri: str) -> ReboxError:
             why=why,
             next_move="Become a member of the group libvirt (then log in anew), or run this as root.",
         )
-    if code in (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED):
+    if code in _WRONG_URI or "Unable to parse URI" in why:
         return InputError(
             "no libvirt answers to this URI",
             where=uri,
@@ -206,7 +208,7 @@ def _not_connected(error: Any, uri: str) -> ReboxError:
         where=uri,
         why=why,
         next_move="Start it on that host (systemctl start libvirtd, or virtqemud.socket), check the way to it with "
-        f"virsh -c {uri} version, then do the same again.",
+        f"virsh -c {shlex.quote(uri)} version, then do the same again.",
     )
 
 

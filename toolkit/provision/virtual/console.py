@@ -1,6 +1,7 @@
 """What a box says on its serial console, as its host keeps it."""
 
 import re
+import shlex
 import time
 from typing import Any
 
@@ -70,8 +71,8 @@ def hear(
                 where=f"{host.uri}, {name}",
                 why=f"in {waited:.0f} s its console did not say which certificate it serves on {address}; it ends "
                 f"with: {tail(said)}",
-                next_move=f"Look at it: virsh -c '{host.uri}' console {name}. Do the same again to go on, or remove "
-                "it: rebox provision remove INVENTORY",
+                next_move=f"Look at it: virsh -c {shlex.quote(host.uri)} console {name}. Do the same again to "
+                "go on, or remove it: rebox provision remove INVENTORY",
             )
         progress(min(waited / seconds_max, 1.0), "waiting for the box's first words")
         time.sleep(_LOOK_SECONDS)

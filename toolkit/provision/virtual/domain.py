@@ -62,7 +62,7 @@ def build_domain(spec: MachineSpec, mark: Mark, files: Files, acceleration: Acce
     )
 
 
-def check_guest(name: str, kernel: str, initrd: str) -> str:
+def check_guest(name: str, kernel: str, initrd: str, acceleration: Acceleration = "kvm") -> str:
     """A guest that runs busybox from the image's initrd and powers off: proof that KVM runs guests on that host."""
     return _text(
         E.domain(
@@ -80,7 +80,7 @@ def check_guest(name: str, kernel: str, initrd: str) -> str:
             E.cpu(mode="maximum"),
             E.on_reboot("destroy"),
             E.devices(E.controller(type="usb", model="none"), E.serial(type="pty"), E.memballoon(model="none")),
-            type="kvm",
+            type=acceleration,
         )
     )
 

@@ -55,10 +55,11 @@ def make_machine(
 ) -> tuple[Any, Mark]:
     """libvirt's domain, complete and off, and its mark; when it cannot be made, nothing of it is left."""
     pool = find_pool(host, mark.spec.pool)
+    seed = prepared.seed()
     domain = _define(host, _domain_text(prepared, mark, pool, image, acceleration), prepared)
     try:
         checkpoint("defined")
-        _make_volumes(pool, mark, image, prepared.seed, checkpoint)
+        _make_volumes(pool, mark, image, seed, checkpoint)
         complete = mark.model_copy(update={"state": "made"})
         with host.asked(f"the virtual machine {mark.spec.name} cannot be marked"):
             set_metadata(domain, complete.bare(), PREFIX, NAMESPACE)

@@ -13,7 +13,7 @@ from toolkit.images.seed import write_seed
 from toolkit.model.errors import InputError
 from toolkit.model.inventory import Inventory
 from toolkit.model.provision import LibvirtProvision
-from toolkit.provision.first_boot import first_boot_order
+from toolkit.provision.first_boot import first_boot_order, order_without_password
 from toolkit.provision.virtual.fragment import Fragment, read_fragment
 from toolkit.provision.virtual.spec import MachineSpec, machine_spec
 from toolkit.storage.given_file import read_given_text
@@ -21,17 +21,23 @@ from toolkit.storage.given_file import read_given_text
 
 @dataclass(frozen=True)
 class Preparation:
-    """All that is needed before the host is asked for anything; `seed` is a whole disk, with a secret's hash in it."""
+    """All that is needed before the host is asked for anything.
+
+    `seed` makes a whole disk, with a secret's hash in it: it is called only where a machine is to be made.
+    """
 
     spec: MachineSpec
     image: Path
     manifest: Manifest
-    seed: bytes
+    seed: Callable[[], bytes]
     fragment: Fragment | None
 
 
 def prepare(
-    inventory: Inventory, provision: LibvirtProvision, admin_password: str, path: Callable[[str], Path]
+    inventory: Inventory,
+    provision: LibvirtProvision,
+    admin_password: Callable[[], str],
+    path: Callable[[str], Path],
 ) -> Preparation:
     """Raises InputError for an image that is not built, a file that cannot be read, a fragment that cannot be used."""
     image, manifest = _image(provision.image, path)
@@ -40,12 +46,17 @@ def prepare(
         file = path(provision.domain_file)
         text = read_given_text(file, next_move="Correct provision.domain_file.")
         fragment = read_fragment(text, str(file))
-    order = first_boot_order(inventory, provision, admin_password, path)
+    order = order_without_password(inventory, provision, path)
     spec = machine_spec(provision, manifest, order, serial_number=inventory.new.serial_number, fragment=text)
-    with tempfile.TemporaryDirectory(prefix="rebox-seed-") as scratch:
-        seed = Path(scratch) / "seed"
-        write_seed(Workshop(Path(scratch), 1), order, seed)
-        return Preparation(spec, image, manifest, seed.read_bytes(), fragment)
+
+    def seed() -> bytes:
+        whole = first_boot_order(inventory, provision, admin_password(), path)
+        with tempfile.TemporaryDirectory(prefix="rebox-seed-") as scratch:
+            disk = Path(scratch) / "seed"
+            write_seed(Workshop(Path(scratch), 1), whole, disk)
+            return disk.read_bytes()
+
+    return Preparation(spec, image, manifest, seed, fragment)
 
 
 def _image(name: str, path: Callable[[str], Path]) -> tuple[Path, Manifest]:

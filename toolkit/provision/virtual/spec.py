@@ -9,15 +9,13 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from toolkit.images.manifest import INITRD, KERNEL, Manifest
 from toolkit.model.provision import LibvirtProvision
 
-_SECRET = "admin_password_hash"  # noqa: S105  the name of a field
 _LONG = 100
 
 
 class MachineSpec(BaseModel):
     """All that shapes a virtual machine, and nothing of where or when it is made; sizes in 2^20 bytes.
 
-    `told` is what it is told at its first power-on, without the secret's hash, which is another each time; long texts
-    are there by their SHA-256.
+    `told` is what it is told at its first power-on, but for the password; long texts are there by their SHA-256.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +50,7 @@ def machine_spec(
     serial_number: str,
     fragment: str | None,
 ) -> MachineSpec:
-    """The spec for an inventory's table, the image it names, and the order of the seed (docs/images.md)."""
+    """The spec for an inventory's table, the image it names, and the seed's order but for the password."""
     image_mb = -(-manifest.files["disk.raw"].size_bytes >> 20)
     return MachineSpec(
         name=provision.name,
@@ -74,7 +72,7 @@ def machine_spec(
         kernel_sha256=manifest.files[KERNEL].sha256,
         initrd_sha256=manifest.files[INITRD].sha256,
         kernel_command_line=manifest.command_line,
-        told={name: _short(value) for name, value in sorted(order.items()) if name != _SECRET},
+        told={name: _short(value) for name, value in sorted(order.items())},
     )
 
 
