@@ -11,6 +11,7 @@ from toolkit.model.errors import RefusedError
 from toolkit.model.facts import Facts
 from toolkit.model.inventory import Inventory, read_inventory
 from toolkit.model.plan import Plan
+from toolkit.model.provision import LibvirtProvision
 from toolkit.procedures.hardware_migration import plan_hardware_migration
 
 FIXTURES = Path("fixtures")
@@ -38,6 +39,19 @@ def test_the_plan_is_the_golden_one(kind: str) -> None:
     if os.environ.get("GOLDEN") == "write":
         file.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     assert made == json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_a_virtual_machine_that_is_made_is_deleted_on_the_way_back() -> None:
+    inventory = inventory_of("dns")
+    made = LibvirtProvision(
+        driver="libvirt", name="new-box", bridge="br0", mac="52:54:00:00:00:01", addresses=("10.77.0.22/24",)
+    )
+    plan = plan_hardware_migration(inventory.model_copy(update={"provision": made}), facts_of("dns"))
+    (step,) = (step for step in plan.steps if step.name == "provision-new")
+    assert "the virtual machine new-box" in step.title
+    assert step.way_back.startswith("The virtual machine is deleted with its disks if it was made here")
+    assert step.parameters == {"driver": "libvirt"}
+    assert step.expected_seconds > 30
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.step_context import NEW_SERIAL, JumpingClock, StubBox, context_of, world_of
+from tests.step_context import NEW_SERIAL, JumpingClock, Notebook, StubBox, context_of, world_of
 from toolkit.appliances.protocol import ResetStatus
 from toolkit.model.errors import UnreachableError
 from toolkit.model.execution import Progress
@@ -50,6 +50,17 @@ def test_a_box_that_was_switched_on_here_is_switched_off_again_also_after_a_kill
     resumed = context_of(tmp_path, world_of(tmp_path, new=new(), provisioner=machine), begun=True)
     assert ProvisionNew().undo(resumed, None).verdict is Verdict.PASSED
     assert (machine.on, machine.withdrawn) == (False, 1)
+
+
+def test_how_a_machine_is_run_is_kept_as_evidence(tmp_path: Path) -> None:
+    class Emulated(Machine):
+        def how(self) -> str:
+            return "It runs under software emulation."
+
+    context = context_of(tmp_path, world_of(tmp_path, new=new(), provisioner=Emulated()))
+    ProvisionNew().act(context)
+    assert isinstance(context.evidence, Notebook)
+    assert context.evidence.summaries == ["It runs under software emulation."]
 
 
 def test_a_box_that_was_running_before_is_left_as_it_is(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Where a new box comes from: one small protocol, whatever makes it."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from toolkit.model.execution import Progress, Result
 
@@ -49,6 +49,15 @@ class DiskWiper(Protocol):
 
     def is_off(self) -> bool:
         """Whether the machine is off."""
+        ...
+
+
+@runtime_checkable
+class TellsHow(Protocol):
+    """A provisioner that has something to tell of how the box is run, which the run's evidence is to keep."""
+
+    def how(self) -> str:
+        """In one sentence, e.g. that it runs under software emulation, and why; empty when nothing is known."""
         ...
 
 

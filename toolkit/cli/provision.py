@@ -42,8 +42,7 @@ def make_virtual_machine(inventory: InventoryFile, json: JsonOption = False) -> 
     out.print(f"The virtual machine {machine.name} is running.")
     out.print(f"  address      {said['address']}")
     out.print(f"  certificate  {said['tls_sha256']}  (SHA-256, as its console says)")
-    if said["acceleration"] == "software":
-        out.print("  It runs under software emulation: KVM did not run a guest on that host.")
+    out.print(f"  {machine.how()}", markup=False)
 
 
 @app.command("check")

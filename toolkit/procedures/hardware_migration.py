@@ -7,7 +7,7 @@ from toolkit.model.errors import RefusedError
 from toolkit.model.facts import Facts
 from toolkit.model.inventory import DnsSwing, Inventory, SharedAddressSwing
 from toolkit.model.plan import GateReference, Mode, Plan, Severity, Step
-from toolkit.model.provision import OldBmc, OperatorProvision
+from toolkit.model.provision import LibvirtProvision, OldBmc, OperatorProvision
 
 # measured on the emulated box; only used to tell people how long a step may take
 _BYTES_PER_SECOND = 30e6
@@ -108,17 +108,23 @@ def _prepare(inventory: Inventory) -> Iterator[Step]:
 def _provision_new(inventory: Inventory) -> Step:
     provision = inventory.provision
     by_hand = isinstance(provision, OperatorProvision)
+    made = provision if isinstance(provision, LibvirtProvision) else None
     step = Step(
         name="provision-new",
         kind="provision-by-hand" if by_hand else "provision-new",
-        title="Have the new box running, and recognise it",
+        title=f"Have the virtual machine {made.name} made and running, and recognise the new box"
+        if made
+        else "Have the new box running, and recognise it",
         why="The new box must be there, and must be the one that was meant: serial number and TLS fingerprint.",
         requirements=("H1",),
         mode=Mode.OPERATOR if by_hand else Mode.AUTOMATIC,
         gates=(GateReference(code="new-address-free", why="An address in use by a stranger must not be taken."),),
-        way_back="The new box is switched off again if it was switched on here.",
-        back_seconds=2.0,
-        expected_seconds=4.0,
+        way_back="The virtual machine is deleted with its disks if it was made here; one that was there before is "
+        "switched off again if it was switched on here."
+        if made
+        else "The new box is switched off again if it was switched on here.",
+        back_seconds=5.0 if made else 2.0,
+        expected_seconds=60.0 if made else 4.0,
         parameters={"driver": provision.driver},
     )
     if not isinstance(provision, OperatorProvision):

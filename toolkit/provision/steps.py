@@ -2,6 +2,7 @@
 
 from toolkit.appliances.connection import wait_until
 from toolkit.appliances.protocol import Appliance
+from toolkit.appliances.provisioner import TellsHow
 from toolkit.appliances.trust import box, trust
 from toolkit.appliances.world import World
 from toolkit.model.errors import ReboxError, UnreachableError, VerificationError
@@ -32,6 +33,8 @@ class ProvisionNew:
         announced = world.provisioner.announced_tls_sha256()
         if announced is not None and announced != world.inventory.new.tls_sha256:
             trust(context, "new", announced)
+        if isinstance(world.provisioner, TellsHow) and (how := world.provisioner.how()):
+            witness(context, probe="provisioner", subject=f"new ({world.new.address})", summary=how, passed=True)
         context.progress(0.8, "waiting until it answers")
         _wait_until_it_answers(box(context, "new"), context)
         return {"made_here": ours.exists()}

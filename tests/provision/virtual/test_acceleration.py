@@ -66,7 +66,7 @@ def test_what_is_said_of_this_machines_kvm_is_what_qemu_itself_shows(appliance: 
 
 def powers_off(image: Image, processor: str) -> bool:
     """Whether QEMU, without libvirt, runs the same guest under KVM to its end."""
-    command = [
+    command: list[str | Path] = [
         "qemu-system-x86_64", "-accel", "kvm", "-cpu", processor, "-m", "256", "-nodefaults", "-display", "none",
         "-serial", "stdio", "-no-reboot", "-kernel", image.folder / KERNEL, "-initrd", image.folder / INITRD,
         "-append", "quiet console=ttyS0 panic=-1 rdinit=/bin/busybox -- poweroff -f",

@@ -82,8 +82,8 @@ _FINGERPRINT = (
 
 
 def _wait_for_agent(hypervisor: PrivateLibvirt) -> None:
-    """The guest agent starts after the box; AssertionError after a minute."""
-    deadline = time.monotonic() + 60
+    """The guest agent starts after the box, which comes first; AssertionError after four minutes."""
+    deadline = time.monotonic() + 240
     order = ["virsh", "-q", "-c", hypervisor.uri, "qemu-agent-command", "new-box", '{"execute": "guest-ping"}']
     while subprocess.run(order, capture_output=True, check=False).returncode:
         assert time.monotonic() < deadline, "the guest agent does not answer"

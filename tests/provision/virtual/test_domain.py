@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -70,7 +71,7 @@ def test_guests_that_only_prove_something_are_valid_as_well(tmp_path: Path) -> N
 
 
 def test_the_box_finds_its_serial_number_its_disks_and_its_port() -> None:
-    domain = etree.fromstring(text_of(spec()))
+    domain: Any = etree.fromstring(text_of(spec()))
     assert domain.findtext("sysinfo/system/entry[@name='serial']") == "RB-NEW-0002"
     assert domain.findall("os/smbios[@mode='sysinfo']")
     serials = {disk.findtext("serial"): disk.find("source").get("file") for disk in domain.iterfind("devices/disk")}
@@ -105,7 +106,7 @@ def test_differences_are_named_field_by_field() -> None:
 def test_the_users_own_fragment_is_laid_over_ours(tmp_path: Path) -> None:
     xml = text_of(spec(), "kvm", FRAGMENT)
     assert_valid(xml, tmp_path / "domain.xml")
-    domain = etree.fromstring(xml)
+    domain: Any = etree.fromstring(xml)
     assert (domain.findtext("vcpu"), domain.find("vcpu").get("cpuset")) == ("4", "0-1")
     assert domain.findtext("cputune/shares") == "2048"
     assert domain.find("cpu").get("mode") == "host-passthrough"

@@ -113,6 +113,8 @@ def test_one_that_is_made_from_another_machine_is_not_taken_over(bench: Bench, t
 
     killed_at("volumes", elsewhere)
     here = bench.machine()
+    (found,) = [finding for finding in here.check() if not finding.passed]
+    assert found.summary == "new-box is half made by oncall-2:/runs/7/inventory.toml"
     with pytest.raises(RefusedError, match=r"it is marked as the work of oncall-2:/runs/7/inventory\.toml"):
         here.provide(silent)
     assert not here.is_provided()

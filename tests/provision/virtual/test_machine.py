@@ -6,7 +6,7 @@ import pytest
 
 from tests.provision.virtual.conftest import MAC, Bench
 from tests.provision.virtual.small_image import CERTIFICATE, small_image
-from toolkit.model.errors import RefusedError, UnreachableError
+from toolkit.model.errors import InputError, RefusedError, UnreachableError
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(120)]
 
@@ -137,3 +137,29 @@ def test_uefi_is_found_on_the_host_and_its_variables_go_with_the_machine(bench: 
     assert len([*variables.iterdir()]) == 1
     machine.withdraw()
     assert [*variables.iterdir()] == []
+
+
+def test_the_users_own_fragment_is_in_the_machine_and_another_one_is_a_difference(bench: Bench) -> None:
+    (bench.folder / "mine.xml").write_text("<domain><description>rack 7</description></domain>")
+    bench.machine(domain_file="mine.xml").provide(silent)
+    assert bench.hypervisor.virsh("desc", "new-box") == "rack 7"
+    with pytest.raises(RefusedError, match=r"domain_fragment: is sha256:[0-9a-f]+, wanted nothing"):
+        bench.machine().provide(silent)
+
+
+def test_a_fragment_that_libvirt_does_not_know_is_wrong_input_and_leaves_nothing(bench: Bench) -> None:
+    (bench.folder / "mine.xml").write_text("<domain><devices><flux-capacitor/></devices></domain>")
+    with pytest.raises(InputError, match="libvirt does not accept") as refused:
+        bench.machine(domain_file="mine.xml").provide(silent)
+    assert refused.value.where == str(bench.folder / "mine.xml")
+    assert (bench.hypervisor.domains(), bench.own_volumes()) == ([], [])
+
+
+def test_how_it_is_run_is_told_when_it_is_made_and_when_it_is_adopted(bench: Bench) -> None:
+    machine = bench.machine()
+    assert machine.how() == ""
+    machine.provide(silent)
+    assert machine.how().endswith("runs under software emulation (the host offers no KVM).")
+    again = bench.machine()
+    again.provide(silent)
+    assert again.how().endswith("runs under software emulation.")

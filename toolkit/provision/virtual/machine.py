@@ -74,6 +74,7 @@ class VirtualMachine:
         self._checkpoint = checkpoint
         self._announced: str | None = None
         self.acceleration = ""
+        self._why = ""
 
     def check(self) -> list[Finding]:
         """What the host says to this machine, or that it is there already; changes nothing."""
@@ -84,7 +85,11 @@ class VirtualMachine:
                 differing = differences(there.mark.spec, prepared.spec)
                 summary = f"the virtual machine {self.name} was made by rebox already"
                 return [Finding("name", not differing, "; ".join([summary, *differing]))]
-            return check_host(host, prepared.spec, prepared.manifest)
+            findings = check_host(host, prepared.spec, prepared.manifest)
+            if there is not None and there.mark is not None:
+                half = Finding("name", self._is_ours(there.mark), f"{self.name} is half made by {there.mark.maker}")
+                findings = [half if finding.subject == "name" else finding for finding in findings]
+            return findings
 
     def is_provided(self) -> bool:
         """Whether it is there, ours, complete and running."""
@@ -119,6 +124,14 @@ class VirtualMachine:
         """What it said on its console when it was provided."""
         return self._announced
 
+    def how(self) -> str:
+        """How it is run, in one sentence; empty until it was provided."""
+        if not self.acceleration:
+            return ""
+        way = "KVM" if self.acceleration == "kvm" else "software emulation"
+        because = f" ({self._why})" if self._why else ""
+        return f"The virtual machine {self.name} on {self._uri} runs under {way}{because}."
+
     def withdraw(self) -> None:
         """Deletes it with its disks if it was made by `maker`; one that was there before is only switched off."""
         with held(self._lock, self.name), connect(self._uri) as host:
@@ -145,6 +158,10 @@ class VirtualMachine:
     @property
     def _lock(self) -> Path:
         return self._state / f"{self.name}-{sha256(self._uri.encode()).hexdigest()[:16]}.lock"
+
+    def _is_ours(self, mark: Mark) -> bool:
+        """Whether a half-made machine may be cleared away, its maker's lock being the one we hold when we do."""
+        return mark.lock == here(self._lock)
 
     def _look(self, host: Hypervisor) -> _There | None:
         domain = host.find("the virtual machine cannot be looked for", lambda one: one.lookupByName(self.name))
@@ -184,7 +201,7 @@ class VirtualMachine:
                 self._refuse_if_different(there.mark.spec, prepared.spec)
                 self.acceleration = there.acceleration
                 return there.domain, there.mark, False
-            if there.mark.lock != here(self._lock):
+            if not self._is_ours(there.mark):
                 raise self._made_elsewhere(there.mark)
             # we hold the lock that its maker held: it was killed
             remove_machine(host, there.domain, there.mark)
@@ -206,7 +223,7 @@ class VirtualMachine:
             host, Memory(self._state / "acceleration"), pool.path(image.kernel), pool.path(image.initrd)
         )
         progress(0.6, "KVM works" if answer.acceleration == "kvm" else f"software emulation: {answer.why}")
-        self.acceleration = answer.acceleration
+        self.acceleration, self._why = answer.acceleration, answer.why
         mark = new_mark(prepared, self._maker(), here(self._lock))
         return make_machine(host, prepared, mark, image, acceleration=answer.acceleration, checkpoint=self._checkpoint)
 
