@@ -151,7 +151,11 @@ class BoxProcess:
 
     def api(self, client_id: str = CLIENT_ID, secret: str = CLIENT_SECRET) -> httpx.Client:
         """A program with an API account and a token."""
-        client = self.anonymous()
+        return self.api_at(OWN, client_id, secret)
+
+    def api_at(self, address: str, client_id: str = CLIENT_ID, secret: str = CLIENT_SECRET) -> httpx.Client:
+        """The same, at another address of the box."""
+        client = self.anonymous(address)
         answer = client.post(
             "/oauth2/token", data={"grant_type": "client_credentials"}, auth=httpx.BasicAuth(client_id, secret)
         )

@@ -19,6 +19,7 @@ from tests.emulator.appliance.box_process import (
     ADMIN_PASSWORD,
     CLIENT_ID,
     CLIENT_SECRET,
+    OWN,
     SHARED,
     BoxProcess,
     factory_order,
@@ -46,6 +47,10 @@ class Recorder:
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
         self.messages: dict[str, Message] = {}
+
+    def hang_up(self) -> None:
+        """The next call comes over a new connection."""
+        self.client.get("/check_health", headers={"Connection": "close"})
 
     def __call__(self, name: str, method: str, path: str, *, instead: str | None = None, **named: Any) -> Any:
         """One call; `instead` stands for a body that is a file. Returns the answer's JSON, or its bytes."""
@@ -150,6 +155,32 @@ def _about_the_network(say: Recorder) -> None:
     say("address-last", "PATCH", "/api/v1/network/addresses/1", json={"enabled": False})
     say("address-delete", "DELETE", f"/api/v1/network/addresses/{number}")
     say("address-not-found", "PATCH", f"/api/v1/network/addresses/{number}", json={"enabled": True})
+    _about_guarded_changes(say)
+    say("tls", "GET", "/api/v1/tls")
+    wanted = {"minimum_version": "TLSv1.2", "ciphers": ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"]}
+    say("tls-change", "PUT", "/api/v1/tls", json=wanted)
+    say("tls-unknown-suite", "PUT", "/api/v1/tls", json={"minimum_version": "TLSv1.2", "ciphers": ["RC4-MD5"]})
+    say("accounts", "GET", "/api/v1/accounts")
+
+
+def _about_guarded_changes(say: Recorder) -> None:
+    wanted = {
+        "confirm_within_seconds": 60,
+        "routes": [{"destination": "10.200.0.0/16", "gateway": "10.77.0.1"}],
+        "addresses": [{"address": OWN, "prefix": 24, "interface": "eth0"}],
+    }
+    there = "/api/v1/network/changes"
+    number = say("network-change-begin", "POST", there, json=wanted)["id"]
+    say("network-change-pending", "POST", there, json=wanted)
+    # asked until it is applied, which comes after the answer
+    wait_until(lambda: say("network-change-unconfirmed", "GET", f"{there}/{number}")["state"] == "unconfirmed", "it")
+    say.hang_up()
+    say("network-change-confirm", "POST", f"{there}/{number}/confirm")
+    say("network-change-revert-late", "POST", f"{there}/{number}/revert")
+    say("network-change-not-found", "GET", f"{there}/0123456789abcdef")
+    number = say.client.post(there, json=wanted).json()["id"]
+    say("network-change-revert", "POST", f"{there}/{number}/revert")
+    say("network-change-reverted", "POST", f"{there}/{number}/confirm")
 
 
 def _about_certificates(say: Recorder) -> None:

@@ -31,7 +31,7 @@ class QuietBox(Box):
         self.wire = PaperWire("eth0", "02:00:00:00:00:12")
         self.screen = Screen()
         self.switched_off: list[bool] = []
-        super().__init__(disk, self.wire, self.listeners, self.screen, self.switched_off.append)
+        super().__init__(disk, {"eth0": self.wire}, self.listeners, self.screen, self.switched_off.append)
 
     def on_wire(self) -> set[str]:
         return {str(address.ip) for address in self.wire.present}

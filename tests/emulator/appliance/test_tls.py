@@ -6,7 +6,8 @@ import ssl
 import httpx
 import pytest
 
-from tests.emulator.appliance.box_process import OWN, SHARED, SITE, BoxProcess
+from tests.emulator.appliance.box_process import OWN, SHARED, SITE, BoxProcess, in_use_order
+from tests.emulator.appliance.conftest import MakeBox
 from tests.emulator.appliance.paperwork import Chain
 
 
@@ -67,3 +68,32 @@ def test_old_tls_is_refused(box: BoxProcess) -> None:
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     with socket.create_connection(box.place()) as raw, pytest.raises(ssl.SSLError):
         context.wrap_socket(raw)
+
+
+def _handshake(box: BoxProcess, version: ssl.TLSVersion) -> tuple[str, str]:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = version
+    with socket.create_connection(box.place()) as raw, context.wrap_socket(raw) as connection:
+        suite = connection.cipher()
+        assert suite is not None
+        return connection.version() or "", suite[0]
+
+
+def test_the_box_keeps_to_its_own_tls_settings_from_the_next_handshake_on_and_after_a_power_cut(
+    make_box: MakeBox,
+) -> None:
+    own = make_box(in_use_order())
+    suite = "ECDHE-ECDSA-AES128-GCM-SHA256"
+    own.api().put("/api/v1/tls", json={"minimum_version": "TLSv1.2", "ciphers": [suite]})
+    assert _handshake(own, ssl.TLSVersion.TLSv1_2) == ("TLSv1.2", suite)
+    own.api().put("/api/v1/tls", json={"minimum_version": "TLSv1.3"})
+    for _ in range(2):
+        assert _handshake(own, ssl.TLSVersion.TLSv1_3)[0] == "TLSv1.3"
+        with pytest.raises(ssl.SSLError):
+            _handshake(own, ssl.TLSVersion.TLSv1_2)
+        own.kill()
+        own.power_on()
+    own.api().put("/api/v1/tls", json={"minimum_version": "TLSv1.2"})
+    assert _handshake(own, ssl.TLSVersion.TLSv1_2)[0] == "TLSv1.2"

@@ -92,8 +92,11 @@ def interface_mac(name: str) -> str:
 
 
 @contextmanager
-def box_on_a_wire(folder: Path, box_mac: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A powered-on box whose `eth0` is wired to our `peer0`; the network card's own MAC is `box_mac`."""
+def box_on_a_wire(folder: Path, box_mac: str, second_mac: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """A powered-on box whose `eth0` is wired to our `peer0`; the network card's own MAC is `box_mac`.
+
+    With `second_mac` it has an `eth1`, wired to our `peer1`, which has no address.
+    """
     console = folder / "console"
     console.unlink(missing_ok=True)
     command = [
@@ -113,6 +116,10 @@ def box_on_a_wire(folder: Path, box_mac: str) -> Iterator[subprocess.Popen[bytes
         ipr.addr("add", index=index, address=NEIGHBOUR, prefixlen=24)
         ipr.addr("add", index=index, address=NEIGHBOUR6, prefixlen=64, flags=0x02)
         ipr.link("set", index=index, state="up")
+        if second_mac:
+            far_end = {"ifname": "eth1", "address": second_mac, "net_ns_pid": box.pid}
+            ipr.link("add", ifname="peer1", kind="veth", peer=far_end)
+            ipr.link("set", index=ipr.link_lookup(ifname="peer1")[0], state="up")
         try:
             box.stdin.write(b"\n")
             box.stdin.close()
@@ -122,6 +129,8 @@ def box_on_a_wire(folder: Path, box_mac: str) -> Iterator[subprocess.Popen[bytes
             box.kill()
             box.wait()
             ipr.link("del", index=index)
+            for second in ipr.link_lookup(ifname="peer1"):
+                ipr.link("del", index=second)
 
 
 def _namespace(pid: int | str) -> str:

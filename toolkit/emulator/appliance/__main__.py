@@ -29,6 +29,9 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--interface", default="eth0")
     make.add_argument("--mac", required=True)
     make.add_argument("--address", action="append", default=[], help="with prefix; may be given again")
+    make.add_argument(
+        "--port", action="append", default=[], metavar="NAME,MAC[,ADDRESS...]", help="one more; may be given again"
+    )
     make.add_argument("--shared-address", action="append", default=[], help="with prefix; :enabled switches it on")
     make.add_argument("--gateway")
     make.add_argument("--dns", action="append", default=[], help="may be given again")
@@ -75,6 +78,7 @@ def _manufacture(options: argparse.Namespace) -> None:
             "mac": options.mac,
             "addresses": options.address,
             "shared_addresses": [_shared(text) for text in options.shared_address],
+            "more_ports": [_port(text) for text in options.port],
             "gateway": options.gateway,
             "dns_servers": options.dns,
             "profile": options.profile,
@@ -138,6 +142,11 @@ def _plant(options: argparse.Namespace) -> None:
 def _shared(text: str) -> dict[str, object]:
     address, enabled = text.removesuffix(":enabled"), text.endswith(":enabled")
     return {"address": address, "enabled": enabled}
+
+
+def _port(text: str) -> dict[str, object]:
+    name, mac, *addresses = [*text.split(","), ""] if "," not in text else text.split(",")
+    return {"name": name, "mac": mac, "addresses": addresses}
 
 
 def _api_account(text: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from toolkit.emulator.appliance.audit import Audit
 from toolkit.emulator.appliance.database import Database
-from toolkit.emulator.appliance.facts import WebSession
+from toolkit.emulator.appliance.facts import AdminAccount, BoxAccounts, WebSession
 from toolkit.emulator.appliance.lockout import Lockout
 from toolkit.emulator.appliance.passwords import hash_password, matches
 from toolkit.emulator.appliance.refusal import Refusal
@@ -71,6 +71,17 @@ class Accounts:
         if must_change and not factory_too:
             raise Refusal(403, "password_change_required", "The factory password must be changed first.")
         return f"appliance:{username}"
+
+    def names(self) -> BoxAccounts:
+        """Whom the box itself knows; never a password or a secret."""
+        admins = self._database.rows("SELECT username, must_change FROM admins ORDER BY username")
+        clients = self._database.rows("SELECT client_id FROM api_accounts ORDER BY client_id")
+        return BoxAccounts(
+            admins=tuple(
+                AdminAccount(username=row["username"], must_change_password=bool(row["must_change"])) for row in admins
+            ),
+            api_accounts=tuple(row["client_id"] for row in clients),
+        )
 
     # API accounts
 

@@ -7,7 +7,7 @@ The pages take it from `request.app.state.box`. Every rule lives in a service; a
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -27,6 +27,7 @@ from toolkit.emulator.appliance.database import Database
 from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.facts import AuditEntry, Status
 from toolkit.emulator.appliance.faults import Faults
+from toolkit.emulator.appliance.guarded_change import GuardedChange
 from toolkit.emulator.appliance.identity import Identity
 from toolkit.emulator.appliance.jobs import Jobs
 from toolkit.emulator.appliance.listeners import Listeners
@@ -39,6 +40,7 @@ from toolkit.emulator.appliance.site_users import SiteUsers
 from toolkit.emulator.appliance.states import BoxEvent, BoxState
 from toolkit.emulator.appliance.support_sessions import BOX, SupportSessions
 from toolkit.emulator.appliance.tls import server_context
+from toolkit.emulator.appliance.tls_settings import Tls
 from toolkit.emulator.appliance.versions import Versions
 from toolkit.emulator.appliance.wire import Wire
 
@@ -55,7 +57,12 @@ class Box:
     """A powered-on appliance. `switch_off(True)` starts the process anew, `switch_off(False)` ends it."""
 
     def __init__(
-        self, disk: Disk, wire: Wire, listeners: Listeners, console: Console, switch_off: Callable[[bool], None]
+        self,
+        disk: Disk,
+        wires: Mapping[str, Wire],
+        listeners: Listeners,
+        console: Console,
+        switch_off: Callable[[bool], None],
     ) -> None:
         self.disk = disk
         self.identity = Identity.read(disk)
@@ -82,11 +89,15 @@ class Box:
             database,
             self._audit,
             self.faults,
-            wire,
+            wires,
             defined=lambda address: listeners.open(address, self.certificates.contexts()[address]),
             withdrawn=self._withdrawn,
             deleted=listeners.close,
         )
+        self.network_change = GuardedChange(
+            database, self._audit, self.clock, self.network, later=listeners.later, say=console.say
+        )
+        self.tls = Tls(database, self._audit, listeners.require)
         self.backups = Backups(
             database,
             self._audit,
@@ -105,12 +116,13 @@ class Box:
             self._audit,
             network=self.network,
             certificates=self.certificates,
+            tls=self.tls,
             versions=self.versions,
             support_sessions=self.support_sessions,
             switch_off=switch_off,
             say=console.say,
         )
-        self._wire = wire
+        self._wires = wires
 
     @cached_property
     def updates(self) -> UpdateService:
@@ -140,14 +152,16 @@ class Box:
         self.support_sessions.wake()
         if any(self.disk.updates.iterdir()):
             self.updates.recover()
+        self.network_change.power_on()
+        self.tls.apply()
         for address, context in self.certificates.contexts().items():
             self._listeners.open(address, context)
-        problem = self.network.power_on()
+        problems = self.network.power_on()
         for entry in self.network.addresses():
             kind, state = "shared address" if entry.shared else "address", "" if entry.enabled else " (disabled)"
             self._console.say(f"{kind}: {entry.address}/{entry.prefix} on {entry.interface}{state}")
             self._say_served(entry.address, self.certificates.served_on(entry.address) or "")
-        if problem is not None:
+        for problem in problems:
             self._console.say(f"warning: {problem}")
 
     def _wake_resetting(self) -> None:
@@ -157,11 +171,11 @@ class Box:
             raise AssertionError("only a box with a record of a reset wakes resetting")
         self._console.say("factory reset: goes on")
         context = server_context(record.certificate.chain_pem, record.certificate.key_pem)
-        for text in record.addresses:
+        for interface, text in record.addresses:
             address = text.partition("/")[0]
-            self._wire.add(ip_interface(text), quiet=self.faults.is_set("no-announcements"))
+            self._wires[interface].add(ip_interface(text), quiet=self.faults.is_set("no-announcements"))
             self._listeners.open(address, context)
-            self._console.say(f"address: {text} on {self.identity.interface}")
+            self._console.say(f"address: {text} on {interface}")
             self._say_served(address, record.certificate.sha256)
         self.power.go_on_resetting()
 

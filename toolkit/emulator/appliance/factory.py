@@ -19,7 +19,7 @@ from toolkit.emulator.appliance.content import canonical
 from toolkit.emulator.appliance.database import Database
 from toolkit.emulator.appliance.disk import Disk, told_as_storage_error
 from toolkit.emulator.appliance.first_boot import lay_first_boot
-from toolkit.emulator.appliance.identity import Identity, guid_of
+from toolkit.emulator.appliance.identity import Identity, InterfaceAddress, Port, guid_of
 from toolkit.emulator.appliance.passwords import hash_password, is_hash
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.site_content import SiteContent, Sizes, recording_content
@@ -31,17 +31,10 @@ from toolkit.model.version import Version
 _LICENCES, _LICENCE_EXPIRY = 25, "2027-12-31"
 
 
-def _with_prefix(text: str) -> str:
-    if "/" not in text:
-        raise ValueError('an address is written with its prefix, e.g. "10.77.0.11/24"')
-    return str(ip_interface(text))
-
-
 def _plain_address(text: str) -> str:
     return str(ip_address(text))
 
 
-InterfaceAddress = Annotated[str, AfterValidator(_with_prefix)]
 PlainAddress = Annotated[str, AfterValidator(_plain_address)]
 
 
@@ -70,6 +63,7 @@ class Factory(_Frozen):
     mac: str = Field(pattern="^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")
     addresses: tuple[InterfaceAddress, ...] = Field(min_length=1)
     shared_addresses: tuple[SharedAddress, ...] = ()
+    more_ports: tuple[Port, ...] = ()
     gateway: PlainAddress | None = None
     dns_servers: tuple[PlainAddress, ...] = ()
     profile: Literal["factory", "in-use"] = "factory"
@@ -119,6 +113,7 @@ def manufacture(disk_folder: Path, factory: Factory) -> Made:
         gateway=factory.gateway,
         dns_servers=factory.dns_servers,
         update_server=factory.update_server,
+        more_ports=factory.more_ports,
     )
     try:
         with told_as_storage_error(disk_folder):
@@ -133,6 +128,7 @@ def manufacture(disk_folder: Path, factory: Factory) -> Made:
 
 def _check(factory: Factory) -> None:
     """What no single field can tell."""
+    _check_ports(factory)
     in_use = factory.profile == "in-use"
     for name in ("site", "site_version"):
         if in_use and getattr(factory, name) is None:
@@ -152,6 +148,12 @@ def _check(factory: Factory) -> None:
             Version.parse(version)
 
 
+def _check_ports(factory: Factory) -> None:
+    names = [factory.interface, *(port.name for port in factory.more_ports)]
+    if len(set(names)) < len(names):
+        raise _wrong("two ports have one name", ", ".join(names), "Give each a name of its own.")
+
+
 def _wrong(what: str, why: str, next_move: str) -> InputError:
     return InputError(what, where="the box to be made", why=why, next_move=next_move)
 
@@ -169,7 +171,9 @@ def _lay(disk: Disk, factory: Factory, identity: Identity) -> dict[str, str]:
         # real time: a wrong clock is the battery's fault, not the factory's
         certificate = Bundle.from_pem(*self_signed(identity.serial_number.lower(), datetime.now(UTC)))
         one_time = factory.admin_password_hash.get_secret_value() if factory.admin_password_hash else None
-        lay_first_boot(database, identity, certificate, factory.base_version, factory.addresses, password=one_time)
+        lay_first_boot(
+            database, identity, certificate, factory.base_version, identity.first_addresses, password=one_time
+        )
         if factory.hostname is not None:
             with database.change():
                 database.put_facts(hostname=factory.hostname)

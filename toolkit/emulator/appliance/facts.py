@@ -72,6 +72,13 @@ class Address(Fact):
     enabled: bool
 
 
+class Route(Fact):
+    """A static route; `destination` with its prefix length."""
+
+    destination: str
+    gateway: str
+
+
 class NetworkSettings(Fact):
     """*Networking > IP Configuration*."""
 
@@ -79,8 +86,42 @@ class NetworkSettings(Fact):
     interfaces: tuple[Interface, ...]
     addresses: tuple[Address, ...]
     gateway: str | None
+    routes: tuple[Route, ...]
     dns_servers: tuple[str, ...]
     ntp_servers: tuple[str, ...]
+
+
+class NetworkChange(Fact):
+    """A change of the network settings that is undone unless it is confirmed; `reason` says why it was undone."""
+
+    id: str
+    state: Literal["applying", "unconfirmed", "confirmed", "reverted"]
+    by: str
+    asked: Moment
+    confirm_within_seconds: float
+    seconds_left: float = Field(description="0 once it is confirmed or undone.")
+    reason: str | None
+
+
+class TlsSettings(Fact):
+    """What TLS the box takes on every address. `ciphers`: TLS 1.2 suites by OpenSSL's names; none: the box's choice."""
+
+    minimum_version: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
+    ciphers: tuple[str, ...] = ()
+
+
+class AdminAccount(Fact):
+    """An account of `/appliance`; never with its password."""
+
+    username: str
+    must_change_password: bool
+
+
+class BoxAccounts(Fact):
+    """The accounts of the box itself, by name."""
+
+    admins: tuple[AdminAccount, ...]
+    api_accounts: tuple[str, ...]
 
 
 class Certificate(Fact):

@@ -8,7 +8,7 @@ from toolkit.emulator.appliance.accounts import FACTORY_PASSWORD, FACTORY_USERNA
 from toolkit.emulator.appliance.certificate_files import Bundle
 from toolkit.emulator.appliance.certificates import lay_certificate
 from toolkit.emulator.appliance.database import Database
-from toolkit.emulator.appliance.identity import Identity
+from toolkit.emulator.appliance.identity import Identity, PlacedAddress
 from toolkit.emulator.appliance.passwords import hash_password
 
 
@@ -17,11 +17,11 @@ def lay_first_boot(
     identity: Identity,
     certificate: Bundle,
     base_version: str,
-    addresses: Iterable[str],
+    addresses: Iterable[PlacedAddress],
     *,
     password: str | None = None,
 ) -> None:
-    """Lays the state into an empty database just opened; `addresses` with prefix, e.g. "10.77.0.11/24".
+    """Lays the state into an empty database just opened; `addresses` are its own.
 
     `password` is the hash of a one-time password that stands in for the factory's.
     """
@@ -35,15 +35,15 @@ def lay_first_boot(
             ntp_servers=(),
         )
         lay_certificate(connection, certificate, factory=True)
-        lay_addresses(connection, identity.interface, addresses)
+        lay_addresses(connection, addresses)
         password = password or hash_password(FACTORY_PASSWORD)
         connection.execute("INSERT INTO admins VALUES (?, ?, 1)", (FACTORY_USERNAME, password))
 
 
-def lay_addresses(connection: sqlite3.Connection, interface: str, addresses: Iterable[str]) -> None:
+def lay_addresses(connection: sqlite3.Connection, addresses: Iterable[PlacedAddress]) -> None:
     """These own addresses and no others, each enabled, each serving the factory's certificate."""
     connection.execute("DELETE FROM addresses")
-    for text in addresses:
+    for interface, text in addresses:
         address = ip_interface(text)
         connection.execute(
             "INSERT INTO addresses (address, prefix, interface, shared, enabled, certificate_id)"

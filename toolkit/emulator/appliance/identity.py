@@ -2,13 +2,41 @@
 
 import json
 import uuid
+from ipaddress import ip_interface
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from toolkit.emulator.appliance.disk import Disk
 from toolkit.model.errors import InputError
 
 MODEL = "RBX-200 (emulated)"
+
+
+def _with_prefix(text: str) -> str:
+    if "/" not in text:
+        raise ValueError('an address is written with its prefix, e.g. "10.77.0.11/24"')
+    return str(ip_interface(text))
+
+
+InterfaceAddress = Annotated[str, AfterValidator(_with_prefix)]
+
+
+class PlacedAddress(NamedTuple):
+    """An address with its prefix, and the port it is on."""
+
+    interface: str
+    address: str
+
+
+class Port(BaseModel):
+    """A further network port, and the addresses it comes up with at first boot; `addresses` with prefix."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,14}$")
+    mac: str = Field(pattern="^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")
+    addresses: tuple[InterfaceAddress, ...] = ()
 
 
 class Identity(BaseModel):
@@ -25,6 +53,17 @@ class Identity(BaseModel):
     gateway: str | None
     dns_servers: tuple[str, ...]
     update_server: str | None
+    more_ports: tuple[Port, ...] = ()
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """All ports; the first is the one that a box of a single port has."""
+        return (Port(name=self.interface, mac=self.mac, addresses=self.addresses), *self.more_ports)
+
+    @property
+    def first_addresses(self) -> tuple[PlacedAddress, ...]:
+        """Every port's, as at first boot."""
+        return tuple(PlacedAddress(port.name, address) for port in self.ports for address in port.addresses)
 
     @classmethod
     def read(cls, disk: Disk) -> "Identity":

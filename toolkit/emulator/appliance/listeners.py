@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from toolkit.emulator.appliance.facts import TlsSettings
 from toolkit.emulator.appliance.tls import ServedCertificates
 
 _IP_FREEBIND = 15
@@ -70,6 +71,10 @@ class Listeners:
     def serve(self, address: str, context: ssl.SSLContext) -> None:
         """Another certificate from the next handshake on."""
         self._served.serve(address, context)
+
+    def require(self, settings: TlsSettings) -> None:
+        """Which TLS is taken on every address from the next handshake on."""
+        self._served.require(settings)
 
     def close(self, address: str) -> None:
         """Listens no more; the address may come back later."""

@@ -6,13 +6,14 @@ from toolkit.emulator.appliance.audit import Audit
 from toolkit.emulator.appliance.certificates import Certificates
 from toolkit.emulator.appliance.condition import Condition
 from toolkit.emulator.appliance.facts import ResetStarted, ResetStatus
-from toolkit.emulator.appliance.identity import Identity
+from toolkit.emulator.appliance.identity import Identity, PlacedAddress
 from toolkit.emulator.appliance.jobs import Jobs
 from toolkit.emulator.appliance.network import Network
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.reset import Reset
 from toolkit.emulator.appliance.states import BoxEvent, BoxState
 from toolkit.emulator.appliance.support_sessions import SupportSessions
+from toolkit.emulator.appliance.tls_settings import Tls
 from toolkit.emulator.appliance.versions import Versions
 
 
@@ -29,6 +30,7 @@ class Power:
         *,
         network: Network,
         certificates: Certificates,
+        tls: Tls,
         versions: Versions,
         support_sessions: SupportSessions,
         switch_off: Callable[[bool], None],
@@ -41,6 +43,7 @@ class Power:
         self._audit = audit
         self._network = network
         self._certificates = certificates
+        self._tls = tls
         self._versions = versions
         self._support_sessions = support_sessions
         self._switch_off = switch_off
@@ -55,7 +58,7 @@ class Power:
         self._off(by, "shut-down", again=False)
 
     def reset(self, by: str, serial_number: str) -> ResetStarted:
-        """Begins to destroy everything; 409 `serial_number` when it is another box's, `conflict` when busy."""
+        """Begins to destroy everything; 409 `serial_number` when it is another box's, else when busy."""
         if serial_number != self._identity.serial_number:
             raise Refusal(
                 409,
@@ -63,9 +66,12 @@ class Power:
                 f"This box's serial number is {self._identity.serial_number}: nothing was done. Is it the right box?",
             )
         self._jobs.refuse_if_running()
+        self._network.refuse_while_held()
         self._condition.move(BoxEvent.RESET_BEGAN)
         own = tuple(
-            f"{one.address}/{one.prefix}" for one in self._network.addresses() if one.enabled and not one.shared
+            PlacedAddress(one.interface, f"{one.address}/{one.prefix}")
+            for one in self._network.addresses()
+            if one.enabled and not one.shared
         )
         self._audit.record(by, "reset", serial_number=serial_number)
         certificate = self._reset.next_certificate
@@ -95,6 +101,7 @@ class Power:
 
     def _reset_ended(self) -> None:
         self._certificates.serve_all()
+        self._tls.apply()
         self._condition.move(BoxEvent.RESET_ENDED)
         self._say("factory reset: complete")
 

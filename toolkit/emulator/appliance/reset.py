@@ -24,7 +24,7 @@ from toolkit.emulator.appliance.database import Database
 from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.faults import Faults
 from toolkit.emulator.appliance.first_boot import lay_addresses, lay_first_boot
-from toolkit.emulator.appliance.identity import Identity
+from toolkit.emulator.appliance.identity import Identity, PlacedAddress
 from toolkit.emulator.appliance.tls import self_signed
 
 _SLOW_SECONDS = 0.02  # for each block overwritten
@@ -47,7 +47,7 @@ class ResetRecord(BaseModel):
 
     state: Literal["resetting", "complete"]
     base_version: str
-    addresses: tuple[str, ...]
+    addresses: tuple[PlacedAddress, ...]
     certificate_pem: str = ""
     key_pem: str = ""
     finished: AwareDatetime | None = None
@@ -94,7 +94,7 @@ class Reset:
             return self.record.certificate
         return self._prepared
 
-    def intend(self, base_version: str, addresses: tuple[str, ...]) -> None:
+    def intend(self, base_version: str, addresses: tuple[PlacedAddress, ...]) -> None:
         """Writes down that the box is to be reset: from here on it will be, whatever happens."""
         certificate = self.next_certificate
         self._write(
@@ -115,7 +115,7 @@ class Reset:
         """After a complete reset: from the next power-on the box is at first boot, at the factory's addresses."""
         if self.record is not None and self.record.state == "complete":
             with self._database.change() as connection:
-                lay_addresses(connection, self._identity.interface, self._identity.addresses)
+                lay_addresses(connection, self._identity.first_addresses)
             self._write(self.record.model_copy(update={"switched_off": True}))
 
     def forget(self) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import cast
@@ -18,6 +19,7 @@ import uvicorn
 from toolkit.emulator.appliance.box import Box
 from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.front_door import FrontDoor
+from toolkit.emulator.appliance.guarded_change import OPENED
 from toolkit.emulator.appliance.identity import Identity
 from toolkit.emulator.appliance.listeners import Connection, Listeners, Loopback
 from toolkit.emulator.appliance.refusal import Refusal
@@ -111,7 +113,10 @@ class ApplianceServer(uvicorn.Server):
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]  # which of its classes, uvicorn's types leave open
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            config=self.config,
+            server_state=self.server_state,
+            # one of these for each connection: what is confirmed must come over one opened after the change
+            app_state={**self.lifespan.state, OPENED: time.monotonic()},
         )
 
 
@@ -123,8 +128,8 @@ class PoweredBox:
     ) -> None:
         self.again = False
         self._listeners = Listeners(HTTPS_PORT, loopback)
-        self._wire = _wire(Identity.read(disk), self._listeners, paper=loopback is not None)
-        self._box = Box(disk, self._wire, self._listeners, console, self._switch_off)
+        self._wires = _wires(Identity.read(disk), self._listeners, paper=loopback is not None)
+        self._box = Box(disk, self._wires, self._listeners, console, self._switch_off)
         door = FrontDoor(self._box)
         config = uvicorn.Config(
             door,
@@ -142,7 +147,8 @@ class PoweredBox:
     def run(self) -> None:
         """Until it is switched off."""
         asyncio.run(self._server.serve())
-        self._wire.close()
+        for wire in self._wires.values():
+            wire.close()
         self._box.power_off()
 
     @property
@@ -194,7 +200,8 @@ def run(
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 (the same command again, no shell)
 
 
-def _wire(identity: Identity, listeners: Listeners, *, paper: bool) -> Wire:
+def _wires(identity: Identity, listeners: Listeners, *, paper: bool) -> dict[str, Wire]:
+    """The box's ports by name, the first one first."""
     if paper:
-        return PaperWire(identity.interface, identity.mac)
-    return KernelWire(identity.interface, identity.mac, listeners.later)
+        return {port.name: PaperWire(port.name, port.mac) for port in identity.ports}
+    return {port.name: KernelWire(port.name, port.mac, listeners.later) for port in identity.ports}

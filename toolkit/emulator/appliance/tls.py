@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from toolkit.emulator.appliance.facts import TlsSettings
+
 _FACTORY_DAYS = 3650
 
 
@@ -56,15 +58,40 @@ def server_context(chain_pem: bytes, key_pem: bytes) -> ssl.SSLContext:
     return context
 
 
+def suites(context: ssl.SSLContext) -> list[str]:
+    """The TLS 1.2 cipher suites of a context, by OpenSSL's names."""
+    return [suite["name"] for suite in context.get_ciphers() if suite["protocol"] != "TLSv1.3"]
+
+
+_OWN_CHOICE = suites(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def require(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    """The context keeps to the settings from the next handshake on."""
+    context.minimum_version = _VERSIONS[settings.minimum_version]
+    context.set_ciphers(":".join(settings.ciphers or _OWN_CHOICE))
+
+
 class ServedCertificates:
     """Which context answers on which address of the box."""
 
     def __init__(self) -> None:
         self._contexts: dict[str, ssl.SSLContext] = {}
+        self._listeners: dict[str, ssl.SSLContext] = {}
+        self._settings = TlsSettings()
 
     def serve(self, address: str, context: ssl.SSLContext) -> None:
         """From the next handshake on."""
+        # a handshake that is handed on takes its suites from here, and its versions from the listener's context
+        require(context, self._settings)
         self._contexts[address] = context
+
+    def require(self, settings: TlsSettings) -> None:
+        """What holds on every address from the next handshake on."""
+        self._settings = settings
+        for context in (*self._contexts.values(), *self._listeners.values()):
+            require(context, settings)
 
     def listener_context(self, address: str, context: ssl.SSLContext) -> ssl.SSLContext:
         """The context for the address's listener: it hands every handshake on to the one that is served now.
@@ -78,8 +105,9 @@ class ServedCertificates:
             connection.context = self._contexts[address]
 
         listener = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        listener.minimum_version = ssl.TLSVersion.TLSv1_2
+        require(listener, self._settings)
         listener.options |= ssl.OP_NO_TICKET
         listener.num_tickets = 0
         listener.sni_callback = switch
+        self._listeners[address] = listener
         return listener

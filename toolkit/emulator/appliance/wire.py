@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import Protocol
 
 from toolkit.emulator.appliance.announcements import announcement
@@ -14,6 +14,7 @@ _FIRST_BURST = 3
 _REPEATS_SECONDS = (0.1, 1.0)
 
 AnyInterface = IPv4Interface | IPv6Interface
+AnyNetwork = IPv4Network | IPv6Network
 
 
 class Wire(Protocol):
@@ -31,8 +32,12 @@ class Wire(Protocol):
         """Off the wire when it returns; raises OSError."""
         ...
 
-    def set_gateway(self, gateway: str) -> None:
-        """The way out; raises OSError."""
+    def set_route(self, destination: AnyNetwork, gateway: str) -> None:
+        """The way to `destination`, replacing the one that is there; raises OSError."""
+        ...
+
+    def remove_route(self, destination: AnyNetwork, gateway: str) -> None:
+        """That way is gone; one that is not there is no error; raises OSError."""
         ...
 
     def close(self) -> None:
@@ -60,7 +65,7 @@ class KernelWire:
     def interface(self) -> Interface:
         """The port as the kernel has it."""
         found = link(self._name)
-        return Interface(name=self._name, mac=found.mac, link=found.running, speed_mbps=None)
+        return Interface(name=self._name, mac=found.mac, link=found.running, speed_mbps=found.speed_mbps)
 
     def add(self, address: AnyInterface, *, quiet: bool = False) -> None:
         """Adds, then announces three times at once and twice more while the address is still here."""
@@ -82,9 +87,13 @@ class KernelWire:
             for other in self._present:
                 self._route.add_address(self._index, other)
 
-    def set_gateway(self, gateway: str) -> None:
-        """Replaces the default route."""
-        self._route.set_default_route(self._index, gateway)
+    def set_route(self, destination: AnyNetwork, gateway: str) -> None:
+        """In the kernel's main table."""
+        self._route.set_route(self._index, destination, gateway)
+
+    def remove_route(self, destination: AnyNetwork, gateway: str) -> None:
+        """From the kernel's main table."""
+        self._route.remove_route(self._index, destination, gateway)
 
     def close(self) -> None:
         """Takes every address off and closes the sockets: the box goes off."""
@@ -112,6 +121,7 @@ class PaperWire:
         self._name = name
         self._mac = mac
         self.present: set[AnyInterface] = set()
+        self.routes: dict[AnyNetwork, str] = {}
 
     def interface(self) -> Interface:
         """The port as it was made."""
@@ -125,9 +135,16 @@ class PaperWire:
         """Forgets it."""
         self.present.discard(address)
 
-    def set_gateway(self, gateway: str) -> None:
-        """Needs no way out."""
+    def set_route(self, destination: AnyNetwork, gateway: str) -> None:
+        """Remembers it."""
+        self.routes[destination] = gateway
+
+    def remove_route(self, destination: AnyNetwork, gateway: str) -> None:
+        """Forgets it."""
+        if self.routes.get(destination) == gateway:
+            del self.routes[destination]
 
     def close(self) -> None:
         """Forgets all."""
         self.present.clear()
+        self.routes.clear()

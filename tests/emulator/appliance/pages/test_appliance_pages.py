@@ -157,6 +157,27 @@ def test_name_servers_and_time_servers_are_saved(operator: Visitor) -> None:
     assert "10.77.0.53\n10.77.0.54</textarea>" in wrong.text
 
 
+def test_a_change_that_undoes_itself_is_begun_shown_and_kept(owner: Visitor, box: BoxProcess) -> None:
+    page = owner.submit(NETWORK, "/appliance/networking/settings", hostname="renamed", confirm_within_seconds="600")
+    assert "A change waits to be confirmed" in page.text
+    (confirm,) = [action for action in owner.forms(NETWORK) if action.endswith("/confirm")]
+    assert "The change of the network settings is kept." in owner.submit(NETWORK, confirm).text
+    assert owner.forms(NETWORK)["/appliance/networking/settings"].fields["hostname"] == "renamed"
+    assert not [action for action in owner.forms(NETWORK) if "/changes/" in action]
+
+
+def test_or_undone(owner: Visitor, box: BoxProcess) -> None:
+    owner.submit(NETWORK, "/appliance/networking/settings", hostname="renamed", confirm_within_seconds="600")
+    other = owner.submit(NETWORK, "/appliance/networking/settings", hostname="other")
+    assert (other.status_code, "waits to be confirmed" in other.text) == (409, True)
+    (revert,) = [action for action in owner.forms(NETWORK) if action.endswith("/revert")]
+    page = owner.submit(NETWORK, revert)
+    assert "The change of the network settings was undone." in page.text
+    assert owner.forms(NETWORK)["/appliance/networking/settings"].fields["hostname"] == SITE
+    wrong = owner.submit(NETWORK, "/appliance/networking/settings", confirm_within_seconds="soon")
+    assert (wrong.status_code, "is a number of seconds" in wrong.text) == (422, True)
+
+
 # Security > Certificates
 
 

@@ -5,8 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Path, Response
 
 from toolkit.emulator.appliance.accounts import WebInterface
-from toolkit.emulator.appliance.api.access import Admin, Client, Peer, TheBox, WhoseAccount, refusals
+from toolkit.emulator.appliance.api.access import (
+    FOR_ACCOUNTS,
+    Actor,
+    Admin,
+    Client,
+    Peer,
+    TheBox,
+    WhoseAccount,
+    refusals,
+)
 from toolkit.emulator.appliance.api.messages import ClientSecret, NewPassword, ReplacingPassword, TokenAnswer
+from toolkit.emulator.appliance.facts import BoxAccounts
 from toolkit.emulator.appliance.refusal import Refusal
 
 router = APIRouter()
@@ -51,6 +61,12 @@ def set_up_password(box: TheBox, peer: Peer, body: NewPassword) -> None:
     """First boot: replaces the factory password; everything else waits for that. Needs no account."""
     box.refuse_if_busy()
     box.accounts.set_up_password(body.username, body.password, body.new_password, peer)
+
+
+@router.get("/api/v1/accounts", responses=FOR_ACCOUNTS)
+async def accounts(box: TheBox, _: Actor) -> BoxAccounts:
+    """The accounts of the box itself, by name."""
+    return box.accounts.names()
 
 
 @router.put(

@@ -82,6 +82,8 @@ async def _refused(_: Request, refusal: Exception) -> JSONResponse:
     headers = {}
     if refusal.retry_after_seconds is not None:
         headers["Retry-After"] = str(refusal.retry_after_seconds)
+    if refusal.code == "same_connection":
+        headers["Connection"] = "close"  # the next call has to come over a new one
     if refusal.status == 401:
         headers["WWW-Authenticate"] = "Bearer" if refusal.code == "access_denied" else "Basic"
     return _answer(refusal.status, refusal.code, refusal.message, headers)

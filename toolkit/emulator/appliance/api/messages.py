@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from toolkit.emulator.appliance.facts import Moment, SessionRecord
+from toolkit.emulator.appliance.guarded_change import SECONDS_MAX, SECONDS_MIN
 
 AddressText = Annotated[IPv4Address | IPv6Address, AfterValidator(str)]
 
@@ -63,13 +64,43 @@ class ClockAnswer(BaseModel):
     time: Moment
 
 
-class NetworkChange(Body):
+class NetworkWanted(Body):
     """What is left out stays as it is."""
 
     hostname: str | None = None
     gateway: str | None = None
     dns_servers: list[str] | None = None
     ntp_servers: list[str] | None = None
+
+
+class WantedAddress(Body):
+    """One of the box's own addresses."""
+
+    address: str
+    prefix: int = Field(ge=1, le=128)
+    interface: str
+
+
+class WantedRoute(Body):
+    """A static route; `destination` with its prefix length."""
+
+    destination: str
+    gateway: str
+
+
+class GuardedNetworkChange(NetworkWanted):
+    """What is left out stays; lists are complete; `gateway` "": none. Undone unless it is confirmed in time."""
+
+    confirm_within_seconds: float = Field(ge=SECONDS_MIN, le=SECONDS_MAX)
+    routes: list[WantedRoute] | None = None
+    addresses: list[WantedAddress] | None = None
+
+
+class WantedTls(Body):
+    """Both are replaced."""
+
+    minimum_version: Literal["TLSv1.2", "TLSv1.3"]
+    ciphers: list[str] = []
 
 
 class NewAddress(Body):

@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
-from toolkit.emulator.appliance.api.messages import Enabled, NetworkChange, NewAddress
-from toolkit.emulator.appliance.facts import Address, NetworkSettings
+from toolkit.emulator.appliance.api.messages import Enabled, GuardedNetworkChange, NetworkWanted, NewAddress
+from toolkit.emulator.appliance.facts import Address, NetworkChange, NetworkSettings, Route
+from toolkit.emulator.appliance.guarded_change import opened
+from toolkit.emulator.appliance.network_state import OwnAddress
 
 router = APIRouter(prefix="/api/v1/network", responses=FOR_ACCOUNTS)
 
@@ -36,13 +38,48 @@ async def network(box: TheBox, _: Actor) -> NetworkSettings:
     return box.network.settings()
 
 
-@router.put("", responses=refusals(s422="invalid_request"))
-async def change_network(box: TheBox, by: Actor, body: NetworkChange) -> NetworkSettings:
+@router.put("", responses=refusals(s409="change_pending", s422="invalid_request"))
+async def change_network(box: TheBox, by: Actor, body: NetworkWanted) -> NetworkSettings:
     """Changes what is given."""
     return box.network.change(by, **body.model_dump())
 
 
-@router.post("/addresses", status_code=201, responses=refusals(s409="conflict", s422="invalid_request"))
+@router.post(
+    "/changes", status_code=202, responses=refusals(s409="change_pending, last_address", s422="invalid_request")
+)
+async def begin_change(
+    box: TheBox, by: Actor, body: GuardedNetworkChange, response: Response, after: BackgroundTasks
+) -> NetworkChange:
+    """Changes all of it at once, as soon as this is answered; undone unless it is confirmed in time."""
+    wanted = dict(body)
+    wanted["routes"] = None if body.routes is None else [Route(**one.model_dump()) for one in body.routes]
+    wanted["addresses"] = None if body.addresses is None else [OwnAddress(**one.model_dump()) for one in body.addresses]
+    change = box.network_change.begin(by, **wanted)
+    # this connection can confirm nothing
+    response.headers["Connection"] = "close"
+    after.add_task(box.network_change.apply, change.id)
+    return change
+
+
+@router.get("/changes/{change_id}", responses=refusals(s404="not_found"))
+async def change(box: TheBox, _: Actor, change_id: str) -> NetworkChange:
+    """How the last change stands."""
+    return box.network_change.get(change_id)
+
+
+@router.post("/changes/{change_id}/confirm", responses=refusals(s404="not_found", s409="same_connection, reverted"))
+async def confirm_change(request: Request, box: TheBox, by: Actor, change_id: str) -> NetworkChange:
+    """Keeps it; only over a connection that was opened after the change."""
+    return box.network_change.confirm(by, change_id, opened(request.state))
+
+
+@router.post("/changes/{change_id}/revert", responses=refusals(s404="not_found", s409="conflict"))
+async def revert_change(box: TheBox, by: Actor, change_id: str) -> NetworkChange:
+    """Undoes it before its deadline."""
+    return box.network_change.revert(by, change_id)
+
+
+@router.post("/addresses", status_code=201, responses=refusals(s409="change_pending, conflict", s422="invalid_request"))
 async def add_address(box: TheBox, by: Actor, body: NewAddress) -> Address:
     """Defines one more address."""
     return box.network.add_address(by, **body.model_dump())
@@ -50,7 +87,7 @@ async def add_address(box: TheBox, by: Actor, body: NewAddress) -> Address:
 
 @router.patch(
     "/addresses/{address_id}",
-    responses=refusals(s404="not_found", s409="last_address", s422="invalid_request"),
+    responses=refusals(s404="not_found", s409="change_pending, last_address", s422="invalid_request"),
     openapi_extra={"requestBody": _ENABLED},
 )
 async def set_enabled(box: TheBox, by: Actor, address_id: int, body: Annotated[Enabled, Depends(_enabled)]) -> Address:
@@ -62,7 +99,7 @@ async def set_enabled(box: TheBox, by: Actor, address_id: int, body: Annotated[E
     "/addresses/{address_id}",
     status_code=204,
     response_class=Response,
-    responses=refusals(s404="not_found", s409="last_address"),
+    responses=refusals(s404="not_found", s409="change_pending, last_address"),
 )
 async def delete_address(box: TheBox, by: Actor, address_id: int) -> None:
     """Forgets an address."""

@@ -13,8 +13,8 @@ from toolkit.emulator.appliance.api.access import (
     WhoMayShutDown,
     refusals,
 )
-from toolkit.emulator.appliance.api.messages import ClockAnswer, ClockTime, ResetRequest
-from toolkit.emulator.appliance.facts import AuditEntry, Job, ResetStarted, ResetStatus, Status
+from toolkit.emulator.appliance.api.messages import ClockAnswer, ClockTime, ResetRequest, WantedTls
+from toolkit.emulator.appliance.facts import AuditEntry, Job, ResetStarted, ResetStatus, Status, TlsSettings
 
 router = APIRouter()
 
@@ -40,6 +40,18 @@ async def status(box: TheBox, _: ActorAnyTime) -> Status:
 async def set_clock(box: TheBox, by: Actor, body: ClockTime) -> ClockAnswer:
     """Sets the box's clock; it runs on from there."""
     return ClockAnswer(time=box.set_clock(by, body.time))
+
+
+@router.get("/api/v1/tls", responses=FOR_ACCOUNTS)
+async def tls(box: TheBox, _: Actor) -> TlsSettings:
+    """Which TLS the box takes on every address."""
+    return box.tls.settings()
+
+
+@router.put("/api/v1/tls", responses={**FOR_ACCOUNTS, **refusals(s422="invalid_request")})
+async def change_tls(box: TheBox, by: Actor, body: WantedTls) -> TlsSettings:
+    """Replaces it, from the next handshake on."""
+    return box.tls.change(by, body.minimum_version, body.ciphers)
 
 
 @router.get("/api/v1/jobs/{job_id}", responses={**FOR_ACCOUNTS, **refusals(s404="not_found")})

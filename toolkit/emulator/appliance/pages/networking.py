@@ -1,14 +1,16 @@
 """*Networking > IP Configuration*: addresses, the shared IP's *Enabled* box, gateway, DNS and NTP (A3, F6)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
+from starlette.background import BackgroundTask
 from starlette.responses import HTMLResponse, Response
 
 from toolkit.emulator.appliance.facts import Address
+from toolkit.emulator.appliance.guarded_change import opened
 from toolkit.emulator.appliance.pages.page_route import PageRoute, see_other
 from toolkit.emulator.appliance.pages.visit import ApplianceChange, ApplianceVisit, Visit
-from toolkit.emulator.appliance.refusal import Refusal, not_found
+from toolkit.emulator.appliance.refusal import Refusal, invalid, not_found
 
 router = APIRouter(prefix="/appliance/networking", route_class=PageRoute)
 
@@ -22,19 +24,32 @@ def ip_configuration(visit: ApplianceVisit) -> HTMLResponse:
 
 
 def _page(visit: Visit, refusal: Refusal | None = None) -> HTMLResponse:
-    return visit.page("networking.html", refusal=refusal, network=visit.box.network.settings())
+    return visit.page(
+        "networking.html", refusal=refusal, network=visit.box.network.settings(), change=visit.box.network_change.last()
+    )
 
 
 @router.post("/settings")
 def save_settings(
     visit: ApplianceChange,
+    *,
     hostname: Annotated[str, Form()],
     gateway: Annotated[str, Form()] = "",
     dns_servers: Annotated[str, Form()] = "",
     ntp_servers: Annotated[str, Form()] = "",
+    confirm_within_seconds: Annotated[str, Form()] = "",
 ) -> Response:
-    """Saves what is not an address; servers stand one to a line."""
+    """Saves what is not an address; servers stand one to a line. With a number of seconds: undone unless confirmed."""
     gateway = gateway.strip()
+    if confirm_within_seconds.strip():
+        return _begin_change(
+            visit,
+            confirm_within_seconds.strip(),
+            hostname=hostname.strip(),
+            gateway=gateway,
+            dns_servers=dns_servers.split(),
+            ntp_servers=ntp_servers.split(),
+        )
     if gateway == visit.box.network.settings().gateway:
         gateway = ""  # a route that stays is not laid again
     try:
@@ -48,6 +63,42 @@ def save_settings(
     except Refusal as refusal:
         return _page(visit, refusal)
     return see_other(f"{_PAGE}?done=network")
+
+
+def _begin_change(visit: Visit, seconds: str, **wanted: Any) -> Response:
+    try:
+        if not seconds.isdecimal():
+            raise invalid("The time for confirming is a number of seconds.")
+        change = visit.box.network_change.begin(visit.by, confirm_within_seconds=float(seconds), **wanted)
+    except Refusal as refusal:
+        return _page(visit, refusal)
+    answer = see_other(_PAGE)
+    # the browser has to come back over a new connection: only that can confirm
+    answer.headers["Connection"] = "close"
+    answer.background = BackgroundTask(visit.box.network_change.apply, change.id)
+    return answer
+
+
+@router.post("/changes/{change_id}/confirm")
+def confirm_change(visit: ApplianceChange, change_id: str) -> Response:
+    """Keeps the change under way."""
+    try:
+        visit.box.network_change.confirm(visit.by, change_id, opened(visit.request.state))
+    except Refusal as refusal:
+        page = _page(visit, refusal)
+        page.headers["Connection"] = "close"
+        return page
+    return see_other(f"{_PAGE}?done=change-confirmed")
+
+
+@router.post("/changes/{change_id}/revert")
+def revert_change(visit: ApplianceChange, change_id: str) -> Response:
+    """Undoes the change under way."""
+    try:
+        visit.box.network_change.revert(visit.by, change_id)
+    except Refusal as refusal:
+        return _page(visit, refusal)
+    return see_other(f"{_PAGE}?done=change-reverted")
 
 
 @router.post("/addresses")

@@ -37,6 +37,8 @@ DONE = {
     "password": "The password was changed.",
     "clock": "The clock was set.",
     "network": "The network settings were saved.",
+    "change-confirmed": "The change of the network settings is kept.",
+    "change-reverted": "The change of the network settings was undone.",
     "address-added": "The address was added.",
     "address-on": "The address is enabled.",
     "address-off": "The address is disabled.",
