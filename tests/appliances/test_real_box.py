@@ -28,6 +28,7 @@ from toolkit.appliances.connection import BoxConnection, BoxRefusedError
 from toolkit.appliances.emulated import EmulatedAppliance
 from toolkit.emulator.update_server.repository import Offer, make_repository
 from toolkit.emulator.update_server.server import serving
+from toolkit.model.box import WantedNetwork
 from toolkit.model.errors import ApplianceError, AuthenticationError, RefusedError, StorageError, UnreachableError
 
 
@@ -191,6 +192,35 @@ def test_a_large_recording_goes_on_where_it_broke_off(tmp_path: Path, reach: Rea
         assert hashlib.sha256(begun + b"".join(rest)).hexdigest() == recording["sha256"]
     finally:
         box.remove()
+
+
+# what no backup holds
+
+
+def test_a_change_is_confirmed_over_a_connection_of_its_own(box: BoxProcess, reach: Reach) -> None:
+    driver = reach(box)
+    driver.network()
+    change = driver.begin_network_change(WantedNetwork(hostname="renamed"), 600)
+    while driver.network_change(change.id).state == "applying":
+        pass
+    # anybody else's connection from before the change would be refused; the driver dials anew
+    assert driver.confirm_network_change(change.id).state == "confirmed"
+    assert driver.confirm_network_change(change.id).state == "confirmed"
+    assert driver.network().hostname == "renamed"
+
+
+def test_a_change_that_was_not_confirmed_is_told_with_the_reason(box: BoxProcess, reach: Reach) -> None:
+    driver = reach(box)
+    change = driver.begin_network_change(WantedNetwork(hostname="renamed"), 600)
+    with pytest.raises(BoxRefusedError, match="wait until the box does") as pending:
+        driver.begin_network_change(WantedNetwork(hostname="other"), 600)
+    assert pending.value.box_code == "change_pending"
+    box.kill()
+    again = reach(box.power_on())
+    assert again.network_change(change.id).state == "reverted"
+    with pytest.raises(BoxRefusedError, match="switched on before the change was confirmed"):
+        again.confirm_network_change(change.id)
+    assert again.network().hostname == SITE
 
 
 # updates

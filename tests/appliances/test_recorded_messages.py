@@ -9,9 +9,14 @@ import pytest
 from tests.appliances.recorded import FIXTURES, SILENCE, Replay, answered, message
 from toolkit.appliances.connection import BoxRefusedError
 from toolkit.appliances.emulated import EmulatedAppliance
+from toolkit.model.box import NetworkRoute, OwnAddress, TlsSettings, WantedNetwork
 from toolkit.model.errors import ApplianceError, AuthenticationError, RefusedError, VerificationError
 
 SHARED, NEW = "10.77.0.10", "10.77.0.99"
+CHANGE = WantedNetwork(
+    routes=(NetworkRoute(destination="10.200.0.0/16", gateway="10.77.0.1"),),
+    addresses=(OwnAddress(address="10.77.0.11", prefix=24, interface="eth0"),),
+)
 SESSION, FILM = "f" * 32, b"film"
 SHA256 = hashlib.sha256(FILM).hexdigest()
 RECORDED_LSID = "aa63403be66f8f16c9ba6228a7f28488"
@@ -24,7 +29,8 @@ NOT_OURS = {
     "status-without-token": "we ask for nothing without one",
     "clock": "clocks are set by hand",
     "audit": "the audit is read by people",
-    "network-change": "we change no network settings but addresses",
+    "network-change": "we change network settings so that the box puts them back unless we confirm",
+    "network-change-not-found": "changes we ask for are our own",
     "unknown-path": "a mistake of the caller's",
     "wrong-method": "a mistake of the caller's",
     "unknown-field": "a mistake of the caller's",
@@ -243,12 +249,56 @@ def test_it_is_shut_down_with_the_account_there_is() -> None:
         box.shut_down()
 
 
+# what no backup holds
+
+
+def test_a_change_of_network_settings_is_asked_for_looked_at_and_confirmed() -> None:
+    with Replay.of("network-change-begin", "network-change-unconfirmed", "network-change-confirm") as box:
+        change = box.begin_network_change(CHANGE, 60)
+        assert (change.state, change.reason) == ("applying", None)
+        assert box.network_change(change.id).state == "unconfirmed"
+        assert box.confirm_network_change(change.id).state == "confirmed"
+
+
+def test_a_change_is_taken_back_before_its_deadline() -> None:
+    with Replay.of("network-change-revert") as box:
+        change = box.revert_network_change(answered("network-change-revert")["id"])
+    assert (change.state, change.reason, change.seconds_left) == ("reverted", "api:tests took it back", 0)
+
+
+def test_tls_settings_are_read_and_replaced() -> None:
+    with Replay.of("tls", "tls-change") as box:
+        assert box.tls_settings() == TlsSettings(minimum_version="TLSv1.2", ciphers=())
+        wanted = TlsSettings.model_validate(answered("tls-change"))
+        assert box.set_tls_settings(wanted) == wanted
+
+
+def test_accounts_are_known_by_name() -> None:
+    with Replay.of("accounts") as box:
+        accounts = box.accounts()
+    assert [one.username for one in accounts.admins] == ["admin"]
+    assert accounts.api_accounts == ("tests",)
+
+
 # what a box refuses
 
 Call = Callable[[EmulatedAppliance], object]
 REFUSED: dict[str, tuple[str, Call]] = {
     "status-resetting": ("resetting", lambda box: box.status()),
     "address-add-again": ("conflict", lambda box: box.define_address(NEW, 24, "eth0")),
+    "network-change-pending": ("change_pending", lambda box: box.begin_network_change(CHANGE, 60)),
+    "network-change-reverted": (
+        "reverted",
+        lambda box: box.confirm_network_change(answered("network-change-revert")["id"]),
+    ),
+    "network-change-revert-late": (
+        "conflict",
+        lambda box: box.revert_network_change(answered("network-change-confirm")["id"]),
+    ),
+    "tls-unknown-suite": (
+        "invalid_request",
+        lambda box: box.set_tls_settings(TlsSettings(minimum_version="TLSv1.2", ciphers=("RC4-MD5",))),
+    ),
     "address-last": ("last_address", lambda box: box.set_address_enabled("10.77.0.11", False)),
     "certificate-import-no-key": ("no_key", lambda box: box.import_certificate(b"", None)),
     "certificate-import-key-mismatch": ("key_mismatch", lambda box: box.import_certificate(b"", None)),
@@ -277,6 +327,7 @@ _NEXT_MOVES = {
     "wrong_passphrase": "Check the passphrase's reference",
     "corrupt_backup": "download the backup again",
     "resetting": "Wait until the reset is complete",
+    "change_pending": "wait until the box does",
 }
 
 
@@ -323,6 +374,10 @@ CHANGES: dict[str, Call] = {
     "export certificate": lambda box: box.export_certificate(2, "x"),
     "assign certificate": lambda box: box.assign_certificate(2, []),
     "restore": lambda box: box.restore_backup(Path(__file__), "x", quiet),
+    "change network settings": lambda box: box.begin_network_change(CHANGE, 60),
+    "confirm a change": lambda box: box.confirm_network_change("0"),
+    "take a change back": lambda box: box.revert_network_change("0"),
+    "change TLS settings": lambda box: box.set_tls_settings(TlsSettings(minimum_version="TLSv1.3")),
     "import sessions": lambda box: box.import_sessions([]),
     "import recording": lambda box: box.import_recording(SESSION, iter([FILM]), 4, SHA256),
     "check for updates": lambda box: box.check_for_updates(),

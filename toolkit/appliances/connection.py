@@ -111,15 +111,25 @@ class BoxConnection:
         self._sleep = sleep
         host = f"[{address}]" if ":" in address else address
         self.where = f"{name} ({host}:{port})" if port != 443 else f"{name} ({address})"
-        self._client = httpx.Client(
-            base_url=f"https://{host}:{port}",
-            transport=wrap_transport(httpx.HTTPTransport(verify=PinnedContext.of(pins))),
-            timeout=httpx.Timeout(timeout_seconds, connect=5.0),
-        )
+
+        def dial() -> httpx.Client:
+            return httpx.Client(
+                base_url=f"https://{host}:{port}",
+                transport=wrap_transport(httpx.HTTPTransport(verify=PinnedContext.of(pins))),
+                timeout=httpx.Timeout(timeout_seconds, connect=5.0),
+            )
+
+        self._dial = dial
+        self._client = dial()
 
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
+
+    def hang_up(self) -> None:
+        """Closes the connections; the next request comes over a new one, with the token we have."""
+        self._client.close()
+        self._client = self._dial()
 
     def drop_connections(self) -> None:
         """Forgets the token, so that the next request signs in again: the box has restarted."""
@@ -316,6 +326,7 @@ _NEXT_MOVES = {
     "corrupt_backup": "Do not use this file; download the backup again.",
     "installing": "Wait until the installation has ended, then resume.",
     "resetting": "Wait until the reset is complete.",
+    "change_pending": "Confirm or undo it (Networking > IP Configuration), or wait until the box does; then resume.",
 }
 
 

@@ -11,16 +11,20 @@ from pydantic import JsonValue
 
 from toolkit.appliances.connection import BoxConnection, BoxRefusedError, wait_until
 from toolkit.appliances.protocol import (
+    BoxAccounts,
     BoxStatus,
     CertificateEntry,
     ImportResult,
     NetworkAddress,
+    NetworkChange,
     NetworkSettings,
     Progress,
     RecordCounts,
     ResetStatus,
     SessionPage,
+    TlsSettings,
     UpdateEntry,
+    WantedNetwork,
 )
 from toolkit.model.errors import (
     ApplianceError,
@@ -175,6 +179,43 @@ class EmulatedAppliance:
         for entry in self.network().addresses:
             if entry.address == address:
                 self._connection.change("DELETE", f"{_API}/network/addresses/{entry.id}")
+
+    # ------------------------------------------------------------------------------- what no backup holds
+
+    def begin_network_change(self, wanted: WantedNetwork, confirm_within_seconds: float) -> NetworkChange:
+        """Changes the network settings so that the box itself puts them back unless they are confirmed in time."""
+        body = {"confirm_within_seconds": confirm_within_seconds, **wanted.model_dump(exclude_none=True)}
+        answer = self._connection.change("POST", f"{_API}/network/changes", json=body)
+        return NetworkChange.model_validate(answer.json())
+
+    def network_change(self, change_id: str) -> NetworkChange:
+        """How a change stands, asked over a new connection."""
+        self._connection.hang_up()
+        return NetworkChange.model_validate(self._connection.get(f"{_API}/network/changes/{change_id}"))
+
+    def confirm_network_change(self, change_id: str) -> NetworkChange:
+        """Keeps a change, over a new connection: the box believes no other."""
+        self._connection.hang_up()
+        answer = self._connection.change("POST", f"{_API}/network/changes/{change_id}/confirm")
+        return NetworkChange.model_validate(answer.json())
+
+    def revert_network_change(self, change_id: str) -> NetworkChange:
+        """Has a change undone before its deadline; one that has been undone is no error."""
+        answer = self._connection.change("POST", f"{_API}/network/changes/{change_id}/revert")
+        return NetworkChange.model_validate(answer.json())
+
+    def tls_settings(self) -> TlsSettings:
+        """Which TLS it takes."""
+        return TlsSettings.model_validate(self._connection.get(f"{_API}/tls"))
+
+    def set_tls_settings(self, settings: TlsSettings) -> TlsSettings:
+        """Replaces them, from the next handshake on."""
+        answer = self._connection.change("PUT", f"{_API}/tls", json=settings.model_dump(mode="json"))
+        return TlsSettings.model_validate(answer.json())
+
+    def accounts(self) -> BoxAccounts:
+        """The accounts of the box itself, by name; never a password."""
+        return BoxAccounts.model_validate(self._connection.get(f"{_API}/accounts"))
 
     # ------------------------------------------------------------------------------------------- certificates
 

@@ -12,22 +12,27 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from toolkit.model.box import (
+    BoxAccounts,
     BoxStatus,
     CertificateEntry,
     ImportResult,
     NetworkAddress,
+    NetworkChange,
     NetworkInterface,
     NetworkSettings,
     RecordCounts,
     ResetStatus,
     SessionPage,
+    TlsSettings,
     UpdateEntry,
+    WantedNetwork,
 )
 from toolkit.model.execution import Progress
 
 __all__ = [
     "Appliance",
     "BackedUp",
+    "BoxAccounts",
     "BoxStatus",
     "CertificateEntry",
     "Certified",
@@ -36,17 +41,21 @@ __all__ = [
     "Identified",
     "ImportResult",
     "NetworkAddress",
+    "NetworkChange",
     "NetworkInterface",
     "NetworkSettings",
     "Networked",
+    "OwnSettings",
     "Progress",
     "RecordCounts",
     "Recorded",
     "ResetStatus",
     "Resettable",
     "SessionPage",
+    "TlsSettings",
     "Updatable",
     "UpdateEntry",
+    "WantedNetwork",
 ]
 
 
@@ -92,6 +101,42 @@ class Networked(Protocol):
 
     def remove_address(self, address: str) -> None:
         """Removes an address; one that is not there is no error."""
+        ...
+
+
+class OwnSettings(Protocol):
+    """Shows and changes what the box itself is set to and no backup holds."""
+
+    def begin_network_change(self, wanted: WantedNetwork, confirm_within_seconds: float) -> NetworkChange:
+        """Changes the network settings so that the box itself puts them back unless they are confirmed in time.
+
+        The box has the previous settings and the deadline on its disk when this returns. It may not be reachable
+        afterwards, and is again after the deadline.
+        """
+        ...
+
+    def network_change(self, change_id: str) -> NetworkChange:
+        """How a change stands, asked over a connection opened for that."""
+        ...
+
+    def confirm_network_change(self, change_id: str) -> NetworkChange:
+        """Keeps a change, over a connection opened for that: one that was there before the change proves nothing."""
+        ...
+
+    def revert_network_change(self, change_id: str) -> NetworkChange:
+        """Has a change undone before its deadline; one that has been undone is no error."""
+        ...
+
+    def tls_settings(self) -> TlsSettings:
+        """Which TLS it takes."""
+        ...
+
+    def set_tls_settings(self, settings: TlsSettings) -> TlsSettings:
+        """Replaces them, from the next handshake on."""
+        ...
+
+    def accounts(self) -> BoxAccounts:
+        """The accounts of the box itself, by name; never a password."""
         ...
 
 
@@ -218,6 +263,7 @@ class Connected(Protocol):
 class Appliance(
     Identified,
     Networked,
+    OwnSettings,
     Certified,
     BackedUp,
     Recorded,

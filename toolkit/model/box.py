@@ -61,6 +61,13 @@ class NetworkAddress(_Noun):
     enabled: bool
 
 
+class NetworkRoute(_Noun):
+    """A static route; `destination` with its prefix length."""
+
+    destination: str
+    gateway: str
+
+
 class NetworkSettings(_Noun):
     """*Networking > IP Configuration* as data; no backup holds it."""
 
@@ -68,8 +75,58 @@ class NetworkSettings(_Noun):
     interfaces: tuple[NetworkInterface, ...]
     addresses: tuple[NetworkAddress, ...]
     gateway: str | None
+    routes: tuple[NetworkRoute, ...] = ()
     dns_servers: tuple[str, ...]
     ntp_servers: tuple[str, ...]
+
+
+class OwnAddress(_Noun):
+    """One of a box's own addresses, as it is asked for."""
+
+    address: str
+    prefix: int
+    interface: str
+
+
+class WantedNetwork(_Noun):
+    """What network settings are to become; None stays as it is, lists are complete, `gateway` "": none."""
+
+    hostname: str | None = None
+    gateway: str | None = None
+    routes: tuple[NetworkRoute, ...] | None = None
+    dns_servers: tuple[str, ...] | None = None
+    ntp_servers: tuple[str, ...] | None = None
+    addresses: tuple[OwnAddress, ...] | None = None
+
+
+class NetworkChange(_Noun):
+    """A change of the network settings that the box undoes unless it is confirmed; `reason` says why it did."""
+
+    id: str
+    state: Literal["applying", "unconfirmed", "confirmed", "reverted"]
+    seconds_left: float
+    reason: str | None = None
+
+
+class TlsSettings(_Noun):
+    """Which TLS a box takes; `ciphers`: TLS 1.2 suites by OpenSSL's names, none: the box's own choice."""
+
+    minimum_version: Literal["TLSv1.2", "TLSv1.3"]
+    ciphers: tuple[str, ...] = ()
+
+
+class AdminAccount(_Noun):
+    """An account of the box's own pages."""
+
+    username: str
+    must_change_password: bool
+
+
+class BoxAccounts(_Noun):
+    """The accounts of the box itself, by name; never a password."""
+
+    admins: tuple[AdminAccount, ...]
+    api_accounts: tuple[str, ...]
 
 
 class CertificateEntry(_Noun):

@@ -6,6 +6,7 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,15 @@ def begin(seconds: float, **wanted: Any) -> str:
     return str(answer.json()["id"])
 
 
-def after(change: str) -> Any:
+def after(change: str) -> dict[str, Any]:
     """How a change stands, by somebody who has just come."""
-    return Program().client.get(f"/api/v1/network/changes/{change}").json()
+    document: dict[str, Any] = Program().client.get(f"/api/v1/network/changes/{change}").json()
+    return document
+
+
+def reverted(change: str) -> bool:
+    """Whether a change has been undone."""
+    return bool(after(change)["state"] == "reverted")
 
 
 def kernel(box: subprocess.Popen[bytes], *command: str) -> str:
@@ -60,7 +67,7 @@ def tell(folder: Path) -> dict[str, Any]:
             change = begin(1.5, addresses=addresses, gateway="", routes=[])
             wait_until(lambda: not serves(BOX), "the box to be cut off")
             wait_until(lambda: serves(BOX), "the box to find back")
-            wait_until(lambda at=change: after(at)["state"] == "reverted", "the change to be undone")
+            wait_until(partial(reverted, change), "the change to be undone")
             seen[name] = after(change)["reason"], f"default via {NEIGHBOUR}" in kernel(box, "route")
         change = begin(30, addresses=[HOME, BACKSTAGE], routes=ELSEWHERE)
         seen["confirmed"] = Program().client.post(f"/api/v1/network/changes/{change}/confirm").json()["state"]

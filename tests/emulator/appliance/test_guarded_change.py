@@ -44,7 +44,10 @@ def error(answer: httpx.Response) -> tuple[int, str]:
 
 
 def test_a_new_connection_confirms_and_a_reboot_keeps_it(own_box: BoxProcess) -> None:
-    wanted = {"addresses": [HOME, NEW], "routes": [{"destination": "10.9.0.0/16", "gateway": "10.77.0.1"}]}
+    wanted: dict[str, Any] = {
+        "addresses": [HOME, NEW],
+        "routes": [{"destination": "10.9.0.0/16", "gateway": "10.77.0.1"}],
+    }
     change = begin(own_box, **wanted, hostname="renamed", dns_servers=[], ntp_servers=["ntp.example.org"])
     for _ in range(2):  # an answer may be lost, and asked for again
         answer = own_box.api().post(f"{CHANGES}/{change}/confirm")
