@@ -2,6 +2,8 @@
 
 from toolkit.backup.gates import backup_intact, records_complete, settings_compared
 from toolkit.backup.steps import BackUpSettings, CollectLateRecords, ExtractRecords, PutBackRecords, RestoreSettings
+from toolkit.box_settings.gates import no_dangling_references
+from toolkit.box_settings.steps import CaptureBoxSettings, CarryBoxSettings
 from toolkit.certificates.steps import ExportCertificate, ImportCertificate
 from toolkit.model.execution import GateImplementation, StepImplementation
 from toolkit.provision.metal.by_hand import InstallByHand
@@ -26,12 +28,14 @@ from toolkit.upgrade.steps import InstallSitePackage
 
 STEPS: dict[str, StepImplementation] = {
     "inspect-old": InspectOld(),
+    "capture-box-settings": CaptureBoxSettings(),
     "provision-new": ProvisionNew(),
     "provision-by-hand": InstallByHand(),
     "take-into-use": TakeIntoUse(),
     "back-up-settings": BackUpSettings(),
     "extract-records": ExtractRecords(),
     "export-certificate": ExportCertificate(),
+    "carry-box-settings": CarryBoxSettings(),
     "install-site-package": InstallSitePackage(),
     "import-certificate": ImportCertificate(),
     "restore-settings": RestoreSettings(),
@@ -54,6 +58,7 @@ GATES: dict[str, GateImplementation] = {
     "eula-accepted": eula_accepted,
     "package-new-enough": package_new_enough,
     "new-address-free": new_address_free,
+    "no-dangling-references": no_dangling_references,
     "new-proven": new_proven,
     "old-owns-site": old_owns_site,
     "backup-intact": backup_intact,

@@ -109,6 +109,23 @@ class Backup(_Table):
     records: bool = Field(default=True, description="Extract session records and recordings too; no backup holds them.")
 
 
+class CarriedSettings(_Table):
+    """How the box's own settings, which no backup holds, are carried: network, TLS."""
+
+    interface_map: str | None = Field(
+        default=None,
+        description="The table of interfaces, old to new, as rebox box-settings map writes it; without it, it is made "
+        "from what the boxes have.",
+    )
+    hostname: bool = Field(default=False, description="True: the new box gets the old one's host name too.")
+    confirm_within_seconds: float = Field(
+        default=60.0,
+        ge=5,
+        le=3600,
+        description="The new box undoes a change of its network settings unless it is reached within so long.",
+    )
+
+
 class Watch(_Table):
     """How closely the swing is watched."""
 
@@ -147,6 +164,7 @@ class Inventory(_Table):
     package: Package
     certificate: Certificate
     backup: Backup
+    box_settings: CarriedSettings = CarriedSettings()
     watch: Watch = Watch()
     reset: Reset = Reset()
 

@@ -94,6 +94,14 @@ def _prepare(inventory: Inventory) -> Iterator[Step]:
             GateReference(code="package-new-enough", why="A backup cannot be restored into an older site package."),
         ),
     )
+    yield Step(
+        name="capture-box-settings",
+        kind="capture-box-settings",
+        title="Capture what the old box itself is set to: network, clock, TLS, accounts by name",
+        why="No backup holds it, and the reset of the old box destroys it.",
+        requirements=("A3", "H2"),
+        way_back="The file is kept; the old box was only read.",
+    )
     yield _provision_new(inventory)
     yield Step(
         name="take-into-use",
@@ -187,6 +195,23 @@ def _secure(inventory: Inventory, facts: Facts) -> Iterator[Step]:
 
 
 def _build_up(inventory: Inventory, facts: Facts) -> Iterator[Step]:
+    yield Step(
+        name="carry-box-settings",
+        kind="carry-box-settings",
+        title="Carry the old box's own settings to the new one: routes, DNS, NTP, TLS",
+        why="They are in no backup. The new box undoes a change of its network unless it is reached anew.",
+        requirements=("A3", "H6"),
+        gates=(
+            GateReference(
+                code="no-dangling-references",
+                why="What points at nothing on the new box is told now, not when users miss it.",
+                after="capture-box-settings",
+            ),
+        ),
+        way_back="The new box gets back the settings it had.",
+        back_seconds=2.0,
+        expected_seconds=2.0,
+    )
     yield Step(
         name="install-site-package",
         kind="install-site-package",
