@@ -200,7 +200,7 @@ def test_a_large_recording_goes_on_where_it_broke_off(tmp_path: Path, reach: Rea
 def test_a_change_is_confirmed_over_a_connection_of_its_own(box: BoxProcess, reach: Reach) -> None:
     driver = reach(box)
     driver.network()
-    change = driver.begin_network_change(WantedNetwork(hostname="renamed"), 600)
+    change = driver.begin_network_change("0" * 16, WantedNetwork(hostname="renamed"), 600)
     while driver.network_change(change.id).state == "applying":
         pass
     # anybody else's connection from before the change would be refused; the driver dials anew
@@ -211,9 +211,9 @@ def test_a_change_is_confirmed_over_a_connection_of_its_own(box: BoxProcess, rea
 
 def test_a_change_that_was_not_confirmed_is_told_with_the_reason(box: BoxProcess, reach: Reach) -> None:
     driver = reach(box)
-    change = driver.begin_network_change(WantedNetwork(hostname="renamed"), 600)
+    change = driver.begin_network_change("0" * 16, WantedNetwork(hostname="renamed"), 600)
     with pytest.raises(BoxRefusedError, match="wait until the box does") as pending:
-        driver.begin_network_change(WantedNetwork(hostname="other"), 600)
+        driver.begin_network_change("1" * 16, WantedNetwork(hostname="other"), 600)
     assert pending.value.box_code == "change_pending"
     box.kill()
     again = reach(box.power_on())

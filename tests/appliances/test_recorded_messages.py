@@ -13,6 +13,7 @@ from toolkit.model.box import NetworkRoute, OwnAddress, TlsSettings, WantedNetwo
 from toolkit.model.errors import ApplianceError, AuthenticationError, RefusedError, VerificationError
 
 SHARED, NEW = "10.77.0.10", "10.77.0.99"
+NUMBER = "0123456789abcdef"
 CHANGE = WantedNetwork(
     routes=(NetworkRoute(destination="10.200.0.0/16", gateway="10.77.0.1"),),
     addresses=(OwnAddress(address="10.77.0.11", prefix=24, interface="eth0"),),
@@ -253,10 +254,12 @@ def test_it_is_shut_down_with_the_account_there_is() -> None:
 
 
 def test_a_change_of_network_settings_is_asked_for_looked_at_and_confirmed() -> None:
-    with Replay.of("network-change-begin", "network-change-unconfirmed", "network-change-confirm") as box:
-        change = box.begin_network_change(CHANGE, 60)
+    names = ("network-change-begin", "network-change-unconfirmed", "network-change-begin-again")
+    with Replay.of(*names, "network-change-confirm") as box:
+        change = box.begin_network_change(NUMBER, CHANGE, 60)
         assert (change.state, change.reason) == ("applying", None)
         assert box.network_change(change.id).state == "unconfirmed"
+        assert box.begin_network_change(NUMBER, CHANGE, 60).state == "unconfirmed"
         assert box.confirm_network_change(change.id).state == "confirmed"
 
 
@@ -286,7 +289,10 @@ Call = Callable[[EmulatedAppliance], object]
 REFUSED: dict[str, tuple[str, Call]] = {
     "status-resetting": ("resetting", lambda box: box.status()),
     "address-add-again": ("conflict", lambda box: box.define_address(NEW, 24, "eth0")),
-    "network-change-pending": ("change_pending", lambda box: box.begin_network_change(CHANGE, 60)),
+    "network-change-pending": (
+        "change_pending",
+        lambda box: box.begin_network_change("123456789abcdef0", CHANGE, 60),
+    ),
     "network-change-reverted": (
         "reverted",
         lambda box: box.confirm_network_change(answered("network-change-revert")["id"]),
@@ -374,7 +380,7 @@ CHANGES: dict[str, Call] = {
     "export certificate": lambda box: box.export_certificate(2, "x"),
     "assign certificate": lambda box: box.assign_certificate(2, []),
     "restore": lambda box: box.restore_backup(Path(__file__), "x", quiet),
-    "change network settings": lambda box: box.begin_network_change(CHANGE, 60),
+    "change network settings": lambda box: box.begin_network_change(NUMBER, CHANGE, 60),
     "confirm a change": lambda box: box.confirm_network_change("0"),
     "take a change back": lambda box: box.revert_network_change("0"),
     "change TLS settings": lambda box: box.set_tls_settings(TlsSettings(minimum_version="TLSv1.3")),

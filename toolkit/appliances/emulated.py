@@ -182,10 +182,12 @@ class EmulatedAppliance:
 
     # ------------------------------------------------------------------------------- what no backup holds
 
-    def begin_network_change(self, wanted: WantedNetwork, confirm_within_seconds: float) -> NetworkChange:
+    def begin_network_change(
+        self, change_id: str, wanted: WantedNetwork, confirm_within_seconds: float
+    ) -> NetworkChange:
         """Changes the network settings so that the box itself puts them back unless they are confirmed in time."""
         body = {"confirm_within_seconds": confirm_within_seconds, **wanted.model_dump(exclude_none=True)}
-        answer = self._connection.change("POST", f"{_API}/network/changes", json=body)
+        answer = self._connection.change("PUT", f"{_API}/network/changes/{change_id}", json=body)
         return NetworkChange.model_validate(answer.json())
 
     def network_change(self, change_id: str) -> NetworkChange:

@@ -107,9 +107,12 @@ class Networked(Protocol):
 class OwnSettings(Protocol):
     """Shows and changes what the box itself is set to and no backup holds."""
 
-    def begin_network_change(self, wanted: WantedNetwork, confirm_within_seconds: float) -> NetworkChange:
+    def begin_network_change(
+        self, change_id: str, wanted: WantedNetwork, confirm_within_seconds: float
+    ) -> NetworkChange:
         """Changes the network settings so that the box itself puts them back unless they are confirmed in time.
 
+        `change_id` is drawn by the caller (hexadecimal); one that was begun before is returned as it stands.
         The box has the previous settings and the deadline on its disk when this returns. It may not be reachable
         afterwards, and is again after the deadline.
         """

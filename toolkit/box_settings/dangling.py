@@ -140,9 +140,9 @@ class _Look:
             for route in self._network.routes or ()
             if self._next_to(route.gateway)
         ]
-        gateway = _address(self._network.gateway or "")
-        default = gateway is not None and gateway.version == address.version
-        return default or any(address in network for network in ways)
+        if self._network.gateway and self._next_to(self._network.gateway):
+            ways.append(ipaddress.ip_network("0.0.0.0/0" if "." in self._network.gateway else "::/0"))
+        return any(address in network for network in ways)
 
     @staticmethod
     def _next_move(name: str, better: str) -> str:

@@ -6,6 +6,7 @@ connections that are opened after the change, to the address and the certificate
 
 import contextlib
 import json
+import secrets
 from pathlib import Path
 
 from toolkit.appliances.connection import BoxRefusedError, wait_until
@@ -17,7 +18,6 @@ from toolkit.storage.whole_file import write_whole
 
 _MARGIN_SECONDS = 30.0
 _NEXT_MOVE = "Correct the table of interfaces (box_settings.interface_map), then resume; nothing is lost."
-_THEN = "resume; the box is as it was, or goes back by itself"
 
 
 def change_network(
@@ -25,15 +25,12 @@ def change_network(
 ) -> None:
     """The box has the wanted settings and they are confirmed, or it has its previous ones and this raises.
 
-    `note` is there from before a change is begun until it has ended, and keeps its number: what was cut short is gone
-    on with, or waited out when the number was not yet known. Raises VerificationError when the box went back,
-    UnreachableError when it answers neither way.
+    `note` keeps the number of a change from before it is begun until it has ended, so that one that was cut short is
+    gone on with. Raises VerificationError when the box went back, UnreachableError when it answers neither way.
     """
-    change = _noted(box, note)
-    if change is None:
-        write_whole(note, json.dumps({"id": None}).encode(), then=_THEN)
-        change = _begin(box, wanted, confirm_within_seconds, clock)
-        write_whole(note, json.dumps({"id": change.id}).encode(), then=_THEN)
+    change = box.begin_network_change(_number(note) or _draw(note), wanted, confirm_within_seconds)
+    if change.state == "reverted":  # an earlier attempt's, which was cut short
+        change = box.begin_network_change(_draw(note), wanted, confirm_within_seconds)
     try:
         _follow(box, change, confirm_within_seconds, clock)
     except VerificationError:
@@ -46,50 +43,22 @@ def take_back_noted(box: Appliance, note: Path) -> None:
     """A change that was cut short is undone now, not at its deadline; none is no error."""
     number = _number(note)
     if number is not None:
-        with contextlib.suppress(BoxRefusedError):  # it has been confirmed, or is forgotten
+        with contextlib.suppress(BoxRefusedError):  # it was confirmed, or never begun
             box.revert_network_change(number)
     note.unlink(missing_ok=True)
 
 
 def _number(note: Path) -> str | None:
     try:
-        number = json.loads(note.read_bytes())["id"]
+        return str(json.loads(note.read_bytes())["id"])
     except FileNotFoundError:
         return None
-    return number if isinstance(number, str) else None
 
 
-def _noted(box: Appliance, note: Path) -> NetworkChange | None:
-    """The change that an earlier attempt began, unless the box has undone or forgotten it."""
-    number = _number(note)
-    if number is None:
-        return None
-    try:
-        change = box.network_change(number)
-    except BoxRefusedError as error:
-        if error.box_code != "not_found":
-            raise
-        return None
-    return None if change.state == "reverted" else change
-
-
-def _begin(box: Appliance, wanted: WantedNetwork, seconds: float, clock: Clock) -> NetworkChange:
-    begun: list[NetworkChange] = []
-    refused: list[BoxRefusedError] = []
-
-    def taken() -> bool:
-        try:
-            begun.append(box.begin_network_change(wanted, seconds))
-        except BoxRefusedError as error:
-            if error.box_code != "change_pending":
-                raise
-            refused.append(error)
-        return bool(begun)
-
-    longest = seconds + _MARGIN_SECONDS
-    if not wait_until(taken, seconds=longest, interval=0.5, sleep=clock.sleep, monotonic=clock.monotonic):
-        raise refused[-1]
-    return begun[0]
+def _draw(note: Path) -> str:
+    number = secrets.token_hex(8)
+    write_whole(note, json.dumps({"id": number}).encode(), then="resume; the box is as it was")
+    return number
 
 
 def _follow(box: Appliance, change: NetworkChange, seconds: float, clock: Clock) -> None:

@@ -25,15 +25,18 @@ def propose(old: BoxSettings, new: BoxSettings) -> InterfaceMap:
                 found[port.name] = candidates[0].name
                 left.remove(port)
                 free.remove(candidates[0])
+    there = {port.name: port for port in new.network.interfaces}
     return InterfaceMap(
-        interface=tuple(
-            MappedInterface(
-                old=port.name,
-                new=found.get(port.name),
-                addresses=own_addresses(new, found[port.name]) if port.name in found else None,
-            )
-            for port in old.network.interfaces
-        )
+        interface=tuple(_row(port, there.get(found.get(port.name, "")), new) for port in old.network.interfaces)
+    )
+
+
+def _row(old: NetworkInterface, counterpart: NetworkInterface | None, new: BoxSettings) -> MappedInterface:
+    if counterpart is None:
+        return MappedInterface(old=old.name, old_mac=old.mac)
+    addresses = own_addresses(new, counterpart.name)
+    return MappedInterface(
+        old=old.name, old_mac=old.mac, new=counterpart.name, new_mac=counterpart.mac, addresses=addresses
     )
 
 
@@ -59,17 +62,21 @@ def write_map(table: InterfaceMap, old: BoxSettings, new: BoxSettings) -> str:
         "# Addresses, servers, gateways and route destinations of the old box that are meant to stay behind:",
         f"leave = [{', '.join(map(_quoted, table.leave))}]",
     ]
-    old_ports = {port.name: port for port in old.network.interfaces}
-    new_ports = {port.name: port for port in new.network.interfaces}
+    ports = {port.name: port for port in old.network.interfaces}
     for row in table.interface:
-        lines += ["", "[[interface]]", f"# {_spoken(old, old_ports[row.old])}"]
-        lines += [f"old = {_quoted(row.old)}", f"old_mac = {_quoted(old_ports[row.old].mac)}"]
-        if row.new is None:
-            lines.append('# new = "…"    # nothing tells which: name it, or leave this interface without a counterpart')
-            continue
-        lines += [f"new = {_quoted(row.new)}", f"new_mac = {_quoted(new_ports[row.new].mac)}"]
-        lines.append(f"addresses = [{', '.join(map(_quoted, row.addresses or ()))}]")
+        lines += ["", "[[interface]]", f"# {_spoken(old, ports[row.old])}", *_fields(row)]
     return "\n".join(lines) + "\n"
+
+
+def _fields(row: MappedInterface) -> Iterator[str]:
+    for name in ("old", "old_mac", "new", "new_mac"):
+        value = getattr(row, name)
+        if value is not None:
+            yield f"{name} = {_quoted(value)}"
+    if row.new is None:
+        yield '# new = "…"    # nothing tells which: name it, or leave this interface without a counterpart'
+    elif row.addresses is not None:
+        yield f"addresses = [{', '.join(map(_quoted, row.addresses))}]"
 
 
 def _spoken(box: BoxSettings, port: NetworkInterface) -> str:

@@ -169,16 +169,18 @@ def _about_guarded_changes(say: Recorder) -> None:
         "routes": [{"destination": "10.200.0.0/16", "gateway": "10.77.0.1"}],
         "addresses": [{"address": OWN, "prefix": 24, "interface": "eth0"}],
     }
-    there = "/api/v1/network/changes"
-    number = say("network-change-begin", "POST", there, json=wanted)["id"]
-    say("network-change-pending", "POST", there, json=wanted)
+    there, number, other = "/api/v1/network/changes", "0123456789abcdef", "123456789abcdef0"
+    say("network-change-begin", "PUT", f"{there}/{number}", json=wanted)
+    say("network-change-pending", "PUT", f"{there}/{other}", json=wanted)
     # asked until it is applied, which comes after the answer
     wait_until(lambda: say("network-change-unconfirmed", "GET", f"{there}/{number}")["state"] == "unconfirmed", "it")
+    say("network-change-begin-again", "PUT", f"{there}/{number}", json=wanted)
     say.hang_up()
     say("network-change-confirm", "POST", f"{there}/{number}/confirm")
     say("network-change-revert-late", "POST", f"{there}/{number}/revert")
-    say("network-change-not-found", "GET", f"{there}/0123456789abcdef")
-    number = say.client.post(there, json=wanted).json()["id"]
+    say("network-change-not-found", "GET", f"{there}/{other}")
+    number = other
+    say.client.put(f"{there}/{number}", json=wanted)
     say("network-change-revert", "POST", f"{there}/{number}/revert")
     say("network-change-reverted", "POST", f"{there}/{number}/confirm")
 

@@ -4,6 +4,7 @@
 """
 
 import json
+import secrets
 import subprocess
 import sys
 from functools import partial
@@ -22,9 +23,11 @@ BACKSTAGE = {"address": "10.78.0.11", "prefix": 24, "interface": "eth1"}
 
 def begin(seconds: float, **wanted: Any) -> str:
     """Begins a change over a connection of its own; its number."""
-    answer = Program().client.post("/api/v1/network/changes", json={"confirm_within_seconds": seconds, **wanted})
+    number = secrets.token_hex(8)
+    there = f"/api/v1/network/changes/{number}"
+    answer = Program().client.put(there, json={"confirm_within_seconds": seconds, **wanted})
     assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
+    return number
 
 
 def after(change: str) -> dict[str, Any]:

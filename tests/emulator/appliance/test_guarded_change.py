@@ -1,5 +1,6 @@
 """A change of the network settings is undone unless somebody who came after it says that it holds."""
 
+import secrets
 from typing import Any
 
 import httpx
@@ -22,7 +23,10 @@ def own_box(make_box: MakeBox) -> BoxProcess:
 
 
 def begin(box: BoxProcess, seconds: float = 60, **wanted: Any) -> str:
-    answer = box.api().post(CHANGES, json={"confirm_within_seconds": seconds, **(wanted or {"hostname": "renamed"})})
+    answer = box.api().put(
+        f"{CHANGES}/{secrets.token_hex(8)}",
+        json={"confirm_within_seconds": seconds, **(wanted or {"hostname": "renamed"})},
+    )
     assert answer.status_code == 202, answer.text
     change = answer.json()
     assert change["state"] == "applying"
@@ -123,7 +127,7 @@ def test_while_it_waits_nothing_else_is_changed(own_box: BoxProcess) -> None:
     number = next(one["id"] for one in network(own_box)["addresses"] if one["shared"])
     more = {**NEW, "shared": False, "enabled": True}
     for answer in (
-        api.post(CHANGES, json={"confirm_within_seconds": 60, "hostname": "other"}),
+        api.put(f"{CHANGES}/{'0' * 16}", json={"confirm_within_seconds": 60, "hostname": "other"}),
         api.put("/api/v1/network", json={"hostname": "other"}),
         api.post("/api/v1/network/addresses", json=more),
         api.patch(f"/api/v1/network/addresses/{number}", json={"enabled": True}),
@@ -183,10 +187,23 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(
 ) -> None:
     gateway = {"gateway": "10.77.0.1"} if "10.99.0.1" in str(wanted.get("addresses")) else {}
     before = api.get("/api/v1/network").json()
-    assert error(api.post(CHANGES, json={"confirm_within_seconds": 60, **gateway, **wanted})) == told
+    assert error(api.put(f"{CHANGES}/{'0' * 16}", json={"confirm_within_seconds": 60, **gateway, **wanted})) == told
     assert api.get("/api/v1/network").json() == before
 
 
 def test_a_change_that_never_was_is_not_found(api: httpx.Client) -> None:
-    for call in (api.get(f"{CHANGES}/0"), api.post(f"{CHANGES}/0/confirm"), api.post(f"{CHANGES}/0/revert")):
+    there = f"{CHANGES}/{'0' * 16}"
+    for call in (api.get(there), api.post(f"{there}/confirm"), api.post(f"{there}/revert")):
         assert error(call) == (404, "not_found")
+    assert error(api.put(f"{CHANGES}/7", json={"confirm_within_seconds": 60})) == (422, "invalid_request")
+
+
+def test_who_did_not_hear_the_answer_asks_again_and_begins_nothing_new(own_box: BoxProcess) -> None:
+    change = begin(own_box, hostname="renamed")
+    again = {"confirm_within_seconds": 60, "hostname": "other"}
+    answer = own_box.api().put(f"{CHANGES}/{change}", json=again)
+    assert (answer.status_code, answer.json()["state"]) == (200, "unconfirmed")
+    own_box.api().post(f"{CHANGES}/{change}/revert")
+    answer = own_box.api().put(f"{CHANGES}/{change}", json=again)
+    assert (answer.status_code, answer.json()["state"]) == (200, "reverted")
+    assert network(own_box)["hostname"] != "other"

@@ -9,7 +9,6 @@ A box that is switched on with a change unconfirmed goes back at once, deadline 
 be wrong, and what it had before is known to have worked.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -94,6 +93,7 @@ class GuardedChange:
     def begin(
         self,
         by: str,
+        change_id: str,
         *,
         confirm_within_seconds: float,
         hostname: str | None = None,
@@ -102,14 +102,18 @@ class GuardedChange:
         dns_servers: Sequence[str] | None = None,
         ntp_servers: Sequence[str] | None = None,
         addresses: Sequence[OwnAddress] | None = None,
-    ) -> NetworkChange:
+    ) -> tuple[NetworkChange, bool]:
         """Writes down what will be and what was (None: stays; gateway "": none), and starts the clock; 409, 422.
 
-        `apply` is called once this has been answered: the answer must not be lost to the change itself.
+        The number is the caller's, who asks again when an answer was lost: False with the change that is there, as it
+        stands. `apply` is called once this has been answered: the answer must not be lost to the change itself.
         """
         if not SECONDS_MIN <= confirm_within_seconds <= SECONDS_MAX:
             raise invalid(f"A change is to be confirmed within {SECONDS_MIN:.0f} to {SECONDS_MAX:.0f} seconds.")
         with self._network.change_guarded():
+            last = self._kept()
+            if last is not None and last.id == change_id:
+                return self._told(last), False
             self._network.refuse_while_held()
             before = self._network.state()
             after = NetworkState(
@@ -122,7 +126,7 @@ class GuardedChange:
             )
             self._refuse_unreachable(after)
             kept = _Kept(
-                id=secrets.token_hex(8),
+                id=change_id,
                 state="applying",
                 by=by,
                 asked=self._clock.now(),
@@ -138,7 +142,7 @@ class GuardedChange:
             self._network.hold(True)
             self._deadline = self._monotonic() + confirm_within_seconds
         self._later(confirm_within_seconds, lambda: self._expire(kept.id))
-        return self._told(kept)
+        return self._told(kept), True
 
     def apply(self, change_id: str) -> None:
         """Lays it; what the kernel will not take undoes all of it at once."""

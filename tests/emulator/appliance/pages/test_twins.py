@@ -29,7 +29,7 @@ DONE: dict[str, tuple[str, ...]] = {
         f"POST {_API}/power/shut-down",
         f"POST {_API}/reset",
     ),
-    f"{_NETWORKING}/settings": (f"PUT {_API}/network", f"POST {_API}/network/changes"),
+    f"{_NETWORKING}/settings": (f"PUT {_API}/network", f"PUT {_API}/network/changes/{{change_id}}"),
     f"{_NETWORKING}/changes/{{change_id}}/confirm": (f"POST {_API}/network/changes/{{change_id}}/confirm",),
     f"{_NETWORKING}/changes/{{change_id}}/revert": (f"POST {_API}/network/changes/{{change_id}}/revert",),
     f"{_NETWORKING}/addresses": (f"POST {_API}/network/addresses",),

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
@@ -29,6 +29,7 @@ async def _enabled(request: Request, _: Actor) -> Enabled:
         raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
 
 
+ChangeId = Annotated[str, Path(pattern="^[0-9a-f]{16,32}$", description="Drawn by whoever begins the change.")]
 _ENABLED = {"required": True, "content": {"application/json": {"schema": Enabled.model_json_schema()}}}
 
 
@@ -44,37 +45,51 @@ async def change_network(box: TheBox, by: Actor, body: NetworkWanted) -> Network
     return box.network.change(by, **body.model_dump())
 
 
-@router.post(
-    "/changes", status_code=202, responses=refusals(s409="change_pending, last_address", s422="invalid_request")
+@router.put(
+    "/changes/{change_id}",
+    status_code=202,
+    response_model=NetworkChange,
+    responses={
+        200: {"model": NetworkChange, "description": "It was asked for before; this is how it stands."},
+        **refusals(s409="change_pending, last_address, conflict", s422="invalid_request"),
+    },
 )
 async def begin_change(
-    box: TheBox, by: Actor, body: GuardedNetworkChange, response: Response, after: BackgroundTasks
+    box: TheBox,
+    by: Actor,
+    change_id: ChangeId,
+    body: GuardedNetworkChange,
+    *,
+    response: Response,
+    after: BackgroundTasks,
 ) -> NetworkChange:
     """Changes all of it at once, as soon as this is answered; undone unless it is confirmed in time."""
     wanted = dict(body)
     wanted["routes"] = None if body.routes is None else [Route(**one.model_dump()) for one in body.routes]
     wanted["addresses"] = None if body.addresses is None else [OwnAddress(**one.model_dump()) for one in body.addresses]
-    change = box.network_change.begin(by, **wanted)
-    # this connection can confirm nothing
-    response.headers["Connection"] = "close"
-    after.add_task(box.network_change.apply, change.id)
+    change, begun = box.network_change.begin(by, change_id, **wanted)
+    response.status_code = 202 if begun else 200
+    if begun:
+        # this connection can confirm nothing
+        response.headers["Connection"] = "close"
+        after.add_task(box.network_change.apply, change_id)
     return change
 
 
 @router.get("/changes/{change_id}", responses=refusals(s404="not_found"))
-async def change(box: TheBox, _: Actor, change_id: str) -> NetworkChange:
+async def change(box: TheBox, _: Actor, change_id: ChangeId) -> NetworkChange:
     """How the last change stands."""
     return box.network_change.get(change_id)
 
 
 @router.post("/changes/{change_id}/confirm", responses=refusals(s404="not_found", s409="same_connection, reverted"))
-async def confirm_change(request: Request, box: TheBox, by: Actor, change_id: str) -> NetworkChange:
+async def confirm_change(request: Request, box: TheBox, by: Actor, change_id: ChangeId) -> NetworkChange:
     """Keeps it; only over a connection that was opened after the change."""
     return box.network_change.confirm(by, change_id, opened(request.state))
 
 
 @router.post("/changes/{change_id}/revert", responses=refusals(s404="not_found", s409="conflict"))
-async def revert_change(box: TheBox, by: Actor, change_id: str) -> NetworkChange:
+async def revert_change(box: TheBox, by: Actor, change_id: ChangeId) -> NetworkChange:
     """Undoes it before its deadline."""
     return box.network_change.revert(by, change_id)
 

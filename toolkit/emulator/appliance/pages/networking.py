@@ -1,5 +1,6 @@
 """*Networking > IP Configuration*: addresses, the shared IP's *Enabled* box, gateway, DNS and NTP (A3, F6)."""
 
+import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
@@ -69,13 +70,14 @@ def _begin_change(visit: Visit, seconds: str, **wanted: Any) -> Response:
     try:
         if not seconds.isdecimal():
             raise invalid("The time for confirming is a number of seconds.")
-        change = visit.box.network_change.begin(visit.by, confirm_within_seconds=float(seconds), **wanted)
+        change_id = secrets.token_hex(8)
+        visit.box.network_change.begin(visit.by, change_id, confirm_within_seconds=float(seconds), **wanted)
     except Refusal as refusal:
         return _page(visit, refusal)
     answer = see_other(_PAGE)
     # the browser has to come back over a new connection: only that can confirm
     answer.headers["Connection"] = "close"
-    answer.background = BackgroundTask(visit.box.network_change.apply, change.id)
+    answer.background = BackgroundTask(visit.box.network_change.apply, change_id)
     return answer
 
 
