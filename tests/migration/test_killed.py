@@ -16,6 +16,8 @@ _ONCE = {
     "change-password": 1,
     "make-api-account": 1,
     "add-address": 2,
+    "begin-network-change": 1,
+    "confirm-network-change": 1,
     "sign-eula": 1,
     "install-update": 1,
     "import-certificate": 1,

@@ -1,5 +1,7 @@
 """Old box, new box and table, looked at together by steps, gates and commands."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from toolkit.appliances.protocol import Appliance
@@ -10,7 +12,7 @@ from toolkit.box_settings.carrying import Carried, carry
 from toolkit.box_settings.dangling import Dangling, find_dangling
 from toolkit.box_settings.interface_map import InterfaceMap, read_interface_map
 from toolkit.box_settings.proposal import propose
-from toolkit.model.execution import Clock, StepContext
+from toolkit.model.execution import StepContext
 from toolkit.model.inventory import Inventory, SharedAddressSwing
 from toolkit.storage.given_file import read_given_text
 
@@ -28,13 +30,16 @@ class View(NamedTuple):
     dangling: tuple[Dangling, ...]
 
 
-def view(world: World, old: BoxSettings, new: Appliance, clock: Clock) -> View:
-    """The old box as it was captured, the new one as it is; raises InputError for a table that does not fit them."""
-    now = capture(new, clock.now())
-    table = _table(world, old, now)
-    carried = carry(old, now, table, hostname=world.inventory.box_settings.hostname)
-    dangling = find_dangling(old, table, carried, swing_interface=_swing_interface(world.inventory))
-    here = {entry.address for entry in now.network.addresses if entry.enabled and not entry.shared}
+def view(inventory: Inventory, base: Path, old: BoxSettings, new: Appliance, now: datetime) -> View:
+    """The old box as it was captured, the new one as it is; raises InputError for a table that does not fit them.
+
+    `base` is the inventory's folder, from which the table's path counts.
+    """
+    there = capture(new, now)
+    table = _table(inventory, base, old, there)
+    carried = carry(old, there, table, hostname=inventory.box_settings.hostname)
+    dangling = find_dangling(old, table, carried, swing_interface=_swing_interface(inventory))
+    here = {entry.address for entry in there.network.addresses if entry.enabled and not entry.shared}
     if new.address in here and new.address not in {one.address for one in carried.addresses}:
         lost = Dangling(
             f"address {new.address}",
@@ -43,20 +48,21 @@ def view(world: World, old: BoxSettings, new: Appliance, clock: Clock) -> View:
             "Add it to the addresses of its interface in the table.",
         )
         dangling = (lost, *dangling)
-    return View(old, now, table, carried, dangling)
+    return View(old, there, table, carried, dangling)
 
 
 def view_of_run(context: StepContext) -> View:
     """The same, with the old box as this run captured it."""
     world: World = context.world
-    return view(world, read_captured(context.run_directory / CAPTURED), box(context, "new"), context.clock)
+    old = read_captured(context.run_directory / CAPTURED)
+    return view(world.inventory, world.base, old, box(context, "new"), context.clock.now())
 
 
-def _table(world: World, old: BoxSettings, new: BoxSettings) -> InterfaceMap:
-    name = world.inventory.box_settings.interface_map
+def _table(inventory: Inventory, base: Path, old: BoxSettings, new: BoxSettings) -> InterfaceMap:
+    name = inventory.box_settings.interface_map
     if name is None:
         return propose(old, new)
-    path = world.path(name)
+    path = (base / Path(name).expanduser()).resolve()
     text = read_given_text(
         path,
         what="the table of interfaces cannot be read",

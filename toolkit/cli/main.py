@@ -23,6 +23,7 @@ COMMANDS = {
     "inventory": ("toolkit.cli.inventory", "Check an inventory; print its schema."),
     "cert": ("toolkit.cli.cert", "Certificates: inspect, export, import, verify."),
     "backup": ("toolkit.cli.backup", "Backups: create, verify, restore, show."),
+    "box-settings": ("toolkit.cli.box_settings", "What no backup holds: capture, map, check, compare, apply."),
     "probe": ("toolkit.cli.probe", "Packets: who answers, how fast, with what."),
     "image": ("toolkit.cli.image", "Disk images for new boxes: build, list, verify."),
     "provision": ("toolkit.cli.provision", "The new box: a virtual machine, or a physical one behind a BMC."),
