@@ -89,6 +89,17 @@ def test_the_last_records_are_collected_when_nobody_makes_new_ones(kind: str) ->
         assert gate.severity == "block"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_would_dangle_is_found_before_anything_is_installed_or_restored(kind: str) -> None:
+    steps = {step.name: step for step in plan_of(kind).steps}
+    names = list(steps)
+    assert names.index("inspect-old") < names.index("capture-box-settings") < names.index("carry-box-settings")
+    for later in ("install-site-package", "import-certificate", "restore-settings"):
+        assert names.index("carry-box-settings") < names.index(later)
+    (gate,) = steps["carry-box-settings"].gates
+    assert (gate.code, gate.severity, gate.after) == ("no-dangling-references", "block", "capture-box-settings")
+
+
 def test_backups_come_before_everything_that_moves_traffic() -> None:
     names = [step.name for step in plan_of("shared-ip").steps]
     assert names.index("back-up-settings") < names.index("extract-records") < names.index("swing-traffic")

@@ -164,6 +164,18 @@ def test_an_address_that_comes_back_serves_its_certificate_again(own_box: BoxPro
     assert own_box.served("10.78.0.11") == entry["sha256"]
 
 
+def test_an_own_address_that_is_switched_off_stays_defined(own_box: BoxProcess) -> None:
+    api = own_box.api()
+    number = next(one["id"] for one in network(own_box)["addresses"] if one["address"] == "10.78.0.11")
+    api.patch(f"/api/v1/network/addresses/{number}", json={"enabled": False}).raise_for_status()
+    begin(own_box, addresses=[HOME, NEW])
+    assert {(one["address"], one["enabled"]) for one in network(own_box)["addresses"] if not one["shared"]} == {
+        (OWN, True),
+        ("10.77.0.12", True),
+        ("10.78.0.11", False),
+    }
+
+
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [

@@ -212,7 +212,7 @@ class GuardedChange:
         return ended
 
     def _own(self, before: NetworkState, addresses: Sequence[OwnAddress]) -> tuple[OwnAddress, ...]:
-        """The wanted own addresses; those that are there keep their number and their certificate."""
+        """The wanted own addresses; those that are there keep their number and certificate, disabled ones stay."""
         there = {one.address: one for one in before.addresses}
         shared = {one.address for one in self._network.addresses() if one.shared}
         own: dict[str, OwnAddress] = {}
@@ -227,7 +227,8 @@ class GuardedChange:
             )
         if not own:
             raise Refusal(409, "last_address", "Without an own address nobody could reach the box.")
-        return tuple(own.values())
+        disabled = [one for one in before.addresses if not one.enabled and one.address not in own]
+        return (*own.values(), *disabled)
 
     def _refuse_unreachable(self, state: NetworkState) -> None:
         networks = [with_prefix(one.address, one.prefix).network for one in state.addresses if one.enabled]
