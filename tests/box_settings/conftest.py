@@ -43,7 +43,11 @@ class Site:
 
     def context(self, new: Any = None, **box_settings: Any) -> StepContext:
         """As a run has it; `new` instead of the driver of the new box."""
-        tables: Mapping[str, Any] = {"box_settings": {"confirm_within_seconds": 30.0, **box_settings}}
+        host, port = self.new.place(NEW)
+        tables: Mapping[str, Any] = {
+            "box_settings": {"confirm_within_seconds": 30.0, **box_settings},
+            "new": {"address": host, "port": port},
+        }
         world = World(
             inventory=inventory("shared-ip.toml", **tables),
             base=self.folder,

@@ -55,7 +55,7 @@ def test_a_row_says_which_interface_becomes_which_and_with_which_addresses() -> 
         ("10.78.0.25/24", "10.78.0.256/24", 11, ("does not appear to be an IPv4 or IPv6",)),
         ("10.200.0.123", "10.200.0.124", 1, ('"10.200.0.124" cannot be left behind', "10.200.0.0/16")),
         ("old_mac", "oldmac", 5, ("there is no such field", 'Did you mean "old_mac"?')),
-        ('"02:77:00:00:00:21"', '"02:77"', 5, ("a MAC is written like",)),
+        ('"02:77:00:00:00:21"', '"02:77"', 5, ("a MAC is six pairs",)),
         ('new = "ens4"\n', "", 8, ("eth1 has no counterpart (new is missing) and so no addresses",)),
         ('new = "ens3"', 'new = "ens3', 6, ("this is not TOML",)),
     ],

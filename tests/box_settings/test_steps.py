@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.box_settings.conftest import ROUTE, Site
 from tests.emulator.appliance.box_process import ADMIN_PASSWORD, CLIENT_SECRET
 from tests.step_context import GATE
+from toolkit.appliances.emulated import EmulatedAppliance
 from toolkit.box_settings.captured import read_captured
 from toolkit.box_settings.gates import no_dangling_references
 from toolkit.box_settings.steps import CaptureBoxSettings, CarryBoxSettings
+from toolkit.model.box import TlsSettings
 from toolkit.model.errors import InputError
 from toolkit.model.execution import Outcome, StepContext
 from toolkit.model.verdict import Verdict
@@ -73,6 +76,7 @@ def test_the_new_box_gets_what_the_old_one_has_and_keeps_what_is_its_own(site: S
     own = site.network()["addresses"]
     outcome = carried(context)
     assert outcome.verdict is Verdict.PASSED, outcome.summary
+    assert "It is reached anew at 127.0.0.1, and takes TLSv1.3." in outcome.summary
     after = site.network()
     assert after["routes"] == [ROUTE]
     assert after["dns_servers"] == ["10.78.0.53"]
@@ -88,6 +92,30 @@ def test_the_new_box_gets_what_the_old_one_has_and_keeps_what_is_its_own(site: S
     assert CarryBoxSettings().look(context) == {"changed": []}
     CarryBoxSettings().act(context)
     assert site.audit() == ["begin-network-change", "confirm-network-change"]
+
+
+class SaysSo:
+    """A box that says its TLS settings are as they were asked for."""
+
+    def __init__(self, driver: EmulatedAppliance) -> None:
+        self._driver = driver
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    def tls_settings(self) -> TlsSettings:
+        return TlsSettings(minimum_version="TLSv1.3")
+
+    def set_tls_settings(self, settings: TlsSettings) -> TlsSettings:
+        return settings
+
+
+def test_the_setter_is_not_believed(site: Site) -> None:
+    context = site.context(SaysSo(site.driver("new")))
+    captured(context)
+    outcome = carried(context)
+    assert outcome.verdict is Verdict.FAILED
+    assert outcome.summary == "It is reached anew at 127.0.0.1, and takes TLSv1.2 and TLSv1.3."
 
 
 def test_the_way_back_gives_the_new_box_what_it_had(site: Site) -> None:

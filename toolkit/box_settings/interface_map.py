@@ -10,32 +10,15 @@ addresses = ["10.77.0.12/24"]   # the new box's own addresses on it; left out: t
 """
 
 import ipaddress
-import re
 from collections.abc import Iterable, Iterator
-from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from toolkit.box_settings.captured import BoxSettings
 from toolkit.model.box import NetworkInterface
 from toolkit.model.errors import InputError
+from toolkit.model.fields import InterfaceAddress, Mac
 from toolkit.model.settings_text import Location, line_of, read_settings
-
-
-def _with_prefix(text: str) -> str:
-    if "/" not in text:
-        raise ValueError('an address is written with its prefix, e.g. "10.77.0.12/24"')
-    return str(ipaddress.ip_interface(text))
-
-
-def _mac(text: str) -> str:
-    if not re.fullmatch(r"(?i)[0-9a-f]{2}([:-][0-9a-f]{2}){5}", text):
-        raise ValueError('a MAC is written like "52:54:00:12:34:56"')
-    return text.lower().replace("-", ":")
-
-
-InterfaceAddress = Annotated[str, AfterValidator(_with_prefix)]
-Mac = Annotated[str, AfterValidator(_mac)]
 
 
 class _Table(BaseModel):

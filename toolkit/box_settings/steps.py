@@ -12,8 +12,9 @@ from toolkit.box_settings.comparison import Likeness, compare
 from toolkit.box_settings.guarded import change_network, take_back_noted
 from toolkit.box_settings.looks import CAPTURED, view_of_run
 from toolkit.box_settings.proposal import write_map
-from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, witness
+from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
 from toolkit.model.verdict import Verdict
+from toolkit.probes.tls import observe
 from toolkit.storage.whole_file import write_whole
 
 _BEFORE, _NOTE = "box-settings-new-before.json", "network-change.json"
@@ -66,7 +67,7 @@ class CarryBoxSettings:
         return {"changed": _changed(as_wanted(read_captured(before)), view.carried)}
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
-        """Read back setting by setting, and compared with the old box."""
+        """Read back setting by setting and compared with the old box; reached and spoken to from the network."""
         view = view_of_run(context)
         rows = compare(view.old, view.new, view.table, view.carried)
         content: list[JsonValue] = [row._asdict() for row in rows]
@@ -76,7 +77,7 @@ class CarryBoxSettings:
             "The new box is set as it is meant to be." if passed else "The new box is not set as it is meant to be."
         )
         different = "; ".join(f"{row.setting}: {row.why}" for row in rows if row.likeness is Likeness.DIFFERENT)
-        return witness(
+        told = witness(
             context,
             probe="api",
             subject=f"new ({context.world.new.address})",
@@ -84,6 +85,7 @@ class CarryBoxSettings:
             passed=passed,
             data={"comparison": content},
         )
+        return together(told, _witness_spoken(context, view.carried))
 
     def undo(self, context: StepContext, result: Result | None) -> Outcome:
         """The new box gets back what it had, by a change that is confirmed like the one before."""
@@ -113,6 +115,27 @@ def _set(context: StepContext, wanted: Carried) -> None:
     if new.tls_settings() != wanted.tls:
         new.set_tls_settings(wanted.tls)
     context.progress(1.0, "set")
+
+
+def _witness_spoken(context: StepContext, wanted: Carried) -> Outcome:
+    """Two handshakes with the box's own address, over connections of their own: what it takes, and what it must not."""
+    world: World = context.world
+    address, port = world.new.address, world.inventory.new.port
+    newer = observe(address, port, verify=False, version="1.3")
+    older = observe(address, port, verify=False, version="1.2")
+    older_wanted = wanted.tls.minimum_version == "TLSv1.2"
+    passed = newer.handshake and older.handshake == older_wanted
+    takes = " and ".join(seen.version or "" for seen in (older, newer) if seen.handshake)
+    return witness(
+        context,
+        probe="tls",
+        subject=f"new ({address})",
+        summary=f"It is reached anew at {address}, and takes {takes}."
+        if newer.handshake
+        else f"It is not reached at {address}: {newer.problem}.",
+        passed=passed,
+        data={"served_sha256": newer.sha256, "takes": takes, "minimum_version": wanted.tls.minimum_version},
+    )
 
 
 def _changed(before: Carried, after: Carried) -> list[JsonValue]:
