@@ -49,6 +49,7 @@ def test_a_virtual_machine_that_is_made_is_deleted_on_the_way_back() -> None:
     plan = plan_hardware_migration(inventory.model_copy(update={"provision": made}), facts_of("dns"))
     (step,) = (step for step in plan.steps if step.name == "provision-new")
     assert "the virtual machine new-box" in step.title
+    assert step.way_back
     assert step.way_back.startswith("The virtual machine is deleted with its disks if it was made here")
     assert step.parameters == {"driver": "libvirt"}
     assert step.expected_seconds > 30

@@ -1,6 +1,6 @@
 """The old machine's disks: wiped through its BMC, once on each occasion, and only what was read back counts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,9 @@ class SaysIt(WipeOrder):
 
 
 def old_machine(metal: Metal, folder: Path, read_bytes: int = 4096) -> OldMachine:
-    return OldMachine(lambda: boot_of(metal, folder), ("DISK-1",), lambda *order: SaysIt(*order, bytes_read=read_bytes))
+    return OldMachine(
+        lambda: boot_of(metal, folder), ("DISK-1",), lambda *order: replace(SaysIt(*order), bytes_read=read_bytes)
+    )
 
 
 def test_a_machine_that_runs_is_switched_off_and_wiped_once_on_each_occasion(metal: Metal, tmp_path: Path) -> None:
