@@ -17,7 +17,8 @@ SERIAL, UUID, MAC = "SRV-0042", "6a1f7f0e-0000-4000-8000-000000000001", "52:54:0
 
 _DOMAIN = """
 <domain type='qemu'>
-  <name>metal</name><uuid>{uuid}</uuid><memory unit='MiB'>256</memory><vcpu>1</vcpu>
+  <name>metal</name><uuid>{uuid}</uuid><memory unit='MiB'>{memory}</memory><vcpu>2</vcpu>
+  <cpu mode='maximum'/>
   <sysinfo type='smbios'><system><entry name='serial'>{serial}</entry></system></sysinfo>
   <os><type machine='pc'>hvm</type><boot dev='hd'/><smbios mode='sysinfo'/></os><features><acpi/></features>
   <devices>
@@ -25,6 +26,7 @@ _DOMAIN = """
     <disk type='file' device='disk'><driver name='qemu' type='raw' cache='unsafe'/><source file='{folder}/disk.raw'/>
       <target dev='vda' bus='virtio'/><serial>DISK-1</serial></disk>
     <interface type='bridge'><mac address='{mac}'/><source bridge='br0'/><model type='virtio'/></interface>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
   </devices>
 </domain>
 """
@@ -66,19 +68,21 @@ class Metal:
         with (self.hall.folder / "disk.raw").open("r+b") as disk:
             disk.write(sector)
 
-    def as_delivered(self) -> None:
+    def as_delivered(self, *, memory_mb: int = 256, disk_mb: int = 64) -> None:
         if self.on:
             self.domain.destroy()
         bmc = self.bmc()
         bmc.eject()
         self.console.unlink(missing_ok=True)
         self.domain.undefine()
-        self.define()
+        self.define(memory_mb=memory_mb, disk_mb=disk_mb)
 
-    def define(self) -> None:
+    def define(self, *, memory_mb: int = 256, disk_mb: int = 64) -> None:
         with (self.hall.folder / "disk.raw").open("wb") as disk:
-            disk.truncate(64 << 20)
-        self.hall.connection.defineXML(_DOMAIN.format(uuid=UUID, serial=SERIAL, mac=MAC, folder=self.hall.folder))
+            disk.truncate(disk_mb << 20)
+        self.hall.connection.defineXML(
+            _DOMAIN.format(uuid=UUID, serial=SERIAL, mac=MAC, memory=memory_mb, folder=self.hall.folder)
+        )
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,14 @@ def settings(url: str, tls_sha256: str, here: str, console: Path, **changes: Any
     return Settings.model_validate({**given, "password": "env:BMC_PASSWORD", **changes})
 
 
-def boot(folder: Path, settings: Settings, *, uuid: str | None = UUID, macs: tuple[str, ...] = (MAC,)) -> InstallerBoot:
+def boot(
+    folder: Path,
+    settings: Settings,
+    *,
+    uuid: str | None = UUID,
+    macs: tuple[str, ...] = (MAC,),
+    limits: Limits = LIMITS,
+) -> InstallerBoot:
     bmc = Bmc.connect(settings.url, USER, PASSWORD, tls_sha256=settings.tls_sha256)
     bmc.grace_seconds = 1.0
     return InstallerBoot(
@@ -38,7 +45,7 @@ def boot(folder: Path, settings: Settings, *, uuid: str | None = UUID, macs: tup
         notebook=Notebook(folder, SERIAL),
         clock=SystemClock(),
         base_path=Path,
-        limits=LIMITS,
+        limits=limits,
     )
 
 
