@@ -168,7 +168,7 @@ def test_the_disks_of_old_metal_are_wiped_behind_its_reset_and_that_cannot_be_ta
     assert wipe.irreversible
     assert wipe.kind in STEPS
     codes = {gate.code for gate in wipe.gates}
-    assert codes == {"wipe-confirmed", "old-was-reset", "soak-passed", "settings-compared", "new-serves-site"}
+    assert codes == {"wipe-confirmed", "old-was-reset", "soak-passed", "settings-compared", "new-proven"}
     assert codes <= set(GATES)
     assert {gate.severity for gate in wipe.gates} == {"block"}
     assert "DISK-1, DISK-2" in wipe.title

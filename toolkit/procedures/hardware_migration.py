@@ -13,7 +13,7 @@ from toolkit.model.provision import LibvirtProvision, OldBmc, OperatorProvision
 _BYTES_PER_SECOND = 30e6
 
 # of the gates of the reset, those that can still be asked once the old box has forgotten our account
-_STILL_ASKED = frozenset({"soak-passed", "settings-compared", "new-serves-site"})
+_STILL_ASKED = frozenset({"soak-passed", "settings-compared"})
 
 
 def plan_hardware_migration(inventory: Inventory, facts: Facts) -> Plan:
@@ -440,6 +440,9 @@ def _wipe_old(old_bmc: OldBmc, still_asked: tuple[GateReference, ...]) -> Step:
                 code="wipe-confirmed", why="The serial number is confirmed by hand, and the BMC has that machine."
             ),
             GateReference(code="old-was-reset", why="The reset stands behind every gate there is.", after="reset-old"),
+            GateReference(
+                code="new-proven", why="The new box, all there is now, must be able to serve users.", after="prove-new"
+            ),
             *still_asked,
         ),
         irreversible=True,
