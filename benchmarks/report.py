@@ -29,6 +29,8 @@ _COMMANDS = {
     "zstd": ("zstd", "--version"),
     "tar": ("tar", "--version"),
     "openssl": ("openssl", "version"),
+    "qemu": ("qemu-system-x86_64", "--version"),
+    "mkosi": ("mkosi", "--version"),
 }
 _PACKAGES = ("pyhanko-certvalidator", "cryptography", "httpx", "uvicorn")
 _VERSION = re.compile(r"\d+(?:\.\d+)+\w*")
