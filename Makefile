@@ -12,7 +12,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 # boxes as programs in namespaces; or as virtual machines, from metal to libvirt, or with DIRECTION=to-metal
 TOPOLOGY := fixtures/labs/migration-$(if $(filter vm,$(LAB)),vm$(DIRECTION:%=-%),$(SWING)).toml
 
-.PHONY: help migrate test check bench lock clean setup setup-image setup-test setup-vm setup-bench
+.PHONY: help migrate test test-endurance check bench lock clean setup setup-image setup-test setup-vm setup-bench
 
 help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -23,7 +23,11 @@ migrate: $(if $(filter vm,$(LAB)),setup-vm,setup) ## Rehearse the migration in a
 test: setup-test check ## Set up, check and test everything.
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not image and not vm" $(PYTEST_ARGS)
 	@echo "Now what builds disk images and runs virtual machines: one after the other, each takes both processors"
-	@$(BIN)/pytest -m "image or vm" $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "(image or vm) and not endurance" $(PYTEST_ARGS)
+	@echo "Left to make test-endurance: whole migrations to metal, and with a power failure in every step"
+
+test-endurance: setup-test ## What takes many minutes: whole migrations of machines, cut off in every step.
+	@$(BIN)/pytest -m endurance $(PYTEST_ARGS)
 
 check: setup-test ## Ruff, mypy, import contracts.
 	@$(BIN)/ruff check .

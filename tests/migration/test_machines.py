@@ -1,0 +1,170 @@
+"""Whole migrations between machines of their own: metal behind a BMC and virtual machines, cut off in many ways."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.migration.rehearsal import unlock_identity
+from toolkit.lab.lab import Lab
+from toolkit.lab.topology import load_topology
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
+
+LABS = Path(__file__).parents[2] / "fixtures" / "labs"
+ON_OLD = ("back-up-settings", "extract-records", "export-certificate")
+"""Steps that read the old box; it is this one whose power fails then."""
+ON_NEW = (
+    "provision-new", "take-into-use", "carry-box-settings", "install-site-package", "import-certificate",
+    "restore-settings", "put-back-records", "prove-new", "prove-site", "soak", "collect-late-records",
+)  # fmt: skip
+
+
+@dataclass
+class Story:
+    """One lab, one run, and what is done to them."""
+
+    lab: Lab
+    runs: Path
+
+    @property
+    def inventory(self) -> Path:
+        return self.lab.folder.operator / "inventory.toml"
+
+    @property
+    def folder(self) -> Path:
+        """The run's."""
+        return (self.runs / "latest").resolve()
+
+    def rebox(self, *words: object) -> "subprocess.Popen[str]":
+        """A command at the operator's, as people type it."""
+        command = [sys.executable, "-m", "toolkit.cli.main", *map(str, words), "--runs", str(self.runs)]
+        environment = {**os.environ, "REBOX_STATE": str(self.runs.parent / "state"), "COLUMNS": "1000"}
+        return self.lab.popen(
+            "operator", command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+        )
+
+    def events(self) -> list[dict[str, Any]]:
+        """The run's journal so far."""
+        journal = self.folder / "journal.jsonl"
+        lines = journal.read_text(encoding="utf-8").splitlines(keepends=True) if journal.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def begins(self, step: str) -> bool:
+        """Whether a step has begun to act."""
+        return any(event["step"] == step and event["event"] == "acting" for event in self.events())
+
+    def report(self) -> dict[str, Any]:
+        """The report of the run."""
+        read: dict[str, Any] = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+        return read
+
+    def ends(self, process: "subprocess.Popen[str]") -> tuple[int, str]:
+        """Status and words of a command that is waited for."""
+        _, words = process.communicate(timeout=900)
+        return process.returncode, " ".join(words.split())
+
+    def until(self, process: "subprocess.Popen[str]", step: str) -> bool:
+        """Returns once the step acts (true), or the command has ended (false)."""
+        while process.poll() is None:
+            if self.begins(step):
+                return True
+            time.sleep(0.05)
+        return False
+
+
+@contextmanager
+def story(topology: str, folder: Path) -> Iterator[Story]:
+    with Lab.up(load_topology(LABS / topology), state=folder / "labs") as lab:
+        unlock_identity(lab)
+        yield Story(lab, folder / "runs")
+
+
+def test_from_metal_to_a_virtual_machine_with_power_failures_on_the_way(tmp_path: Path) -> None:
+    with story("migration-vm.toml", tmp_path) as told:
+        lab, new = told.lab, told.lab.machine("new")
+        # the virtual machine fails while its site package is being installed
+        run = told.rebox("run", told.inventory, "--yes")
+        assert told.until(run, "install-site-package")
+        new.crash()
+        status, words = told.ends(run)
+        assert status in {1, 4}, words
+        assert new.power == "off"
+        switch_on(lab, "new")
+
+        # the host of all virtual machines fails while the records are put back
+        resumed = told.rebox("resume", "latest")
+        assert told.until(resumed, "put-back-records")
+        lab.crash_hypervisor(host=True)
+        status, words = told.ends(resumed)
+        assert status in {1, 4}, words
+        for box in ("old", "new"):
+            switch_on(lab, box)
+
+        status, words = told.ends(told.rebox("resume", "latest"))
+        assert status == 0, words
+        report = told.report()
+        assert report["verdict"] == "passed"
+        assert report["certificate"]["served_after_sha256"] == report["certificate"]["served_before_sha256"]
+        assert lab.machine("old").power == "off"
+        assert answers(lab, "new")
+        for disk in ("system.qcow2", "data.raw"):
+            assert holds_nothing(lab.folder.host("old") / disk), disk
+
+
+def switch_on(lab: Lab, box: str) -> None:
+    """A box has power again; returns once it answers."""
+    lab.power_on(box)
+    lab.machine(box).wait_for(lambda: answers(lab, box), seconds=200)
+
+
+def answers(lab: Lab, box: str) -> bool:
+    url = f"https://{lab.machine(box).address}/api/v1/reset"
+    return lab.run("client1", ["curl", "-sk", "--max-time", "3", url]).stdout.startswith("{")
+
+
+def holds_nothing(disk: Path) -> bool:
+    """Whether a disk reads as zeros from its first byte to its last."""
+    raw = disk.with_suffix(".read")
+    subprocess.run(["qemu-img", "convert", "-O", "raw", disk, raw], check=True)
+    with raw.open("rb") as file:
+        return all(not piece.strip(b"\0") for piece in iter(lambda: file.read(1 << 20), b""))
+
+
+@pytest.mark.endurance
+def test_from_a_virtual_machine_to_metal(tmp_path: Path) -> None:
+    with story("migration-vm-to-metal.toml", tmp_path) as told:
+        status, words = told.ends(told.rebox("run", told.inventory, "--yes"))
+        assert status == 0, words
+        assert told.report()["verdict"] == "passed"
+        assert told.lab.machine("old").power == "off"
+        assert answers(told.lab, "new")
+
+
+@pytest.mark.endurance
+def test_whichever_machine_fails_in_whatever_step_the_run_is_resumed_to_its_end(tmp_path: Path) -> None:
+    with story("migration-vm.toml", tmp_path) as told:
+        failed: list[str] = []
+        run = told.rebox("run", told.inventory, "--yes")
+        for step in (*ON_NEW[:2], *ON_OLD, *ON_NEW[2:]):
+            if not told.until(run, step):
+                break
+            machine = told.lab.machine("old" if step in ON_OLD else "new")
+            machine.crash()
+            failed.append(step)
+            told.ends(run)
+            if step != "provision-new":  # that one makes its machine anew
+                switch_on(told.lab, machine.name)
+            run = told.rebox("resume", "latest")
+        status, words = told.ends(run)
+        assert status == 0, (failed, words)
+        assert told.report()["verdict"] == "passed"
+        assert len(failed) >= 10, failed
