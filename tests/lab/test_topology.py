@@ -47,7 +47,7 @@ def test_the_site_stands_for_the_shared_addresses_or_by_dns_for_the_old_box() ->
         ('[boxes.old]\nnumber = 21\nserial_number = "A1"\nbase_version = "three"\n', ["lab.toml:4", "not a version"]),
         ("[hosts]\nA_host = { number = 3 }\n", ["lab.toml:2", "lower-case"]),
         ('backend = "vn"\n', ["lab.toml:1", "backend", "'vm'"]),
-        ('backend = "vm"\n[site]\nsize_mb = 900\n', ["data_disk_mb of old is 1024", "at least 1928"]),
+        ('backend = "vm"\n[site]\nsize_mb = 900\n', ["data_disk_mb of old is 512", "at least 1928"]),
         ('backend = "vm"\n[hosts]\n[boxes.a]\nnumber = 1\nserial_number = "A"\n', ["role bmc"]),
         ('[hosts]\na = { role = "bmc", number = 3 }\n', ["no metal", 'backend = "vm"']),
         ('ipv4 = "10.77.0.0/33"\n', ["lab.toml:1", "ipv4"]),

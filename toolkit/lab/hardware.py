@@ -86,7 +86,7 @@ def _devices(machine: Hardware) -> etree._Element:
     # a lab is thrown away: nothing is gained by waiting for its disks
     disks = [
         E.disk(
-            E.driver(name="qemu", type=drive.format, cache="unsafe", discard="unmap"),
+            E.driver(name="qemu", type=drive.format, cache="unsafe", discard="unmap", detect_zeroes="unmap"),
             E.source(file=str(drive.file)),
             E.target(dev=f"vd{letter}", bus="virtio"),
             E.serial(drive.serial),

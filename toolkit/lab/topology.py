@@ -98,7 +98,7 @@ class Box(Machine):
     )
     memory_mb: int = Field(default=1024, ge=512, le=16_384, description='In 2^20 bytes; with backend "vm".')
     data_disk_mb: int = Field(
-        default=1024, ge=256, le=16_384, description='Its data disk, in 2^20 bytes; with backend "vm".'
+        default=512, ge=256, le=16_384, description='Its data disk, in 2^20 bytes; with backend "vm".'
     )
 
 
