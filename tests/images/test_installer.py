@@ -81,7 +81,11 @@ def test_an_installation_cut_off_starts_again_and_the_disk_then_boots_as_the_box
     assert (last["phase"], last["disk_serial"], last["image_sha256"]) == ("done", "SYSTEM", appliance.manifest.sha256)
     assert last["bytes_read"] > last["bytes_written"] > 600 * MIB
     assert record(disks[0]) == untouched
-    iso.unlink()
+    written = record(disks[1])
+    with installer(iso, tmp_path, disks, firmware=direct) as third:
+        *_, last = third.end()
+    assert (last["phase"], last["already"], last["bytes_written"]) == ("done", True, 0)
+    assert record(disks[1]) == written, "a job is done once: by now the box may hold something"
     words = [*disk_words([disks[1]]), *network_words(port)]
     with running(tmp_path, words, port=port) as box:
         tls = box.wait_for(f"on {ADDRESS}", BOOT_SECONDS_MAX).removeprefix("certificate sha256: ").split()[0]

@@ -16,8 +16,8 @@ DATA = Disk("sdb", "rebox-data", "Disk", 1024 * MIB, read_only=False, removable=
 MEDIUM = Disk("sr0", "", "DVD", 150 * MIB, read_only=True, removable=True)
 MACHINE = Inventory("SRV-1", ("52:54:00:00:00:01", "52:54:00:00:00:02"), (SYSTEM, DATA, MEDIUM), "uefi")
 JOB = Job(
-    action="install", machine_serial="SRV-1", macs=("52:54:00:00:00:02",), disk_serial="S1", image_sha256=IMAGE,
-    seed={"serial_number": "VM-1"}, authorized_keys=(), network=None, report=None, then="power-off",
+    job_id="1", action="install", machine_serial="SRV-1", macs=("52:54:00:00:00:02",), disk_serial="S1",
+    image_sha256=IMAGE, seed={"serial_number": "VM-1"}, authorized_keys=(), network=None, report=None, then="power-off",
 )  # fmt: skip
 
 

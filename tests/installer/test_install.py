@@ -43,7 +43,7 @@ def put(image: bytes, disk: Path, *, seed: bytes | None = None, data: bool = Fal
         head = install.write_image(io.BytesIO(image), IMAGE_BYTES, device, quiet)
         assert device.begun()
         digest = sha256(meant or image).hexdigest()
-        return install.finish(device, head, IMAGE_BYTES, digest, seed=seed, data=data, progress=quiet)
+        return install.finish(device, head, IMAGE_BYTES, digest, job_id="1", seed=seed, data=data, progress=quiet)
 
 
 def test_the_image_lies_on_the_disk_and_behind_it_seed_and_a_blank_place_for_data(image: bytes, disk: Path) -> None:
@@ -94,6 +94,17 @@ def test_begun_again_after_it_was_cut_off_it_says_so_and_ends_well(image: bytes,
     put(image, disk)
     with Device.open(disk, DISK_BYTES) as device:
         assert not device.begun()
+
+
+def test_a_disk_remembers_the_job_that_was_done_on_it(image: bytes, disk: Path) -> None:
+    with Device.open(disk, DISK_BYTES) as device:
+        assert not install.was_done(device, "1")
+    put(image, disk)
+    with Device.open(disk, DISK_BYTES) as device:
+        assert install.was_done(device, "1")
+        assert not install.was_done(device, "2")
+        install.write_image(io.BytesIO(image), IMAGE_BYTES, device, quiet)
+        assert not install.was_done(device, "1"), "it is being written anew"
 
 
 def test_a_wipe_leaves_nothing_and_says_how_much_it_read(disk: Path) -> None:

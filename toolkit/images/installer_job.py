@@ -7,11 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     JsonValue,
     SecretStr,
     StringConstraints,
@@ -72,8 +74,9 @@ class CallHome(BaseModel):
 
 
 class InstallerJob(BaseModel):
-    """One job. `install` and `wipe` name machine, ports and disk by what is printed on them, never by device name.
+    """One job; `install` and `wipe` name machine, ports and disk by what is printed on them, never by device name.
 
+    By `job_id` a disk remembers what was done on it: an installation is not done twice.
     `macs` must all be in the machine. `image_sha256` is the raw image's (the appliance manifest's `sha256`), `seed` the
     box's order (docs/images.md), `authorized_keys` who may log in by SSH. `then` is what follows a job done; after one
     that was refused or failed the machine always goes off.
@@ -81,6 +84,7 @@ class InstallerJob(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    job_id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] = Field(default_factory=lambda: uuid4().hex)
     action: Literal["install", "wipe", "inspect"] = "inspect"
     machine_serial: Serial | None = None
     macs: tuple[Mac, ...] = ()

@@ -31,7 +31,7 @@ def _run(console: Console) -> int:
     machine = medium.settled(lambda now: bool(medium.media(now)))
     name = medium.mount(machine)
     job = read_job(medium.job_on())
-    if job is not None and job.action != "inspect":
+    if job is not None and job.action != "inspect" and not _has_all(job, machine):
         machine = medium.settled(lambda now: _has_all(job, now))
     if job is not None and job.network and job.report:
         _call_home(console, job)
@@ -65,17 +65,19 @@ def _call_home(console: Console, job: Job) -> None:
 def _install(console: Console, job: Job, machine: Inventory, disk: Disk) -> dict[str, object]:
     image = medium.contained()
     checks.room(job, disk, image.size_bytes, image.sha256)
-    checks.data(job, machine, disk, holds)
     seed = None if job.seed is None else install.seed_volume(job.seed, job.authorized_keys)
     with Device.open(disk.path, disk.size_bytes) as device:
+        if install.was_done(device, job.job_id):
+            return {"already": True, "image_sha256": image.sha256, "bytes_written": 0, "bytes_read": 0}
+        checks.data(job, machine, disk, holds)
         console.say("begin", action=job.action, disk_serial=disk.serial, again=device.begun())
         with medium.unpacked() as stream:
             head = install.write_image(stream, image.size_bytes, device, console.progress("write"))
         read = install.finish(
             device, head, image.size_bytes, image.sha256,
-            seed=seed, data=job.data_serial == disk.serial, progress=console.progress("read-back"),
+            job_id=job.job_id, seed=seed, data=job.data_serial == disk.serial, progress=console.progress("read-back"),
         )  # fmt: skip
-    return {"image_sha256": image.sha256, "bytes_written": image.size_bytes, "bytes_read": read}
+    return {"already": False, "image_sha256": image.sha256, "bytes_written": image.size_bytes, "bytes_read": read}
 
 
 def _wipe(console: Console, disk: Disk) -> dict[str, object]:

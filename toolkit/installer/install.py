@@ -13,6 +13,8 @@ from toolkit.installer.refusal import Failed
 
 SEED_LABEL, DATA_NAME = "REBOX-SEED", "rebox-data"
 _END_BYTES = 1 << 20
+_NOTE_AT, _NOTE_BYTES = HEAD_BYTES - 4096, 4096
+"""In the first MiB, behind the partition table: nobody else writes there."""
 
 
 def seed_volume(order: Mapping[str, Any], authorized_keys: Sequence[str]) -> bytes:
@@ -24,6 +26,11 @@ def seed_volume(order: Mapping[str, Any], authorized_keys: Sequence[str]) -> byt
         return volume(SEED_LABEL, files, SEED_BYTES)
     except ValueError:
         raise Failed("the seed is too long") from None
+
+
+def was_done(device: Device, job_id: str) -> bool:
+    """Whether this very job was done on this disk: what has become of the box since must not be lost."""
+    return bool(job_id) and device.read(_NOTE_AT, _NOTE_BYTES) == _note(job_id)
 
 
 def write_image(image: IO[bytes], image_bytes: int, device: Device, progress: Progress) -> bytes:
@@ -51,11 +58,12 @@ def write_image(image: IO[bytes], image_bytes: int, device: Device, progress: Pr
 
 def finish(
     device: Device, head: bytes, image_bytes: int, image_sha256: str, *,
-    seed: bytes | None, data: bool, progress: Progress,
+    job_id: str, seed: bytes | None, data: bool, progress: Progress,
 ) -> int:  # fmt: skip
     """Adds seed and data partition, reads the image back, and only then writes the first MiB; how much was read."""
     partitions = _partitions(device, image_bytes, seed is not None, data)
     new_head, tail = grown(head, device.size_bytes, partitions)
+    new_head = new_head[:_NOTE_AT] + _note(job_id)
     others = [(device.size_bytes - TABLE_SECTORS * SECTOR, tail)]
     for partition in partitions:
         if partition.name == DATA_NAME:
@@ -78,6 +86,10 @@ def finish(
         if device.read(offset, len(content)) != content:
             raise Failed(f"what was read back at byte {offset} is not what was written")
     return image_bytes + sum(len(content) for _, content in others)
+
+
+def _note(job_id: str) -> bytes:
+    return f"rebox-installer has done the job {job_id}\n".encode().ljust(_NOTE_BYTES, b"\0")
 
 
 def _partitions(device: Device, image_bytes: int, seed: bool, data: bool) -> list[Partition]:

@@ -16,6 +16,7 @@ _ACTIONS = ("install", "wipe", "inspect")
 class Job:
     """What to do on which machine; `network` and `report` are what they are in the file."""
 
+    job_id: str
     action: str
     machine_serial: str
     macs: tuple[str, ...]
@@ -40,6 +41,7 @@ def read_job(content: bytes) -> Job | None:
     try:
         fields = json.loads(content)
         job = Job(
+            job_id=str(fields.get("job_id", "")),
             action=str(fields.get("action", "inspect")),
             machine_serial=str(fields.get("machine_serial", "")),
             macs=tuple(str(mac).lower() for mac in fields.get("macs", ())),
