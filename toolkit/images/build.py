@@ -55,6 +55,8 @@ def build(
         contained = build(
             within, ImageCache(within.name, cache.root), packages=listed, fresh=fresh, progress=progress, wait=wait
         )
+        # minutes may have gone by: the image is found by what it is made from, not by what was there before
+        key = _key(folder, packages)
     waiting = (lambda: progress(0.0, "waiting for another build")) if wait else None
     with cache.building(waiting) as lock:
         if not fresh and (image := _find(folder, cache, key, packages)):
