@@ -48,7 +48,7 @@ def capture(box: Described, now: datetime) -> BoxSettings:
     return BoxSettings(
         serial_number=status.serial_number,
         captured=now,
-        clock_offset_seconds=round((status.time - now).total_seconds(), 1),
+        clock_offset_seconds=round((status.time - now).total_seconds(), 1) + 0.0,  # never -0.0
         network=box.network(),
         tls=box.tls_settings(),
         accounts=box.accounts(),

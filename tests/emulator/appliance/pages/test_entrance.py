@@ -15,6 +15,7 @@ ROUTES = [(prefix, cast("APIRoute", route)) for prefix, part in PARTS for route 
 FILLERS = {
     "deed": "reboot",
     "address_id": "1",
+    "change_id": "0123456789abcdef",
     "certificate_id": "1",
     "update_id": "Base-3.3.3",
     "job_id": "1",
