@@ -1,14 +1,18 @@
 """A change of the network settings is undone unless somebody who came after it says that it holds."""
 
 import secrets
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.emulator.appliance.box_process import OWN, SHARED, BoxProcess, in_use_order, wait_until
+from tests.emulator.appliance.box_process import OWN, SHARED, SITE, BoxProcess, in_use_order, wait_until
 from tests.emulator.appliance.conftest import MakeBox
 from tests.emulator.appliance.paperwork import Chain
+from tests.emulator.appliance.quiet_box import quiet_box
+from toolkit.emulator.appliance.guarded_change import GuardedChange
+from toolkit.emulator.appliance.refusal import Refusal
 
 CHANGES = "/api/v1/network/changes"
 NEW = {"address": "10.77.0.12", "prefix": 24, "interface": "eth0"}
@@ -92,6 +96,32 @@ def test_what_nobody_confirms_is_undone_at_the_deadline(own_box: BoxProcess) -> 
     assert "network change reverted: nobody confirmed it within 1 s" in own_box.console_lines()
     actions = [line["action"] for line in own_box.api().get("/api/v1/audit").json()]
     assert actions == ["begin-network-change", "revert-network-change"]
+
+
+def test_an_alarm_that_is_late_lets_nobody_confirm_after_the_deadline(tmp_path: Path) -> None:
+    now = [100.0]
+    with quiet_box(tmp_path / "disk", in_use_order()) as box:  # without an event loop no alarm ever rings
+        guarded = GuardedChange(
+            box._database,
+            box._audit,
+            box.clock,
+            box.network,
+            later=lambda seconds, work: None,
+            say=box.screen.say,
+            monotonic=lambda: now[0],
+        )
+        guarded.begin("me", "7", confirm_within_seconds=60, hostname="renamed")
+        guarded.apply("7")
+        now[0] = 159.9
+        with pytest.raises(Refusal, match="opened before the change"):
+            guarded.confirm("me", "7", 99.9)
+        now[0] = 160.0
+        with pytest.raises(Refusal, match="nobody confirmed it within 60 s"):
+            guarded.confirm("me", "7", 159.9)
+        assert box.network.settings().hostname == SITE
+        guarded.begin("me", "8", confirm_within_seconds=60, hostname="renamed")
+        guarded.apply("8")
+        assert guarded.confirm("me", "8", 160.0).state == "confirmed"
 
 
 def test_setting_the_clock_moves_no_deadline(own_box: BoxProcess) -> None:

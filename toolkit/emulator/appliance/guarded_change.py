@@ -163,6 +163,8 @@ class GuardedChange:
             kept = self._of(change_id)
             if kept.state == "confirmed":
                 return self._told(kept)
+            if kept.before is not None and self._monotonic() >= self._deadline:
+                kept = self._revert_late(kept)  # the alarm is late itself: the box was busy, or asleep
             if kept.state == "reverted":
                 raise Refusal(409, "reverted", f"The change was undone: {kept.reason}.")
             if kept.state == "applying" or opened < self._applied:
@@ -185,8 +187,10 @@ class GuardedChange:
         with self._network.change_guarded():
             kept = self._kept()
             if kept is not None and kept.id == change_id and kept.before is not None:
-                seconds = kept.confirm_within_seconds
-                self._revert(kept, "box", f"nobody confirmed it within {seconds:g} s")
+                self._revert_late(kept)
+
+    def _revert_late(self, kept: _Kept) -> _Kept:
+        return self._revert(kept, "box", f"nobody confirmed it within {kept.confirm_within_seconds:g} s")
 
     def _revert(self, kept: _Kept, by: str, reason: str) -> _Kept:
         if kept.before is None or kept.after is None:
