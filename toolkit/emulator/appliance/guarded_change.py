@@ -86,6 +86,11 @@ class GuardedChange:
         kept = self._kept()
         return None if kept is None else self._told(kept)
 
+    def wants_new_connection(self, opened: float) -> bool:
+        """Whether a change waits that a connection opened then cannot confirm."""
+        kept = self._kept()
+        return kept is not None and kept.before is not None and self._proves_nothing(kept, opened)
+
     def get(self, change_id: str) -> NetworkChange:
         """404 for any but the last."""
         return self._told(self._of(change_id))
@@ -167,7 +172,7 @@ class GuardedChange:
                 kept = self._revert_late(kept)  # the alarm is late itself: the box was busy, or asleep
             if kept.state == "reverted":
                 raise Refusal(409, "reverted", f"The change was undone: {kept.reason}.")
-            if kept.state == "applying" or opened < self._applied:
+            if self._proves_nothing(kept, opened):
                 raise Refusal(
                     409,
                     "same_connection",
@@ -182,6 +187,9 @@ class GuardedChange:
             if kept.state == "confirmed":
                 raise conflict("The change has been confirmed: change the settings back instead.")
             return self._told(kept if kept.state == "reverted" else self._revert(kept, by, f"{by} took it back"))
+
+    def _proves_nothing(self, kept: _Kept, opened: float) -> bool:
+        return kept.state == "applying" or opened < self._applied
 
     def _expire(self, change_id: str) -> None:
         with self._network.change_guarded():

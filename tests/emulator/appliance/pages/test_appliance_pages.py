@@ -15,7 +15,15 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
-from tests.emulator.appliance.box_process import ADMIN_PASSWORD, OLD_SERIAL_NUMBER, OWN, SHARED, SITE, BoxProcess
+from tests.emulator.appliance.box_process import (
+    ADMIN_PASSWORD,
+    OLD_SERIAL_NUMBER,
+    OWN,
+    SHARED,
+    SITE,
+    BoxProcess,
+    wait_until,
+)
 from tests.emulator.appliance.pages.visitor import Visitor, heading, in_use
 from tests.emulator.update_server.authority import Authority
 from toolkit.emulator.update_server.repository import Offer, make_repository
@@ -161,7 +169,9 @@ def test_a_change_that_undoes_itself_is_begun_shown_and_kept(owner: Visitor, box
     page = owner.submit(NETWORK, "/appliance/networking/settings", hostname="renamed", confirm_within_seconds="600")
     assert "A change waits to be confirmed" in page.text
     (confirm,) = [action for action in owner.forms(NETWORK) if action.endswith("/confirm")]
-    assert "The change of the network settings is kept." in owner.submit(NETWORK, confirm).text
+    # it is applied once the answer is out: whoever is quicker than that presses again
+    kept = "The change of the network settings is kept."
+    wait_until(lambda: kept in owner.submit(NETWORK, confirm).text, "the change to be kept")
     assert owner.forms(NETWORK)["/appliance/networking/settings"].fields["hostname"] == "renamed"
     assert not [action for action in owner.forms(NETWORK) if "/changes/" in action]
 

@@ -25,9 +25,12 @@ def ip_configuration(visit: ApplianceVisit) -> HTMLResponse:
 
 
 def _page(visit: Visit, refusal: Refusal | None = None) -> HTMLResponse:
-    return visit.page(
-        "networking.html", refusal=refusal, network=visit.box.network.settings(), change=visit.box.network_change.last()
-    )
+    network, change = visit.box.network, visit.box.network_change
+    page = visit.page("networking.html", refusal=refusal, network=network.settings(), change=change.last())
+    if change.wants_new_connection(opened(visit.request.state)):
+        # the browser has to come back over a new connection: only that can confirm
+        page.headers["Connection"] = "close"
+    return page
 
 
 @router.post("/settings")
@@ -75,7 +78,6 @@ def _begin_change(visit: Visit, seconds: str, **wanted: Any) -> Response:
     except Refusal as refusal:
         return _page(visit, refusal)
     answer = see_other(_PAGE)
-    # the browser has to come back over a new connection: only that can confirm
     answer.headers["Connection"] = "close"
     answer.background = BackgroundTask(visit.box.network_change.apply, change_id)
     return answer
@@ -87,9 +89,7 @@ def confirm_change(visit: ApplianceChange, change_id: str) -> Response:
     try:
         visit.box.network_change.confirm(visit.by, change_id, opened(visit.request.state))
     except Refusal as refusal:
-        page = _page(visit, refusal)
-        page.headers["Connection"] = "close"
-        return page
+        return _page(visit, refusal)
     return see_other(f"{_PAGE}?done=change-confirmed")
 
 
