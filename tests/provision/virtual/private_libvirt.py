@@ -5,7 +5,9 @@ Its guests end with it. A process of ours is the first one in there, so that gue
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -35,6 +37,20 @@ while :; do sleep 1000 & wait $!; done
 """
 
 
+_RELAY = """
+import os, socket, threading
+peer = socket.socket(socket.AF_UNIX)
+peer.connect(SOCKET)
+def there():
+    while piece := os.read(0, 65536):
+        peer.sendall(piece)
+    peer.shutdown(socket.SHUT_WR)
+threading.Thread(target=there, daemon=True).start()
+while piece := peer.recv(65536):
+    os.write(1, piece)
+"""
+
+
 class PrivateLibvirt:
     """A running libvirtd; `uri` leads to it."""
 
@@ -47,6 +63,13 @@ class PrivateLibvirt:
     @property
     def uri(self) -> str:
         return f"qemu:///system?socket={hypervisor.socket(self.folder)}"
+
+    def remote_uri(self) -> str:
+        """The same daemon as another host's behind ssh; a program that leads straight to it stands in for ssh."""
+        ssh = self.folder / "ssh"
+        ssh.write_text(f"#!{sys.executable}\nSOCKET = {str(hypervisor.socket(self.folder))!r}\n{_RELAY}")
+        ssh.chmod(0o755)
+        return f"qemu+ssh://root@host-2/system?command={ssh}&proxy=netcat"
 
     def start(self) -> None:
         """Starts the daemon and waits until it answers."""
@@ -73,6 +96,17 @@ class PrivateLibvirt:
         assert self._daemon is not None
         self.run("kill", "-KILL", (self.folder / "run" / "libvirtd.pid").read_text().strip())
         self._daemon.wait()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """While the block runs the daemon neither answers nor ends its connections, as if its host had crashed."""
+        assert self._daemon is not None
+        self.run("kill", "-STOP", (self.folder / "run" / "libvirtd.pid").read_text().strip())
+        try:
+            yield
+        finally:
+            # nsenter stops with its child, and wakes it when it is woken itself
+            self._daemon.send_signal(signal.SIGCONT)
 
     def run(self, *command: str | Path) -> str:
         """What a command writes that sees the files, the network and the processes that the daemon sees."""

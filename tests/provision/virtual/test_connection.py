@@ -9,7 +9,8 @@ import pytest
 
 from tests.provision.virtual.private_libvirt import PrivateLibvirt
 from toolkit.model.errors import AuthenticationError, InputError, ReboxError, UnreachableError
-from toolkit.provision.virtual.connection import connect
+from toolkit.provision.virtual import connection
+from toolkit.provision.virtual.connection import LostConnectionError, connect
 
 
 def refused(uri: str) -> ReboxError:
@@ -71,3 +72,16 @@ def test_what_a_host_says_of_itself(hypervisor: PrivateLibvirt) -> None:
     assert facts.uuid == "4e9c1f3a-7a4e-4b8e-9d5d-0c1f6ab0cd01"
     assert not facts.offers_kvm
     assert facts.qemu_version > 6_000_000
+
+
+@pytest.mark.vm
+def test_a_remote_host_that_falls_silent_is_given_up(
+    hypervisor: PrivateLibvirt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_SILENT_SECONDS", 1)
+    monkeypatch.setattr(connection, "_SILENT_TIMES", 2)
+    with connect(hypervisor.remote_uri()) as host:
+        assert not host.is_local
+        assert host.facts().uuid == "4e9c1f3a-7a4e-4b8e-9d5d-0c1f6ab0cd01"
+        with hypervisor.frozen(), pytest.raises(LostConnectionError, match="keepalive timeout"):
+            host.facts()

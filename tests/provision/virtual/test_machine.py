@@ -163,3 +163,11 @@ def test_how_it_is_run_is_told_when_it_is_made_and_when_it_is_adopted(bench: Ben
     again = bench.machine()
     again.provide(silent)
     assert again.how().endswith("runs under software emulation.")
+
+
+def test_a_machine_is_made_on_another_host(bench: Bench) -> None:
+    machine = bench.machine(uri=bench.hypervisor.remote_uri())
+    machine.provide(silent)
+    assert machine.announced_tls_sha256() == CERTIFICATE
+    machine.withdraw()
+    assert (bench.hypervisor.domains(), bench.own_volumes()) == ([], [])

@@ -5,9 +5,11 @@ The only module that imports libvirt, which carries no types: what it returns go
 
 import re
 import shlex
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from xml.etree import ElementTree
 
@@ -47,6 +49,10 @@ _LOST = re.compile(
 _NO_SPACE = re.compile(r"No space left|not enough (free )?space|Not enough|Disk quota exceeded", re.IGNORECASE)
 
 
+_SILENT_SECONDS, _SILENT_TIMES = 5, 5
+"""A remote libvirt is asked every 5 s whether it is there, and given up after five times without an answer."""
+
+
 class LostConnectionError(UnreachableError):
     """libvirt was there and is gone: restarted, or its host is."""
 
@@ -76,7 +82,7 @@ class Hypervisor:
     @property
     def is_local(self) -> bool:
         """Whether it is the machine we run on."""
-        return re.match(r"[a-z]+:///", self.uri) is not None
+        return _is_local(self.uri)
 
     @contextmanager
     def asked(self, what: str) -> Iterator[Any]:
@@ -117,15 +123,37 @@ class Hypervisor:
 @contextmanager
 def connect(uri: str) -> Iterator[Hypervisor]:
     """A connection while the block runs; raises what `_explained` says, and InputError for a URI nobody knows."""
+    if not _is_local(uri):
+        _events()
     try:
         handle = libvirt.open(_without_questions(uri))
     except libvirt.libvirtError as error:
         raise _not_connected(error, uri) from None
     hypervisor = Hypervisor(uri, handle)
     try:
+        if not hypervisor.is_local:
+            _notice_silence(hypervisor)
         yield hypervisor
     finally:
         hypervisor.close()
+
+
+def _notice_silence(hypervisor: Hypervisor) -> None:
+    """Has the connection broken when the other side falls silent: a host that crashed closes no connection itself."""
+    with hypervisor.asked("the connection cannot be watched") as handle:
+        handle.setKeepAlive(_SILENT_SECONDS, _SILENT_TIMES)
+
+
+@cache
+def _events() -> None:
+    """libvirt's own loop, in a thread of its own, for the life of the process: keep-alive needs it."""
+    libvirt.virEventRegisterDefaultImpl()
+
+    def run() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    threading.Thread(target=run, daemon=True, name="libvirt events").start()
 
 
 def domain_xml(domain: Any) -> str:
@@ -176,6 +204,10 @@ def upload_sparse(volume: Any, stream: Any, length: int) -> None:
 def download_sparse(volume: Any, stream: Any) -> None:
     """Begins a download whose holes are not carried."""
     volume.download(stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
+
+
+def _is_local(uri: str) -> bool:
+    return re.match(r"[a-z+]+:///", uri) is not None
 
 
 def _without_questions(uri: str) -> str:
