@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.provision.virtual.private_libvirt import BRIDGE, PrivateLibvirt, private_libvirt, why_not
+from tests.provision.virtual.private_libvirt import BRIDGE, PrivateLibvirt, private_libvirt
 from tests.provision.virtual.small_image import ADDRESS, small_image
 from tests.step_context import NEW_SERIAL, inventory
 from toolkit.images.build import Image, build
@@ -79,8 +79,6 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def libvirtd() -> Iterator[PrivateLibvirt]:
-    if reason := why_not():
-        pytest.skip(reason)
     with private_libvirt() as daemon:
         yield daemon
 

@@ -185,11 +185,3 @@ def private_libvirt(*, with_kvm: bool = False) -> Iterator[PrivateLibvirt]:
         if daemon is not None:
             daemon.wait()
         shutil.rmtree(folder)
-
-
-def why_not() -> str:
-    """Why there can be no libvirtd of a test's own here; empty when there can."""
-    programs = ("libvirtd", "qemu-system-x86_64", "qemu-img", "virsh", "virt-xml-validate", "mkfs.vfat", "mcopy")
-    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-    missing = [name for name in programs if not shutil.which(name, path=path)]
-    return f"not installed (make setup-vm): {', '.join(missing)}" if missing else ""
