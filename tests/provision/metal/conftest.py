@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.provision.metal.hall import PASSWORD, USER, Hall, hall
 from tests.provision.metal.tiny_iso import program
+from toolkit.appliances.connection import PinnedContext
 from toolkit.provision.metal.bmc import Bmc
 
 SERIAL, UUID, MAC = "SRV-0042", "6a1f7f0e-0000-4000-8000-000000000001", "52:54:00:78:00:01"
@@ -30,6 +32,10 @@ _DOMAIN = """
   </devices>
 </domain>
 """
+
+
+def pinned(sha256: str) -> httpx.HTTPTransport:
+    return httpx.HTTPTransport(verify=PinnedContext.of({sha256}))
 
 
 @dataclass
@@ -71,8 +77,10 @@ class Metal:
     def as_delivered(self, *, memory_mb: int = 256, disk_mb: int = 64) -> None:
         if self.on:
             self.domain.destroy()
-        bmc = self.bmc()
-        bmc.eject()
+        drive = f"{self.hall.url}/redfish/v1/Systems/{UUID}/VirtualMedia/Cd"
+        with httpx.Client(auth=(USER, PASSWORD), transport=pinned(self.hall.tls_sha256), timeout=30) as hand:
+            if hand.get(drive).json()["Inserted"]:
+                hand.post(f"{drive}/Actions/VirtualMedia.EjectMedia", json={}).raise_for_status()
         self.console.unlink(missing_ok=True)
         self.domain.undefine()
         self.define(memory_mb=memory_mb, disk_mb=disk_mb)

@@ -20,7 +20,7 @@ from toolkit.provision.metal.notebook import Notebook
 from toolkit.wiring import SystemClock
 
 ORDER = "ab" * 32
-LIMITS = Limits(asked_for=3, first_word=20, silent=3, bmc_silent=2, off=20, poll=0.1, power_poll=0.5)
+LIMITS = Limits(asked_for=3, first_word=20, silent=3, bmc_silent=2, on=4, off=20, poll=0.1, power_poll=0.5)
 
 
 def settings(url: str, tls_sha256: str, here: str, console: Path, **changes: Any) -> Settings:

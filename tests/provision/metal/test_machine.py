@@ -181,7 +181,7 @@ def test_an_insert_that_fails_half_way_is_ejected_again(metal: Metal, tmp_path: 
 def test_a_bmc_that_stops_answering_in_the_middle_is_put_back_by_the_next_call(
     metal: Metal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bmc_session, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(bmc_session, "ANSWER_SECONDS", 3.0)
     silent = False
 
     def dies(method: str, path: str, answer: Answer) -> Answer:
@@ -199,6 +199,7 @@ def test_a_bmc_that_stops_answering_in_the_middle_is_put_back_by_the_next_call(
         carry_out(boot_of(metal, tmp_path, url=url, tls_sha256=pin), lines(STARTED), ends=False)
     assert "the next call puts both back first" in str(stopped.value)
     assert metal.has_cd
+    monkeypatch.undo()
     carry_out(boot_of(metal, tmp_path), DONE)
     assert as_it_was(metal)
 

@@ -1,6 +1,6 @@
 """The old machine's disks: wiped through its BMC, once on each occasion, and only what was read back counts."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from tests.provision.metal.conftest import Metal
 from tests.provision.metal.story import boot_of
 from tests.provision.metal.tiny_iso import STARTED, lines, write_tiny_iso
 from toolkit.model.errors import VerificationError
+from toolkit.provision.metal.identity import MachineIdentity
 from toolkit.provision.metal.jobs import WipeOrder
 from toolkit.provision.metal.media_server import MediaServer
 from toolkit.provision.metal.old_machine import OldMachine
@@ -29,9 +30,10 @@ class SaysIt(WipeOrder):
 
 
 def old_machine(metal: Metal, folder: Path, read_bytes: int = 4096) -> OldMachine:
-    return OldMachine(
-        lambda: boot_of(metal, folder), ("DISK-1",), lambda *order: replace(SaysIt(*order), bytes_read=read_bytes)
-    )
+    def order(meant: MachineIdentity, disk_serial: str, occasion: str) -> SaysIt:
+        return SaysIt(meant, disk_serial, occasion, read_bytes)
+
+    return OldMachine(lambda: boot_of(metal, folder), ("DISK-1",), order)
 
 
 def test_a_machine_that_runs_is_switched_off_and_wiped_once_on_each_occasion(metal: Metal, tmp_path: Path) -> None:

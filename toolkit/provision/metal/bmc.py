@@ -69,6 +69,7 @@ class Bmc:
     """How long a machine that was asked to shut down is waited for, before its power is cut."""
     sleep: Callable[[float], None] = field(default=time.sleep)
     monotonic: Callable[[], float] = field(default=time.monotonic)
+    _found_drive: Any = field(default=None, init=False, repr=False)
 
     @classmethod
     def connect(
@@ -143,6 +144,10 @@ class Bmc:
             self._reset(sushy.ResetType.ON)
             self._wait(self.is_on, _POWER_SECONDS, "the machine does not go on")
 
+    def start(self) -> None:
+        """Asks for it to go on; a machine that goes off by itself soon may never be seen on."""
+        self._reset(sushy.ResetType.ON)
+
     def switch_off(self, *, at_once: bool = False) -> None:
         """Has it off: asks its system first, unless `at_once`, and cuts the power when that does not help."""
         if not self.is_on():
@@ -213,6 +218,14 @@ class Bmc:
         return self.root.get_system(self.system_path)
 
     def _drive(self) -> Any:
+        """The virtual drive as it is now; which one it is, is found out once."""
+        if self._found_drive is None:
+            self._found_drive = self._find_drive()
+        else:
+            self._found_drive.refresh(force=True)
+        return self._found_drive
+
+    def _find_drive(self) -> Any:
         system = self._system()
         drives = _collection(system, "virtual_media")
         for manager in () if drives else _collection(system, "managers"):

@@ -41,6 +41,7 @@ class Limits:
     first_word: float = 900.0
     silent: float = 600.0
     bmc_silent: float = 120.0
+    on: float = 60.0
     off: float = 120.0
     poll: float = 0.5
     power_poll: float = 5.0
@@ -138,7 +139,7 @@ class InstallerBoot:
             self.bmc.boot_once_from_cd()
             console = Console.from_now(self.base_path(settings.console_file)) if settings.console_file else None
             progress(0.1, "starting the installer")
-            self.bmc.switch_on()
+            self.bmc.start()
             said = self._follow(action, media, Voice(media, console), progress)
             self.notebook.write(record.model_copy(update={"phase": "written", "said": said}))
             self._wait_until_off()
@@ -163,10 +164,12 @@ class InstallerBoot:
             off = power.is_off()
             for event in voice.events():
                 last_word, limit = self.clock.monotonic(), self.limits.silent
+                power.seen_on = True
                 if self._is_done(event, action, media, voice, progress):
                     return event
             if off:
-                raise self._failed("the machine went off before the installer had done its work", voice)
+                what = "went off before the installer had done its work" if power.seen_on else "does not go on"
+                raise self._failed(f"the machine {what}", voice)
             if self.clock.monotonic() - last_word > limit:
                 raise self._failed(f"the installer has said nothing for {limit:.0f} s", voice)
             self.clock.sleep(self.limits.poll)
@@ -257,10 +260,14 @@ class _Power:
 
     def __init__(self, bmc: Bmc, clock: Clock, limits: Limits) -> None:
         self._bmc, self._clock, self._limits = bmc, clock, limits
-        self._answered = self._asked = clock.monotonic()
+        self._began = self._answered = self._asked = clock.monotonic()
+        self.seen_on = False
 
     def is_off(self) -> bool:
-        """Raises UnreachableError when the BMC has been silent for too long."""
+        """Off again, or still after all the time that going on may take.
+
+        Raises UnreachableError when the BMC has been silent for too long.
+        """
         if self._clock.monotonic() - self._asked < self._limits.power_poll:
             return False
         self._asked = self._clock.monotonic()
@@ -271,4 +278,5 @@ class _Power:
                 raise
             return False
         self._answered = self._clock.monotonic()
-        return not on
+        self.seen_on = self.seen_on or on
+        return not on and (self.seen_on or self._answered - self._began > self._limits.on)

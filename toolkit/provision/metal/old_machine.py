@@ -5,6 +5,7 @@ from functools import cached_property
 
 from toolkit.model.errors import VerificationError
 from toolkit.model.execution import Progress, Result
+from toolkit.provision.metal.identity import MachineIdentity
 from toolkit.provision.metal.installer_boot import InstallerBoot
 from toolkit.provision.metal.jobs import WipeOrder
 from toolkit.provision.metal.notebook import Record
@@ -17,7 +18,7 @@ class OldMachine:
         self,
         open_boot: Callable[[], InstallerBoot],
         disk_serials: tuple[str, ...],
-        order: Callable[..., WipeOrder] = WipeOrder,
+        order: Callable[[MachineIdentity, str, str], WipeOrder] = WipeOrder,
     ) -> None:
         self._open_boot = open_boot
         self.disk_serials = disk_serials
