@@ -7,7 +7,7 @@ from toolkit.model.errors import RefusedError
 from toolkit.model.facts import Facts
 from toolkit.model.inventory import DnsSwing, Inventory, SharedAddressSwing
 from toolkit.model.plan import GateReference, Mode, Plan, Severity, Step
-from toolkit.model.provision import LibvirtProvision, OldBmc, OperatorProvision
+from toolkit.model.provision import LibvirtProvision, OldBmc, OperatorProvision, RedfishProvision
 
 # measured on the emulated box; only used to tell people how long a step may take
 _BYTES_PER_SECOND = 30e6
@@ -135,6 +135,16 @@ def _provision_new(inventory: Inventory) -> Step:
         expected_seconds=60.0 if made else 4.0,
         parameters={"driver": provision.driver},
     )
+    if isinstance(provision, RedfishProvision):
+        return step.model_copy(
+            update={
+                "title": f"Have the machine behind {provision.bmc.url} installed and running, and recognise the box",
+                "way_back": "The machine is switched off, its virtual drive emptied and its boot order put back; what "
+                "was written stays on its disk.",
+                "back_seconds": 30.0,
+                "expected_seconds": 300.0,
+            }
+        )
     if not isinstance(provision, OperatorProvision):
         return step
     machine = provision.machine_serial or inventory.new.serial_number

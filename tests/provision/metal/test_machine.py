@@ -54,6 +54,7 @@ def test_a_box_is_installed_once_known_by_its_console_and_switched_off_again(met
     assert not machine.is_provided()
     machine.provide(lambda fraction, phase: None)
     assert (machine.is_provided(), machine.announced_tls_sha256()) == (True, fingerprint)
+    assert f"fetched by {metal.hall.address}" in machine.how()
 
     resumed = machine_of(metal, tmp_path, "nothing is installed twice")
     resumed.provide(lambda fraction, phase: None)
@@ -107,10 +108,12 @@ def test_a_machine_without_the_port_is_another_machine(metal: Metal, tmp_path: P
     assert as_it_was(metal)
 
 
-def test_a_machine_that_is_on_is_in_use(metal: Metal, tmp_path: Path) -> None:
+def test_a_machine_that_is_on_is_in_use_and_left_on_also_by_going_back(metal: Metal, tmp_path: Path) -> None:
     metal.domain.create()
+    machine = machine_of(metal, tmp_path, DONE)
     with pytest.raises(RefusedError, match="switched on"):
-        carry_out(boot_of(metal, tmp_path), DONE)
+        machine.provide(lambda fraction, phase: None)
+    machine.withdraw()
     assert metal.on
 
 

@@ -85,6 +85,7 @@ class InstallerBoot:
         except BaseException:
             with suppress(ReboxError):
                 self.put_back()
+                self.notebook.iso.unlink(missing_ok=True)
             raise
         self.put_back()
 
@@ -141,7 +142,11 @@ class InstallerBoot:
             progress(0.1, "starting the installer")
             self.bmc.start()
             said = self._follow(action, media, Voice(media, console), progress)
-            self.notebook.write(record.model_copy(update={"phase": "written", "said": said}))
+            fetched = {
+                "fetched_by": tuple(sorted({fetch.peer for fetch in media.fetches})),
+                "fetched_bytes": media.sent_bytes,
+            }
+            self.notebook.write(record.model_copy(update={"phase": "written", "said": said, **fetched}))
             self._wait_until_off()
 
     def _insert(self, media: MediaServer) -> None:

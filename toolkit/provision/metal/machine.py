@@ -79,11 +79,30 @@ class RedfishMachine:
         return said
 
     def withdraw(self) -> None:
-        """Medium out, boot order as found, machine off; what was written stays on its disk."""
+        """Medium out, boot order as found, machine off; what was written stays on its disk.
+
+        A machine on which nothing was installed here is left alone: it may have been refused because something runs
+        there.
+        """
         with self.boot.notebook.alone():
+            record = self.boot.notebook.read()
+            if record is None or record.action != "install":
+                return
             self.boot.check_machine()
             self.boot.put_back()
             self.boot.bmc.switch_off()
+
+    def how(self) -> str:
+        """How the box came onto the machine, for the run's evidence."""
+        record = self.boot.notebook.read()
+        if record is None or not record.said:
+            return ""
+        return (
+            f"Installed on machine {self.boot.meant.serial_number} through {self.boot.bmc.where}: the installer's "
+            f"ISO was fetched by {', '.join(record.fetched_by)} ({record.fetched_bytes} bytes); it wrote "
+            f"{record.said.get('bytes_written')} bytes to {record.said.get('disk_serial')} and read back "
+            f"{record.said.get('bytes_read')}."
+        )
 
     def _install(self, progress: Progress) -> None:
         boot = self.boot

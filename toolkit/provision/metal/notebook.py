@@ -40,6 +40,8 @@ class Record(BaseModel):
     boot_target: str | None = None
     boot_enabled: str | None = None
     said: dict[str, JsonValue] = Field(default_factory=dict)
+    fetched_by: tuple[str, ...] = ()
+    fetched_bytes: int = 0
     console_offset: int = 0
     announced_tls_sha256: str | None = None
 
