@@ -84,8 +84,10 @@ class Hall:
 
 
 @contextmanager
-def hall(number: int = 31) -> Iterator[Hall]:
-    """Needs root; everything in it is killed with it."""
+def hall() -> Iterator[Hall]:
+    """Needs root; everything in it is killed with it, and it with us."""
+    # others may test on this machine at the same time
+    number = os.getpid() % 200 + 20
     folder = Path(mkdtemp(prefix="rbx", dir="/tmp"))
     here, there, port = f"10.78.{number}.2", f"10.78.{number}.1", 8443
     (folder / "run").mkdir()
@@ -96,7 +98,8 @@ def hall(number: int = 31) -> Iterator[Hall]:
     configure(folder, there, port)
     cable = f"rbx{os.getpid() % 100000}"
     holder = subprocess.Popen(
-        ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", _START, "sh",
+        ["setpriv", "--pdeathsig", "KILL",
+         "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", _START, "sh",
          str(folder), f"{there}/24", str(EMULATOR)],
     )  # fmt: skip
     try:
