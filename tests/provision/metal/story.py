@@ -12,8 +12,9 @@ from tests.provision.metal.tiny_iso import STARTED, lines, write_tiny_iso
 from toolkit.model.execution import Progress
 from toolkit.model.provision import Bmc as Settings
 from toolkit.provision.metal.bmc import Bmc
+from toolkit.provision.metal.following import Limits
 from toolkit.provision.metal.identity import MachineIdentity
-from toolkit.provision.metal.installer_boot import InstallerBoot, Limits
+from toolkit.provision.metal.installer_boot import InstallerBoot
 from toolkit.provision.metal.machine import RedfishMachine
 from toolkit.provision.metal.media_server import MediaServer, serve_media
 from toolkit.provision.metal.notebook import Notebook

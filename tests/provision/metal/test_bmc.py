@@ -9,7 +9,8 @@ from tests.provision.metal.conftest import MAC, UUID, Metal
 from tests.provision.metal.hall import PASSWORD, USER
 from toolkit.model.errors import AuthenticationError, InputError, UnreachableError, VerificationError
 from toolkit.provision.metal import bmc_session
-from toolkit.provision.metal.bmc import Bmc, BootOverride
+from toolkit.provision.metal.bmc import Bmc
+from toolkit.provision.metal.bmc_answers import BootOverride
 
 pytestmark = pytest.mark.vm
 

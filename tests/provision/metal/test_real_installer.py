@@ -19,7 +19,7 @@ from toolkit.images.build import build
 from toolkit.images.cache import ImageCache
 from toolkit.images.recipe import RecipeFolder
 from toolkit.probes.tls import observe
-from toolkit.provision.metal.installer_boot import Limits
+from toolkit.provision.metal.following import Limits
 from toolkit.provision.metal.old_machine import OldMachine
 
 pytestmark = [pytest.mark.vm, pytest.mark.image, pytest.mark.timeout(1800)]

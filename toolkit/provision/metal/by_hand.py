@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from toolkit.appliances.trust import box, learnt, trust
 from toolkit.appliances.world import World
 from toolkit.images.installer_job import write_job_iso
-from toolkit.model.errors import AuthenticationError, InputError, UnreachableError
+from toolkit.model.errors import InputError, ReboxError, UnreachableError
 from toolkit.model.execution import Outcome, Result, StepContext, witness
 from toolkit.model.fields import Fingerprint
 from toolkit.model.provision import OperatorProvision
@@ -53,14 +53,13 @@ class InstallByHand(ProvisionNew):
         """The person switches the machine off; the network shows it. The installer, with its one-time secrets, goes."""
         (context.run_directory / ISO).unlink(missing_ok=True)
         new = box(context, "new")
+        off = False
         try:
             new.health()
         except UnreachableError:
             off = True
-        except AuthenticationError:
-            off = False
-        else:
-            off = False
+        except ReboxError:
+            pass  # an answer, whatever it says
         return witness(
             context,
             probe="tcp",

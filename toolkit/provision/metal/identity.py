@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from toolkit.model.errors import RefusedError, UnknownStateError
-from toolkit.provision.metal.bmc import MachineFacts
+from toolkit.provision.metal.bmc_answers import MachineFacts
 
 
 @dataclass(frozen=True)

@@ -6,45 +6,29 @@ Medium, then boot override (some BMCs refuse the other order), then power. Every
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from toolkit.model.errors import (
-    ApplianceError,
     InputError,
     ReboxError,
     RefusedError,
-    UnreachableError,
     VerificationError,
 )
 from toolkit.model.execution import Clock, Progress
 from toolkit.model.provision import Bmc as Settings
-from toolkit.provision.metal.bmc import Bmc, BootOverride
+from toolkit.provision.metal.bmc import Bmc
+from toolkit.provision.metal.bmc_answers import BootOverride
+from toolkit.provision.metal.following import Action, Following, Limits
 from toolkit.provision.metal.identity import MachineIdentity, check_identity
 from toolkit.provision.metal.media_server import MediaServer, serve_media
 from toolkit.provision.metal.notebook import Notebook, Record
-from toolkit.provision.metal.voice import Console, Event, Voice
+from toolkit.provision.metal.voice import Console, Voice
 
-Action = Literal["install", "wipe"]
 WriteIso = Callable[[MediaServer], None]
 """Writes the installer with its job to the server's file: it holds where to report to."""
 
 _MB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long is waited, in seconds. A server's own self-test takes minutes before anything boots."""
-
-    asked_for: float = 60.0
-    first_word: float = 900.0
-    silent: float = 600.0
-    bmc_silent: float = 120.0
-    on: float = 60.0
-    off: float = 120.0
-    poll: float = 0.5
-    power_poll: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +41,7 @@ class InstallerBoot:
     notebook: Notebook
     clock: Clock
     base_path: Callable[[str], Path]
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     def carry_out(
         self, action: Action, order_sha256: str, write_iso: WriteIso, progress: Progress, *, may_be_on: bool
@@ -141,7 +125,8 @@ class InstallerBoot:
             console = Console.from_now(self.base_path(settings.console_file)) if settings.console_file else None
             progress(0.1, "starting the installer")
             self.bmc.start()
-            said = self._follow(action, media, Voice(media, console), progress)
+            following = Following(self.bmc, self.clock, self.limits, Voice(media, console), progress)
+            said = following.until_done(action, media)
             fetched = {
                 "fetched_by": tuple(sorted({fetch.peer for fetch in media.fetches})),
                 "fetched_bytes": media.sent_bytes,
@@ -159,57 +144,6 @@ class InstallerBoot:
                 f"within {self.limits.asked_for:.0f} s",
                 next_move="Check that the BMC reaches that address and port; then try again. Nothing was written.",
             )
-
-    def _follow(self, action: Action, media: MediaServer, voice: Voice, progress: Progress) -> Event:
-        """What the installer says when it is done."""
-        last_word, limit = self.clock.monotonic(), self.limits.first_word
-        power = _Power(self.bmc, self.clock, self.limits)
-        while True:
-            # asked first: what was said before the power went off is heard below
-            off = power.is_off()
-            for event in voice.events():
-                last_word, limit = self.clock.monotonic(), self.limits.silent
-                power.seen_on = True
-                if self._is_done(event, action, media, voice, progress):
-                    return event
-            if off:
-                what = "went off before the installer had done its work" if power.seen_on else "does not go on"
-                raise self._failed(f"the machine {what}", voice)
-            if self.clock.monotonic() - last_word > limit:
-                raise self._failed(f"the installer has said nothing for {limit:.0f} s", voice)
-            self.clock.sleep(self.limits.poll)
-
-    def _is_done(self, event: Event, action: Action, media: MediaServer, voice: Voice, progress: Progress) -> bool:
-        """Raises when the installer says that it has not done it."""
-        phase = str(event.get("phase", ""))
-        why = str(event.get("reason", ""))
-        if phase == "refused":
-            raise RefusedError(
-                "the installer refuses its job",
-                where=self.bmc.where,
-                why=why,
-                next_move="Correct the inventory or the machine; nothing was written.",
-            )
-        if phase == "failed":
-            raise self._failed(f"the installer failed: {why}", voice)
-        if phase == "done":
-            if event.get("action") != action or not media.sent_bytes:
-                raise self._failed("another installer than ours was started", voice)
-            return True
-        fraction = event.get("fraction")
-        half = 0.5 if phase == "read-back" else 0.0
-        done = half + 0.5 * min(max(float(fraction), 0.0), 1.0) if isinstance(fraction, int | float) else 0.0
-        progress(0.15 + 0.6 * done, f"installer: {phase}")
-        return False
-
-    def _failed(self, what: str, voice: Voice) -> ApplianceError:
-        tail = voice.tail()
-        return ApplianceError(
-            what,
-            where=self.bmc.where,
-            why=f"its console ends with: {tail}" if tail else "",
-            next_move="See the machine's console, then try again: what was half written is written anew.",
-        )
 
     def _wait_until_off(self) -> None:
         """It switches itself off; one that does not is cut off, since all of it is on the disk."""
@@ -258,30 +192,3 @@ class InstallerBoot:
                 return False
             self.clock.sleep(self.limits.poll)
         return True
-
-
-class _Power:
-    """Asks now and then whether the machine is off; a BMC that is silent for a moment is no reason to stop."""
-
-    def __init__(self, bmc: Bmc, clock: Clock, limits: Limits) -> None:
-        self._bmc, self._clock, self._limits = bmc, clock, limits
-        self._began = self._answered = self._asked = clock.monotonic()
-        self.seen_on = False
-
-    def is_off(self) -> bool:
-        """Off again, or still after all the time that going on may take.
-
-        Raises UnreachableError when the BMC has been silent for too long.
-        """
-        if self._clock.monotonic() - self._asked < self._limits.power_poll:
-            return False
-        self._asked = self._clock.monotonic()
-        try:
-            on = self._bmc.is_on()
-        except UnreachableError:
-            if self._clock.monotonic() - self._answered > self._limits.bmc_silent:
-                raise
-            return False
-        self._answered = self._clock.monotonic()
-        self.seen_on = self.seen_on or on
-        return not on and (self.seen_on or self._answered - self._began > self._limits.on)

@@ -8,8 +8,9 @@ from toolkit.model.execution import Clock
 from toolkit.model.provision import Bmc as Settings
 from toolkit.model.provision import OldBmc, RedfishProvision
 from toolkit.provision.metal.bmc import Bmc
+from toolkit.provision.metal.following import Limits
 from toolkit.provision.metal.identity import MachineIdentity
-from toolkit.provision.metal.installer_boot import InstallerBoot, Limits
+from toolkit.provision.metal.installer_boot import InstallerBoot
 from toolkit.provision.metal.jobs import InstallOrder, install_order
 from toolkit.provision.metal.machine import RedfishMachine
 from toolkit.provision.metal.notebook import Notebook
