@@ -47,6 +47,7 @@ def test_a_host_without_kvm_is_not_tried(hypervisor: PrivateLibvirt, tmp_path: P
     memory = Memory(tmp_path)
     with connect(hypervisor.uri) as host:
         answer = find_acceleration(host, memory, "/no/kernel", "/no/initrd")
+        assert find_acceleration(host, memory, "/no/kernel", "/no/initrd") == answer  # it is remembered, with its time
     assert (answer.acceleration, answer.why) == ("qemu", "the host offers no KVM")
 
 
@@ -58,7 +59,9 @@ def test_what_is_said_of_this_machines_kvm_is_what_qemu_itself_shows(appliance: 
         kernel, initrd = str(appliance.folder / KERNEL), str(appliance.folder / INITRD)
         answer = find_acceleration(host, Memory(tmp_path), kernel, initrd, seconds_max=8.0)
         assert (answer.acceleration == "kvm") == powers_off(appliance, "max"), answer.why
-        assert find_acceleration(host, Memory(tmp_path), "/no/kernel", "/no/initrd") == answer  # it is remembered
+        # a guest that could not even be started says nothing that were worth remembering
+        remembered = Memory(tmp_path).recall(host.facts(), answer.circumstances)
+        assert remembered == (answer if answer.why.startswith("a guest") else None)
         why = run_to_its_end(host, simple, 8.0)
         assert (why == "") == powers_off(appliance, "qemu64"), why
         assert daemon.domains() == []

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from toolkit.model.errors import ReboxError
-from toolkit.provision.virtual.connection import HostFacts, Hypervisor, destroy, start_transient
+from toolkit.provision.virtual.connection import HostFacts, Hypervisor, LostConnectionError, destroy, start_transient
 from toolkit.provision.virtual.domain import Acceleration, check_guest
 from toolkit.storage.whole_file import write_whole
 
@@ -78,16 +78,24 @@ def find_acceleration(
         return known
     acceleration: Acceleration = "qemu"
     why = "the host offers no KVM"
+    has_run = True
     if facts.offers_kvm:
-        why = run_to_its_end(host, check_guest(f"rebox-check-{secrets.token_hex(4)}", kernel, initrd), seconds_max)
-        acceleration = "qemu" if why else "kvm"
+        try:
+            why = run_to_its_end(host, check_guest(f"rebox-check-{secrets.token_hex(4)}", kernel, initrd), seconds_max)
+            acceleration = "qemu" if why else "kvm"
+        except LostConnectionError:
+            raise
+        except ReboxError as error:
+            why, has_run = error.why, False
     answer = Answer(
         circumstances=circumstances,
         acceleration=acceleration,
         why=why or "a guest ran under KVM to its end",
         tried=memory.now(),
     )
-    memory.keep(facts, answer)
+    if has_run:
+        # that a guest could not be started may have other reasons than KVM, which may be mended in a minute
+        memory.keep(facts, answer)
     return answer
 
 
@@ -99,17 +107,17 @@ def _circumstances(host: Hypervisor, facts: HostFacts) -> str:
 
 
 def run_to_its_end(host: Hypervisor, xml: str, seconds_max: float) -> str:
-    """Runs a guest that is to power off by itself, and leaves nothing of it; returns why it did not, or nothing."""
+    """Runs a guest that is to power off by itself, and leaves nothing of it; returns why it did not, or nothing.
+
+    Raises ReboxError when it cannot be started.
+    """
     began = time.monotonic()
-    try:
-        with host.asked("a guest cannot be started") as connection:
-            guest = start_transient(connection, xml)
-            try:
-                said = _listen(host, connection, guest, seconds_max)
-            finally:
-                destroy(guest)
-    except ReboxError as error:
-        return error.why
+    with host.asked("a guest cannot be started") as connection:
+        guest = start_transient(connection, xml)
+        try:
+            said = _listen(host, connection, guest, seconds_max)
+        finally:
+            destroy(guest)
     if _SAID_LAST in said:
         return ""
     if time.monotonic() - began >= seconds_max:

@@ -1,7 +1,5 @@
 """Volumes of one storage pool: made, filled and read through libvirt's streams, so that the host may be another."""
 
-import os
-from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -13,14 +11,10 @@ from lxml.builder import E
 from toolkit.images.manifest import FileRecord
 from toolkit.model.errors import InputError, ReboxError, RefusedError, StorageError, VerificationError
 from toolkit.provision.virtual.connection import Hypervisor, download_sparse, upload_sparse
+from toolkit.provision.virtual.streams import Reader, Said, SparseFile, feed_zeros
 
 KINDS_OF_FILES = ("dir", "fs", "netfs")
 """Pools whose volumes are files: overlays, kernels and console logs can lie in no other."""
-
-_ZEROS = bytes(1 << 20)
-
-Said = Callable[[float], None]
-"""Called with the fraction done, 0 to 1."""
 
 
 class Pool:
@@ -102,7 +96,7 @@ class Pool:
         with self._host.asked(f"the volume {volume} cannot be written") as connection:
             stream = connection.newStream()
             self._handle.storageVolLookupByName(volume).upload(stream, 0, len(content))
-            stream.sendAll(lambda _stream, count, rest: rest.read(count), _Reader(content))
+            stream.sendAll(lambda _stream, count, rest: rest.read(count), Reader(content))
             stream.finish()
 
     def read(self, volume: str) -> bytes:
@@ -168,12 +162,16 @@ class Pool:
 
     def _upload(self, volume: str, file: Path, size_bytes: int, said: Said) -> str:
         try:
-            source = _SparseFile(file, size_bytes, said)
+            with SparseFile(file, size_bytes, said) as source:
+                self._send(volume, source, size_bytes)
+                return source.digest.hexdigest()
         except OSError as error:
             raise InputError(
                 "the image cannot be read", where=str(file), why=error.strerror or "", next_move="Build it again."
             ) from None
-        with source, self._host.asked(f"the volume {volume} cannot be written") as connection:
+
+    def _send(self, volume: str, source: SparseFile, size_bytes: int) -> None:
+        with self._host.asked(f"the volume {volume} cannot be written") as connection:
             stream = connection.newStream()
             upload_sparse(self._handle.storageVolLookupByName(volume), stream, size_bytes)
             try:
@@ -182,7 +180,6 @@ class Pool:
                 stream.abort()
                 raise
             stream.finish()
-        return source.digest.hexdigest()
 
     def _sha256(self, volume: str) -> str:
         digest = sha256()
@@ -191,7 +188,7 @@ class Pool:
             download_sparse(self._handle.storageVolLookupByName(volume), stream)
             stream.sparseRecvAll(
                 lambda _stream, piece, _none: digest.update(piece),
-                lambda _stream, hole, _none: _feed(digest, hole),
+                lambda _stream, hole, _none: feed_zeros(digest, hole),
                 None,
             )
             stream.finish()
@@ -213,65 +210,6 @@ class Pool:
                 why=f"its SHA-256 is another, and it is in use by {', '.join(sorted(users))}",
                 next_move="Look after those first, then delete it with virsh vol-delete; or choose another pool.",
             )
-
-
-class _Reader:
-    def __init__(self, content: bytes) -> None:
-        self._rest = memoryview(content)
-
-    def read(self, count: int) -> bytes:
-        piece, self._rest = self._rest[:count], self._rest[count:]
-        return bytes(piece)
-
-
-class _SparseFile:
-    """A file as libvirt's sparse upload asks for it, hashed on the way."""
-
-    def __init__(self, path: Path, size_bytes: int, said: Said) -> None:
-        self.digest = sha256()
-        self._size = size_bytes
-        self._said = said
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._place = 0
-
-    def __enter__(self) -> "_SparseFile":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-
-    def section(self, _stream: object, _none: object) -> list[bool | int]:
-        """Whether data or a hole comes next, and how long it is."""
-        if self._place >= self._size:
-            return [False, 0]
-        try:
-            data = os.lseek(self._descriptor, self._place, os.SEEK_DATA)
-        except OSError:  # no data to the end
-            return [False, self._size - self._place]
-        if data > self._place:
-            return [False, min(data, self._size) - self._place]
-        hole = os.lseek(self._descriptor, self._place, os.SEEK_HOLE)
-        return [True, min(hole, self._size) - self._place]
-
-    def read(self, _stream: object, count: int, _none: object) -> bytes:
-        """The next piece of data."""
-        piece = os.pread(self._descriptor, count, self._place)
-        self._place += len(piece)
-        self.digest.update(piece)
-        self._said(self._place / self._size)
-        return piece
-
-    def skip(self, _stream: object, length: int, _none: object) -> int:
-        """Passes a hole."""
-        self._place += length
-        _feed(self.digest, length)
-        return 0
-
-
-def _feed(digest: Any, zeros: int) -> None:
-    while zeros > 0:
-        digest.update(_ZEROS[: min(zeros, len(_ZEROS))])
-        zeros -= len(_ZEROS)
 
 
 def _volume_xml(name: str, size_bytes: int, kind: str, over: str | None) -> str:
