@@ -10,7 +10,8 @@ import pytest
 from tests.provision.virtual.private_libvirt import PrivateLibvirt
 from toolkit.model.errors import AuthenticationError, InputError, ReboxError, UnreachableError
 from toolkit.provision.virtual import connection
-from toolkit.provision.virtual.connection import LostConnectionError, connect
+from toolkit.provision.virtual.connection import connect
+from toolkit.provision.virtual.libvirt_errors import LostConnectionError
 
 
 def refused(uri: str) -> ReboxError:

@@ -18,8 +18,9 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from toolkit.model.errors import ReboxError
-from toolkit.provision.virtual.connection import HostFacts, Hypervisor, LostConnectionError, destroy, start_transient
+from toolkit.provision.virtual.connection import HostFacts, Hypervisor, destroy, start_transient
 from toolkit.provision.virtual.domain import Acceleration, check_guest
+from toolkit.provision.virtual.libvirt_errors import LostConnectionError
 from toolkit.storage.whole_file import write_whole
 
 SECONDS_MAX = 20.0

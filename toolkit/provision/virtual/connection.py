@@ -1,10 +1,9 @@
 """libvirt behind one door: connects to any URI, and says in words for people what libvirt refuses.
 
-The only module that imports libvirt, which carries no types: what it returns goes by `Any`.
+Beside `libvirt_errors` the only module that imports libvirt, which carries no types: what it returns goes by `Any`.
 """
 
 import re
-import shlex
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,14 +14,7 @@ from xml.etree import ElementTree
 
 import libvirt
 
-from toolkit.model.errors import (
-    AuthenticationError,
-    InputError,
-    PermissionDeniedError,
-    ReboxError,
-    StorageError,
-    UnreachableError,
-)
+from toolkit.provision.virtual.libvirt_errors import explained, not_connected
 
 # otherwise libvirt writes every error to stderr as well, past everybody
 libvirt.registerErrorHandler(lambda _context, _error: None, None)
@@ -34,31 +26,10 @@ _NOT_FOUND = (
     libvirt.VIR_ERR_NO_NETWORK,
     libvirt.VIR_ERR_NO_DOMAIN_METADATA,
 )
-_AUTHENTICATION = (
-    libvirt.VIR_ERR_AUTH_FAILED,
-    libvirt.VIR_ERR_AUTH_CANCELLED,
-    libvirt.VIR_ERR_AUTH_UNAVAILABLE,
-    libvirt.VIR_ERR_GNUTLS_ERROR,
-)
-_WRONG_URI = (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED)
-_LOST = re.compile(
-    r"client socket is closed|connection (was )?closed|connection reset|[Ee]nd of file|Cannot (recv|write) data"
-    r"|Connection refused|Broken pipe|keepalive",
-    re.IGNORECASE,
-)
-_NO_SPACE = re.compile(r"No space left|not enough (free )?space|Not enough|Disk quota exceeded", re.IGNORECASE)
 
 
 _SILENT_SECONDS, _SILENT_TIMES = 5, 5
 """A remote libvirt is asked every 5 s whether it is there, and given up after five times without an answer."""
-
-
-class LostConnectionError(UnreachableError):
-    """libvirt was there and is gone: restarted, or its host is."""
-
-
-class SchemaError(ReboxError):
-    """libvirt's schema knows no such XML."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +61,7 @@ class Hypervisor:
         try:
             yield self.handle
         except libvirt.libvirtError as error:
-            raise _explained(error, self.uri, what) from None
+            raise explained(error, self.uri, what, is_lost=not self._is_alive()) from None
 
     def find(self, what: str, ask: Callable[[Any], Any]) -> Any | None:
         """What `ask` looks up on the connection; None when there is no such thing."""
@@ -114,6 +85,12 @@ class Hypervisor:
                 offers_kvm=capabilities.find("guest/arch[@name='x86_64']/domain[@type='kvm']") is not None,
             )
 
+    def _is_alive(self) -> bool:
+        try:
+            return bool(self.handle.isAlive())
+        except libvirt.libvirtError:
+            return False
+
     def close(self) -> None:
         """Ends the connection, also one that is broken."""
         with suppress(libvirt.libvirtError):
@@ -122,13 +99,13 @@ class Hypervisor:
 
 @contextmanager
 def connect(uri: str) -> Iterator[Hypervisor]:
-    """A connection while the block runs; raises what `_explained` says, and InputError for a URI nobody knows."""
+    """A connection while the block runs; raises what `not_connected` says."""
     if not _is_local(uri):
         _events()
     try:
         handle = libvirt.open(_without_questions(uri))
     except libvirt.libvirtError as error:
-        raise _not_connected(error, uri) from None
+        raise not_connected(error, uri) from None
     hypervisor = Hypervisor(uri, handle)
     try:
         if not hypervisor.is_local:
@@ -215,58 +192,3 @@ def _without_questions(uri: str) -> str:
     if "+ssh://" not in uri or "no_tty=" in uri:
         return uri
     return f"{uri}{'&' if '?' in uri else '?'}no_tty=1"
-
-
-def _not_connected(error: Any, uri: str) -> ReboxError:
-    code, why = error.get_error_code(), str(error)
-    if code in _AUTHENTICATION or "certificate" in why:
-        return _refused(uri, why)
-    if "Permission denied" in why and "socket" in why:
-        return PermissionDeniedError(
-            "libvirt does not let us in",
-            where=uri,
-            why=why,
-            next_move="Become a member of the group libvirt (then log in anew), or run this as root.",
-        )
-    if code in _WRONG_URI or "Unable to parse URI" in why:
-        return InputError(
-            "no libvirt answers to this URI",
-            where=uri,
-            why=why,
-            next_move="Correct provision.uri, e.g. qemu:///system or qemu+ssh://root@HOST/system.",
-        )
-    return UnreachableError(
-        "libvirt does not answer",
-        where=uri,
-        why=why,
-        next_move="Start it on that host (systemctl start libvirtd, or virtqemud.socket), check the way to it with "
-        f"virsh -c {shlex.quote(uri)} version, then do the same again.",
-    )
-
-
-def _explained(error: Any, uri: str, what: str) -> ReboxError:
-    code, why = error.get_error_code(), str(error)
-    if code in (libvirt.VIR_ERR_RPC, libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_ERR_SYSTEM_ERROR, 1) and _LOST.search(
-        why
-    ):
-        return LostConnectionError(
-            "libvirt went away", where=uri, why=why, next_move="When it is up again, do the same again: it goes on."
-        )
-    if code in _AUTHENTICATION or code in (libvirt.VIR_ERR_ACCESS_DENIED, libvirt.VIR_ERR_OPERATION_DENIED):
-        return _refused(uri, why)
-    if code == libvirt.VIR_ERR_XML_INVALID_SCHEMA:
-        return SchemaError(what, where=uri, why=" ".join(why.split()))
-    if _NO_SPACE.search(why):
-        return StorageError(
-            what, where=uri, why=why, next_move="Free space in the storage pool, or choose another with provision.pool."
-        )
-    return ReboxError(what, where=uri, why=why, next_move="Mend what libvirt says, then do the same again.")
-
-
-def _refused(uri: str, why: str) -> AuthenticationError:
-    return AuthenticationError(
-        "libvirt refuses us",
-        where=uri,
-        why=why,
-        next_move="Check the certificates (qemu+tls), keys (qemu+ssh) or rights (polkit) of this user on that host.",
-    )

@@ -11,11 +11,12 @@ from typing import Any
 from toolkit.model.errors import ReboxError, RefusedError, UnreachableError
 from toolkit.model.execution import Progress
 from toolkit.provision.virtual.acceleration import Memory, find_acceleration
-from toolkit.provision.virtual.connection import Hypervisor, LostConnectionError, connect, destroy, domain_xml
+from toolkit.provision.virtual.connection import Hypervisor, connect, destroy, domain_xml
 from toolkit.provision.virtual.console import Console, hear
 from toolkit.provision.virtual.domain import acceleration_of
 from toolkit.provision.virtual.host_check import Finding, check_host, refuse_unless_fit
 from toolkit.provision.virtual.image_volumes import provide_image
+from toolkit.provision.virtual.libvirt_errors import LostConnectionError
 from toolkit.provision.virtual.lock import held
 from toolkit.provision.virtual.making import (
     Checkpoint,

@@ -13,10 +13,11 @@ from typing import Any
 from lxml import etree
 
 from toolkit.model.errors import InputError, ReboxError, RefusedError
-from toolkit.provision.virtual.connection import Hypervisor, SchemaError, define, destroy, set_metadata, undefine
+from toolkit.provision.virtual.connection import Hypervisor, define, destroy, set_metadata, undefine
 from toolkit.provision.virtual.domain import Acceleration, Files, build_domain
 from toolkit.provision.virtual.fragment import lay_over
 from toolkit.provision.virtual.image_volumes import ImageVolumes
+from toolkit.provision.virtual.libvirt_errors import SchemaError
 from toolkit.provision.virtual.mark import NAMESPACE, PREFIX, Mark
 from toolkit.provision.virtual.preparation import Preparation
 from toolkit.provision.virtual.volumes import Pool
