@@ -64,6 +64,20 @@ def test_a_password_that_is_not_there_is_asked_for_by_its_reference(
     assert (status, said["where"]) == (2, "env:BMC_PASSWORD")
 
 
+@pytest.mark.parametrize(("name", "why"), [("absent.pem", "No such file"), ("site.toml", "holds no certificate")])
+def test_an_authority_that_cannot_be_read_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, why: str
+) -> None:
+    tables = "".join(
+        f'bmc.ca_file = "{name}"\n' if line.startswith("bmc.tls_sha256") else line
+        for line in METAL.splitlines(keepends=True)
+    )
+    status, _ = refused(tmp_path, tables, "bmc")
+    said = json.loads(capsys.readouterr().out)
+    assert (status, said["where"]) == (2, str(tmp_path / name))
+    assert why in said["why"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "right", "words"),
     [

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -46,7 +47,9 @@ class _Connector(connector.Connector):  # type: ignore[misc]  # sushy carries no
 def open_session(
     url: str, username: str, password: str, *, tls_sha256: str | None, ca_file: str | None, where: str
 ) -> sushy.Sushy:
-    """Signs in; raises UnreachableError, AuthenticationError (password or certificate), ApplianceError."""
+    """Signs in; raises UnreachableError, AuthenticationError (password or certificate), ApplianceError, InputError."""
+    if ca_file:
+        _check_authority(ca_file)
     # one try per call: what is tried again is decided here, not by a library that sleeps in between
     link = _Connector(
         url,
@@ -65,6 +68,18 @@ def open_session(
         # a wrong password of basic authentication is found out by the first request only
         root.get_system_collection()
     return root
+
+
+def _check_authority(ca_file: str) -> None:
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise InputError(
+            "the authority of the BMC's certificate cannot be used",
+            where=ca_file,
+            why="it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or "",
+            next_move="Give a PEM file as ca_file, or the certificate's fingerprint as tls_sha256.",
+        ) from None
 
 
 @contextmanager
