@@ -18,7 +18,7 @@ from toolkit.model.errors import (
 from toolkit.model.execution import Clock, Progress
 from toolkit.model.provision import Bmc as Settings
 from toolkit.provision.metal.bmc import Bmc
-from toolkit.provision.metal.bmc_answers import BootOverride
+from toolkit.provision.metal.bmc_answers import BootOverride, Medium
 from toolkit.provision.metal.following import Action, Following, Limits
 from toolkit.provision.metal.identity import MachineIdentity, check_identity
 from toolkit.provision.metal.media_server import MediaServer, serve_media
@@ -84,8 +84,7 @@ class InstallerBoot:
             return
         self.bmc.switch_off(at_once=True)
         medium = self.bmc.medium()
-        # after a failed insert a BMC may say that something is inserted and not what
-        if medium.inserted and medium.image in (record.media_url, None):
+        if medium.inserted and _is_ours(medium, record):
             self.bmc.eject()
         self.bmc.put_boot_back(BootOverride(record.boot_target, record.boot_enabled))
         self.notebook.iso.unlink(missing_ok=True)
@@ -192,3 +191,9 @@ class InstallerBoot:
                 return False
             self.clock.sleep(self.limits.poll)
         return True
+
+
+def _is_ours(medium: Medium, record: Record) -> bool:
+    """By the name that nobody can guess; after a failed insert a BMC may not say what is inserted."""
+    name = (record.media_url or "/").rpartition("/")[2]
+    return medium.image is None or (bool(name) and name in medium.image)
