@@ -22,6 +22,7 @@ PROGRAMS = {
         "mcopy": "mtools",
         "objcopy": "binutils",
         "syslinux": "syslinux",
+        "xorriso": "xorriso",
         "newuidmap": "uidmap",
     },
     "vm": {
@@ -32,7 +33,6 @@ PROGRAMS = {
         "busybox": "busybox-static",
     },
     "test": {
-        "xorriso": "xorriso",
         "cpio": "cpio",
         "openssl": "openssl",
         "age": "age",

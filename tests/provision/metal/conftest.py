@@ -1,7 +1,6 @@
 """The machine hall, with a machine in it, shared by all tests of this folder."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,9 +94,8 @@ class Metal:
 
 @pytest.fixture(scope="session")
 def metal_hall() -> Iterator[Hall]:
-    missing = [name for name in ("libvirtd", "qemu-system-x86_64", "xorriso") if shutil.which(name) is None]
-    if missing or os.geteuid() != 0:
-        pytest.skip(f"no virtual machines here: {', '.join(missing) or 'not root'}")
+    if os.geteuid() != 0:
+        pytest.skip("the machine hall, with a cable to it, needs root")
     with hall() as there:
         Metal(there).define()
         yield there
