@@ -15,7 +15,7 @@ InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The in
 def install_metal(
     inventory: InventoryFile,
     again: Annotated[
-        bool, typer.Option("--again", help="Install over the box that was installed here; its data are lost.")
+        bool, typer.Option("--again", help="Write the disk anew over the box that was installed here.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JsonOption = False,
