@@ -17,9 +17,10 @@ from toolkit.lab.network import BRIDGE
 from toolkit.lab.programs import Command, Programs
 from toolkit.lab.topology import Box, Topology
 from toolkit.lab.virsh import Virsh
-from toolkit.model.errors import InputError, ReboxError
+from toolkit.model.errors import InputError, ReboxError, RefusedError
 
 POOL = "default"
+_TUN = Path("/dev/net/tun")
 _LOOK_SECONDS = 0.5
 SEED_SERIAL = "rebox-seed"
 
@@ -58,6 +59,13 @@ class VirtualWorld:
                     where=program,
                     next_move=f"Install it: make setup-vm, or apt-get install {package}",
                 )
+        if not os.access(_TUN, os.R_OK | os.W_OK):
+            raise RefusedError(
+                "this user may not plug in virtual machines",
+                where=str(_TUN),
+                why="the device is not there, or not everybody's to use, as it is on a usual Debian",
+                next_move=f"Run the command as root, or let root allow it: chmod 666 {_TUN}",
+            )
         hypervisor.lay(self._folder.hypervisor)
         self._folder.pool.mkdir(mode=0o700)
 
