@@ -82,10 +82,11 @@ def _compress(image: Path, target: Path) -> None:
 
 
 def _write(materials: Materials, layout: IsoLayout, tree: Path) -> None:
-    # dates and the numbers of volume and partitions come from SOURCE_DATE_EPOCH
+    # the numbers of volume and partitions come from SOURCE_DATE_EPOCH, the files' dates do not
     materials.workshop.run(
         "xorriso", "-no_rc", "-as", "mkisofs", "-quiet", "-output", materials.target / ISO, "-volid", layout.label,
-        "-iso-level", "3", "-rational-rock", "-isohybrid-mbr", materials.unpacked / "usr/lib/ISOLINUX/isohdpfx.bin",
+        "-iso-level", "3", "-rational-rock", "--set_all_file_dates", f"={materials.recipe.epoch}",
+        "-isohybrid-mbr", materials.unpacked / "usr/lib/ISOLINUX/isohdpfx.bin",
         "-eltorito-boot", "isolinux/isolinux.bin", "-eltorito-catalog", "isolinux/boot.cat",
         "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
         "-eltorito-alt-boot", "-e", _EFI_VOLUME, "-no-emul-boot", "-isohybrid-gpt-basdat", tree,
