@@ -16,6 +16,7 @@ from toolkit.model.errors import BackupError, InputError
 Identity = Any
 """A private key (`pyrage.x25519.Identity`). Its `str()` is the secret: never log it."""
 
+_MEASUREMENTS = 5
 _SECRET_PREFIX = "AGE-SECRET-KEY-"  # noqa: S105  (the format's own marker)
 
 
@@ -38,6 +39,12 @@ class WrongPassphraseError(BackupError):
 
     code = "wrong_passphrase"
     exit_status = 2
+
+
+class TooMuchWorkError(BackupError):
+    """The passphrase's work factor is more than this machine is measured to do in some seconds."""
+
+    code = "too_much_work"
 
 
 class DamagedIdentityError(BackupError):
@@ -142,12 +149,19 @@ def encrypt_with_passphrase(content: bytes, passphrase: str) -> bytes:
 
 
 def decrypt_with_passphrase(content: bytes, passphrase: str, where: str) -> bytes:
-    """Opens a small passphrase-protected content, armored or not; raises WrongPassphraseError and
-    DamagedIdentityError.
+    """Opens a small passphrase-protected content, armored or not; raises WrongPassphraseError, DamagedIdentityError,
+    and TooMuchWorkError.
     """
     try:
-        opened: bytes = pyrage.passphrase.decrypt(content, passphrase)
+        opened = _decrypt_patiently(content, passphrase)
     except pyrage.DecryptError as error:
+        if _would_take_too_long(error):
+            raise TooMuchWorkError(
+                "opening it with its passphrase would take too long",
+                where=where,
+                why=f"this machine was measured just now, and may be busy ({' '.join(str(error).split())})",
+                next_move="Try again when the machine has less to do.",
+            ) from None
         if str(error) == "Decryption failed":
             raise WrongPassphraseError(
                 "the passphrase does not open it",
@@ -161,3 +175,21 @@ def decrypt_with_passphrase(content: bytes, passphrase: str, where: str) -> byte
             next_move="Take another copy of it.",
         ) from None
     return opened
+
+
+def _decrypt_patiently(content: bytes, passphrase: str) -> bytes:
+    """pyrage refuses what would take 16 s by a measurement of a moment: on a busy machine it is taken again."""
+    for _ in range(_MEASUREMENTS - 1):
+        try:
+            opened: bytes = pyrage.passphrase.decrypt(content, passphrase)
+        except pyrage.DecryptError as error:
+            if not _would_take_too_long(error):
+                raise
+        else:
+            return opened
+    last: bytes = pyrage.passphrase.decrypt(content, passphrase)
+    return last
+
+
+def _would_take_too_long(error: Exception) -> bool:
+    return str(error).startswith("Excessive work parameter")
