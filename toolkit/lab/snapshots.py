@@ -15,6 +15,8 @@ from toolkit.lab.folder import LabFolder
 from toolkit.lab.machine import Machine, Switchable
 from toolkit.lab.programs import Command, Programs
 from toolkit.lab.virsh import Virsh
+from toolkit.lab.virtual_world import POOL
+from toolkit.lab.world import RESOLV_CONF
 from toolkit.model.errors import InputError, ReboxError
 
 _RECORD = "snapshot.json"
@@ -82,6 +84,7 @@ class Snapshots:
                 await self._copy(place / copy, Path(file))
             if domain.running:
                 await self._virsh("restore", str(place / f"{domain.name}.ram"))
+        await self._virsh("pool-refresh", POOL)
 
     def _place(self, label: str) -> Path:
         if not label.replace("-", "").replace("_", "").isalnum():
@@ -116,11 +119,14 @@ class Snapshots:
         ]
 
     async def _while_off(self, host: Machine, source: Path, target: Path) -> None:
-        """Copies a server's files while it does not write them."""
+        """Copies a server's files while it does not write them; what only the target has is gone."""
         was_on = (await host.status()).power == "on"
         await host.power_off()
-        # where the programs are told to look stays the same folder: they are in it
         target.mkdir(parents=True, exist_ok=True)
+        for entry in target.iterdir():
+            # a host's own mounts show this very file
+            if entry.name != RESOLV_CONF:
+                (shutil.rmtree if entry.is_dir() else Path.unlink)(entry)
         await self._run("cp", "--archive", "--sparse=always", f"{source}/.", str(target))
         if was_on:
             await host.power_on()
