@@ -33,6 +33,7 @@ PROGRAMS = {
         "busybox": "busybox-static",
     },
     "test": {
+        "curl": "curl",
         "cpio": "cpio",
         "openssl": "openssl",
         "age": "age",

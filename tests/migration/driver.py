@@ -108,8 +108,8 @@ class _Wire(httpx.BaseTransport):
 
 
 def _plain(path: str) -> str:
-    """A path without what differs from lab to lab."""
-    return re.sub(r"[0-9a-f]{32}", "LSID", path)
+    """A path without what differs from lab to lab, or from attempt to attempt."""
+    return re.sub(r"[0-9a-f]{32}", "LSID", re.sub(r"(/changes/)[0-9a-f]{16}", r"\1NUMBER", path))
 
 
 def _without_keys(response: httpx.Response) -> httpx.Response:
