@@ -62,6 +62,7 @@ def test_a_machine_never_takes_another_disk_for_its_data(
     assert record(data) == before
 
 
+@pytest.mark.endurance
 def test_rebooted_and_shut_down_by_its_automation_api_the_machine_starts_again_and_goes_off(
     appliance: Image, tmp_path: Path, disks: list[Path], order: dict[str, JsonValue], port: int
 ) -> None:

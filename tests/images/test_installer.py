@@ -93,6 +93,7 @@ def test_an_installation_cut_off_starts_again_and_the_disk_then_boots_as_the_box
         assert box.get("/check_health") == (200, b"OK", tls)
 
 
+@pytest.mark.endurance
 def test_a_wipe_leaves_nothing_of_what_was_there_and_reports_home(
     tmp_path: Path, job_iso: Callable[[InstallerJob], Path]
 ) -> None:
@@ -139,6 +140,7 @@ def test_another_machine_is_left_as_it_is(
     assert disk.read_bytes() == before
 
 
+@pytest.mark.endurance
 def test_two_disks_with_the_serial_number_are_both_left_as_they_are_and_a_strange_server_is_told_nothing(
     installer_image: Image, tmp_path: Path, job_iso: Callable[[InstallerJob], Path]
 ) -> None:
@@ -161,6 +163,7 @@ def test_two_disks_with_the_serial_number_are_both_left_as_they_are_and_a_strang
     assert any(one["phase"] == "report" and server.sha256 in one["reason"] for one in said)
 
 
+@pytest.mark.endurance
 def test_a_damaged_image_fails_and_leaves_a_disk_that_does_not_start(
     installer_image: Image, appliance: Image, tmp_path: Path, job_iso: Callable[[InstallerJob], Path]
 ) -> None:
@@ -182,6 +185,7 @@ def test_a_damaged_image_fails_and_leaves_a_disk_that_does_not_start(
     assert disk.read_bytes()[510:512] != b"\x55\xaa"
 
 
+@pytest.mark.endurance
 def test_without_a_job_it_takes_stock_and_then_offers_a_shell(installer_image: Image, tmp_path: Path) -> None:
     disk = used_disk(tmp_path / "OLD.raw", 16)
     before = record(disk)

@@ -11,7 +11,7 @@ from tests.images.sockets import JsonSocket, run_in_guest
 from tests.images.test_boot import BOOT_SECONDS_MAX
 from toolkit.images.build import Image
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.image, pytest.mark.endurance, pytest.mark.timeout(900)]
 
 
 def test_a_stick_put_in_is_found_by_its_label_read_and_gone_when_it_is_taken_out(

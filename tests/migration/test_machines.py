@@ -60,7 +60,7 @@ class Story:
 
     def begins(self, step: str) -> bool:
         """Whether a step has begun to act."""
-        return any(event["step"] == step and event["event"] == "acting" for event in self.events())
+        return any(event.get("step") == step and event["event"] == "acting" for event in self.events())
 
     def report(self) -> dict[str, Any]:
         """The report of the run."""

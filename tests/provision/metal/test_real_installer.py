@@ -22,7 +22,7 @@ from toolkit.probes.tls import observe
 from toolkit.provision.metal.following import Limits
 from toolkit.provision.metal.old_machine import OldMachine
 
-pytestmark = [pytest.mark.vm, pytest.mark.image, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.vm, pytest.mark.image, pytest.mark.endurance, pytest.mark.timeout(1800)]
 
 _PROVISION = """
 [provision]

@@ -15,7 +15,7 @@ from tests.provision.virtual.private_libvirt import BRIDGE, PrivateLibvirt
 from tests.provision.virtual.small_image import ADDRESS
 from toolkit.images.build import Image
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.vm, pytest.mark.endurance, pytest.mark.timeout(900)]
 
 INVENTORY = Path(__file__).parents[3] / "fixtures" / "inventories" / "dns.toml"
 PASSWORD = "what replaces the one-time password"
