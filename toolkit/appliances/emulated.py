@@ -40,6 +40,9 @@ _API = "/api/v1"
 _FACTORY_USER, _FACTORY_PASSWORD = "admin", "password"
 _INSTALL_SECONDS_MAX = 3600.0
 _RESTART_SECONDS_MAX = 120.0
+_SILENT_SECONDS_MAX = 300.0
+"""How long a box with a job under way may be away: it starts again in between, and some take minutes for that."""
+
 _BUSY = ("installing", "conflict")
 _RESET_SECONDS_MAX = 3600.0
 
@@ -405,14 +408,26 @@ class EmulatedAppliance:
         return True
 
     def _follow(self, job: str, progress: Progress, seconds_max: float) -> None:
-        """Follows a job to its end; the box may be away for a moment while its services restart."""
+        """Follows a job to its end; the box may be away for some minutes while it starts again."""
         last: dict[str, Any] = {}
+        heard = self._monotonic()
 
         def ended() -> bool:
+            nonlocal heard
             try:
                 last.update(self._connection.get(f"{_API}/jobs/{job}"))
-            except (UnreachableError, BoxRefusedError):
+            except UnreachableError as error:
+                if self._monotonic() - heard > _SILENT_SECONDS_MAX:
+                    raise UnreachableError(
+                        f"the box has not answered for {_SILENT_SECONDS_MAX:.0f} s, with a job under way",
+                        where=self._connection.where,
+                        why=error.why,
+                        next_move="Look at its console; once it answers again, resume: what is under way is followed.",
+                    ) from None
                 return False
+            except BoxRefusedError:
+                return False
+            heard = self._monotonic()
             progress(float(last["progress"]), str(last["phase"]))
             return last["state"] in ("complete", "failed")
 
