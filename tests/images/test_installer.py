@@ -55,6 +55,7 @@ def test_the_same_package_list_gives_the_same_iso_bit_by_bit(installer_image: Im
     assert again.manifest.files == installer_image.manifest.files
 
 
+@pytest.mark.endurance
 def test_an_installation_cut_off_starts_again_and_the_disk_then_boots_as_the_box_that_the_seed_names(
     installer_image: Image,
     appliance: Image,
