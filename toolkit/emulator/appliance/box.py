@@ -72,7 +72,7 @@ class Box:
         self._booted = time.monotonic()
         self._listeners = listeners
         self._console = console
-        self._database = database = Database(disk.database)
+        self._database = database = Database(disk.database, power_may_fail=disk.power_may_fail)
         self._reset = Reset(disk, database, self.identity, self.clock, self.faults)
         if self._reset.record is None or self._reset.record.state != "resetting":
             database.open()

@@ -48,8 +48,10 @@ class Database:
     What is deleted is overwritten in the file; `forget` does the same for the log of changes beside it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, power_may_fail: bool = False) -> None:
+        """With `power_may_fail` a committed change is on the disk, and survives a power cut as well."""
         self._path = path
+        self._synchronous = "FULL" if power_may_fail else "NORMAL"
         self._write_lock = threading.RLock()
         self._read_lock = threading.Lock()
         self._open: tuple[sqlite3.Connection, ...] = ()
@@ -124,8 +126,8 @@ class Database:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
-        # a kill loses nothing at NORMAL; only the host's own power cut could, and the host is no part of the box
-        connection.execute("PRAGMA synchronous = NORMAL")
+        # a kill loses nothing at NORMAL; only a power cut could, and that of its host is no matter of a process's
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")
         return connection

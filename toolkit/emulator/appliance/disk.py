@@ -20,8 +20,10 @@ class Disk:
     up by it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, power_may_fail: bool = False) -> None:
+        """With `power_may_fail` the box is a machine, and what the kernel has not written yet goes with its power."""
         self.root = root
+        self.power_may_fail = power_may_fail
         self.factory = root / "factory.json"
         self.clock = root / "clock.json"
         self.trust = root / "trust"

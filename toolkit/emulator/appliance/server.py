@@ -175,7 +175,7 @@ def run(
     is loaded: a machine takes seconds for that. Without, the console says so when everything is loaded. `end` switches
     a machine off, or starts it again (True), when somebody asked the box for it.
     """
-    disk = Disk(disk_folder)
+    disk = Disk(disk_folder, power_may_fail=end is not None)
     console = ConsoleFile(console_file)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     with disk.powered_on():
