@@ -24,7 +24,7 @@ test: setup-test check ## Set up, check and test everything.
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not image and not vm" $(PYTEST_ARGS)
 	@echo "Now what builds disk images and runs virtual machines: one after the other, each takes both processors"
 	@$(BIN)/pytest -m "(image or vm) and not endurance" $(PYTEST_ARGS)
-	@echo "Left to make test-endurance: migrations to metal, power failures in every step, the rarer ways to boot and to wipe"
+	@echo "Left to make test-endurance: whole migrations of machines with power failures, the rarer ways to boot and to wipe"
 
 test-endurance: setup-test ## What takes many minutes: whole migrations of machines, cut off in every step.
 	@$(BIN)/pytest -m endurance $(PYTEST_ARGS)

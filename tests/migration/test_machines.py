@@ -17,7 +17,7 @@ from tests.migration.rehearsal import unlock_identity
 from toolkit.lab.lab import Lab
 from toolkit.lab.topology import load_topology
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.vm, pytest.mark.endurance, pytest.mark.timeout(1500)]
 
 LABS = Path(__file__).parents[2] / "fixtures" / "labs"
 ON_OLD = ("back-up-settings", "extract-records", "export-certificate")
@@ -149,7 +149,6 @@ def holds_nothing(disk: Path) -> bool:
         return all(not piece.strip(b"\0") for piece in iter(lambda: file.read(1 << 20), b""))
 
 
-@pytest.mark.endurance
 def test_from_a_virtual_machine_to_metal(tmp_path: Path) -> None:
     with story("migration-vm-to-metal.toml", tmp_path) as told:
         status, words = told.ends(told.rebox("run", told.inventory, "--yes"))
@@ -159,7 +158,6 @@ def test_from_a_virtual_machine_to_metal(tmp_path: Path) -> None:
         assert answers(told.lab, "new")
 
 
-@pytest.mark.endurance
 def test_whichever_machine_fails_in_whatever_step_the_run_is_resumed_to_its_end(tmp_path: Path) -> None:
     with story("migration-vm.toml", tmp_path) as told:
         failed: list[str] = []
