@@ -16,7 +16,7 @@ RECIPES = _TOOLKIT.parent / "vm_images"
 PYTHON_LOCK = _TOOLKIT.parent / "packages" / "python.lock"
 
 # modules of this package that change nothing in an image, or nothing in one of this kind; what is not named counts
-_BESIDE = {"cache.py", "installer_job.py", "iso9660.py", "seed.py", "verify.py"}
+_BESIDE = {"built.py", "cache.py", "installer_job.py", "iso9660.py", "seed.py", "verify.py"}
 _DISK_ONLY = {"disk.py", "disk_image.py", "root_tree.py"}
 _ISO_ONLY = {"iso_image.py", "initrd_python.py"}
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.provision.announcement import announced_certificate
+
 _TAIL_BYTES = 2000
 
 
@@ -33,8 +35,7 @@ class Console:
 
     def announced(self) -> str | None:
         """The SHA-256 of the certificate it has said last that it serves; None: it has not said so."""
-        spoken = [line.split() for line in self.lines if line.startswith("certificate sha256: ")]
-        return next((words[2] for words in reversed(spoken) if words[-1] == self.address), None)
+        return announced_certificate(self.text, self.address)
 
     def complaint(self) -> str | None:
         """Why the box does not start, as it said last."""

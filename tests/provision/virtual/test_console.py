@@ -1,7 +1,8 @@
 """What a box says on its console: the certificate it says last counts, and the end is shown to people."""
 
 from tests.provision.virtual.small_image import ADDRESS, ANNOUNCED, CERTIFICATE
-from toolkit.provision.virtual.console import announced_certificate, tail
+from toolkit.provision.announcement import announced_certificate
+from toolkit.provision.virtual.console import tail
 
 
 def test_the_last_announcement_for_the_boxs_own_address_counts() -> None:

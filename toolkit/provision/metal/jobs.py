@@ -8,11 +8,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from toolkit.images.cache import ImageCache
+from toolkit.images.built import find_built, find_image
 from toolkit.images.installer_job import CallHome, InstallerJob, Network, write_job_iso
-from toolkit.images.manifest import MANIFEST, Manifest, read_manifest
-from toolkit.images.recipe import RecipeFolder
-from toolkit.model.errors import InputError
 from toolkit.model.inventory import Inventory
 from toolkit.model.provision import MetalMachine
 from toolkit.provision.first_boot import first_boot_order
@@ -69,7 +66,7 @@ def install_order(
     return InstallOrder(
         meant=meant,
         disk_serial=machine.disk_serial,
-        image_sha256=_image(machine.image, path).sha256,
+        image_sha256=find_image(machine.image, path)[1].sha256,
         network=Network(mac=machine.mac, address=machine.addresses[0], gateway=machine.gateway),
         seed=first_boot_order(inventory, machine, admin_password, path),
     )
@@ -105,38 +102,8 @@ class WipeOrder:
 
 def installer_iso() -> Path:
     """The built installer; raises InputError when it is not built from today's recipe."""
-    recipe, cache = RecipeFolder(INSTALLER), ImageCache(INSTALLER)
-    manifest = cache.find(recipe.hash())
-    if manifest is None:
-        raise _not_built(INSTALLER, cache)
-    return cache.place(recipe.hash()) / manifest.image
-
-
-def _image(name: str, path: Callable[[str], Path]) -> Manifest:
-    if "/" in name:
-        folder = path(name)
-        manifest = read_manifest(folder)
-        if manifest is None:
-            raise InputError(
-                "this folder holds no image",
-                where=str(folder),
-                why=f"it has no {MANIFEST}, or one that cannot be read",
-                next_move="Give the folder that rebox image list shows, or a recipe's name, in provision.image.",
-            )
-        return manifest
-    cache = ImageCache(name)
-    manifest = cache.find(RecipeFolder(name).hash())
-    if manifest is None:
-        raise _not_built(name, cache)
-    return manifest
-
-
-def _not_built(name: str, cache: ImageCache) -> InputError:
-    return InputError(
-        f"the image {name} is not built, or its recipe has changed since",
-        where=str(cache.folder),
-        next_move=f"Build it: rebox image build {name}",
-    )
+    folder, manifest = find_built(INSTALLER)
+    return folder / manifest.image
 
 
 def _call_home(media: MediaServer) -> CallHome | None:

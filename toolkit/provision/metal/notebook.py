@@ -12,8 +12,6 @@ call, whatever it is. The states, and what the next call does in each:
 """
 
 import contextlib
-import fcntl
-import os
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +19,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from toolkit.model.errors import RefusedError, StorageError
-from toolkit.storage.errors import storage_error
+from toolkit.model.errors import StorageError
+from toolkit.provision.lock import held
 from toolkit.storage.whole_file import write_whole
 
 _RECORD, _LOCK, ISO = "record.json", "lock", "installer.iso"
@@ -89,23 +87,5 @@ class Notebook:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Nobody else works on this machine meanwhile; raises RefusedError naming the process that does."""
-        path = self.folder / _LOCK
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise storage_error(path, error) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with held(self.folder / _LOCK, f"machine {self._machine} is being provisioned"):
             yield
-        except BlockingIOError:
-            raise RefusedError(
-                f"machine {self._machine} is being provisioned",
-                where=str(path),
-                why=f"process {os.pread(descriptor, 32, 0).decode(errors='replace') or 'unknown'} is at work on it",
-                next_move="Wait until it has ended, or interrupt it with Ctrl-C where it runs.",
-            ) from None
-        finally:
-            os.close(descriptor)

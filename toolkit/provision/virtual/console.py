@@ -7,10 +7,10 @@ from typing import Any
 
 from toolkit.model.errors import UnreachableError
 from toolkit.model.execution import Progress
+from toolkit.provision.announcement import announced_certificate
 from toolkit.provision.virtual.connection import Hypervisor
 from toolkit.provision.virtual.volumes import Pool
 
-_ANNOUNCED = re.compile(r"certificate sha256: ([0-9a-f]{64}) on (\S+)\r?\n")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 _TAIL_LINES = 15
 _LOOK_SECONDS = 0.5
@@ -35,12 +35,6 @@ class Console:
         """All of the present life that is kept; the host begins a new log when one has become large."""
         content = self._pool.read(self._volume)
         return content[self._past_bytes if self._past_bytes <= len(content) else 0 :].decode(errors="replace")
-
-
-def announced_certificate(console: str, address: str) -> str | None:
-    """The SHA-256 of the certificate that the box says it serves on `address`: what it said last counts."""
-    found = [sha256 for sha256, where in _ANNOUNCED.findall(console) if where == address]
-    return found[-1] if found else None
 
 
 def tail(console: str) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from toolkit.model.errors import ReboxError, RefusedError, UnreachableError
 from toolkit.model.execution import Progress
+from toolkit.provision.lock import held
 from toolkit.provision.virtual.acceleration import Memory, find_acceleration
 from toolkit.provision.virtual.connection import Hypervisor, connect, destroy, domain_xml
 from toolkit.provision.virtual.console import Console, hear
@@ -17,7 +18,6 @@ from toolkit.provision.virtual.domain import acceleration_of
 from toolkit.provision.virtual.host_check import Finding, check_host, refuse_unless_fit
 from toolkit.provision.virtual.image_volumes import provide_image
 from toolkit.provision.virtual.libvirt_errors import LostConnectionError
-from toolkit.provision.virtual.lock import held
 from toolkit.provision.virtual.making import (
     Checkpoint,
     console_volume,
@@ -111,7 +111,7 @@ class VirtualMachine:
         prepared = self._prepare()
         for attempts_left in reversed(range(_ATTEMPTS)):
             try:
-                with held(self._lock, self.name), connect(self._uri) as host:
+                with self._alone(), connect(self._uri) as host:
                     self._provide(host, prepared, progress)
             except LostConnectionError:
                 if not attempts_left:
@@ -135,7 +135,7 @@ class VirtualMachine:
 
     def withdraw(self) -> None:
         """Deletes it with its disks if it was made by `maker`; one that was there before is only switched off."""
-        with held(self._lock, self.name), connect(self._uri) as host:
+        with self._alone(), connect(self._uri) as host:
             there = self._look(host)
             if there is None or there.mark is None or there.mark.spec.serial_number != self._serial_number:
                 return
@@ -147,7 +147,7 @@ class VirtualMachine:
 
     def remove(self) -> bool:
         """Deletes it with its disks, whoever made it with rebox; False: there is none. RefusedError: it is not ours."""
-        with held(self._lock, self.name), connect(self._uri) as host:
+        with self._alone(), connect(self._uri) as host:
             there = self._look(host)
             if there is None:
                 return False
@@ -159,6 +159,10 @@ class VirtualMachine:
     @property
     def _lock(self) -> Path:
         return self._state / f"{self.name}-{sha256(self._uri.encode()).hexdigest()[:16]}.lock"
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Nobody else makes or removes this machine meanwhile."""
+        return held(self._lock, f"the virtual machine {self.name} is being provisioned or removed already")
 
     def _is_ours(self, mark: Mark) -> bool:
         """Whether a half-made machine may be cleared away, its maker's lock being the one we hold when we do."""

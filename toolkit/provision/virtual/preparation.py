@@ -5,12 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.images.cache import ImageCache
-from toolkit.images.manifest import MANIFEST, Manifest, read_manifest
+from toolkit.images.built import find_image
+from toolkit.images.manifest import Manifest
 from toolkit.images.programs import Workshop
-from toolkit.images.recipe import RecipeFolder
 from toolkit.images.seed import write_seed
-from toolkit.model.errors import InputError
 from toolkit.model.inventory import Inventory
 from toolkit.model.provision import LibvirtProvision
 from toolkit.provision.first_boot import first_boot_order, order_without_password
@@ -40,7 +38,7 @@ def prepare(
     path: Callable[[str], Path],
 ) -> Preparation:
     """Raises InputError for an image that is not built, a file that cannot be read, a fragment that cannot be used."""
-    image, manifest = _image(provision.image, path)
+    image, manifest = find_image(provision.image, path)
     text = fragment = None
     if provision.domain_file is not None:
         file = path(provision.domain_file)
@@ -57,26 +55,3 @@ def prepare(
             return disk.read_bytes()
 
     return Preparation(spec, image, manifest, seed, fragment)
-
-
-def _image(name: str, path: Callable[[str], Path]) -> tuple[Path, Manifest]:
-    if "/" in name:
-        folder = path(name)
-        manifest = read_manifest(folder)
-        if manifest is None:
-            raise InputError(
-                "this folder holds no image",
-                where=str(folder),
-                why=f"it has no {MANIFEST}, or one that cannot be read",
-                next_move="Give the folder that rebox image list shows, or a recipe's name, in provision.image.",
-            )
-        return folder, manifest
-    recipe, cache = RecipeFolder(name), ImageCache(name)
-    manifest = cache.find(recipe.hash())
-    if manifest is None:
-        raise InputError(
-            f"the image {name} is not built, or its recipe has changed since",
-            where=str(cache.folder),
-            next_move=f"Build it: rebox image build {name}",
-        )
-    return cache.place(recipe.hash()), manifest
