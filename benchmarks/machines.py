@@ -13,11 +13,10 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.client import HTTPSConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.arena import Arena, Row, judged, not_measured
+from benchmarks.arena import Arena, Host, Row, judged, not_measured
 from toolkit.appliances.first_password import password_hash
 from toolkit.images.build import Image, build
 from toolkit.images.cache import ImageCache
@@ -29,8 +28,12 @@ from toolkit.lab.lab import Lab
 from toolkit.lab.topology import load_topology
 
 ROUNDS = 3
+COLD, RESTORED = 3.5, 32.0
+"""The goals of 9 s and 1 s, on a machine where the peer takes 32 s; how fast one emulates another differs threefold."""
 TOPOLOGY = Path(__file__).parents[1] / "fixtures" / "labs" / "migration-vm-to-metal.toml"
 _SECONDS_MAX = 300.0
+_PATIENCE_SECONDS = 0.1  # a kernel that is up answers a SYN within a millisecond; its retries would come at 1, 3, 7 s
+_PORT, _MAC, _ADDRESS, _CLIENT = "machine0", "52:54:00:77:00:01", "198.51.100.15", "198.51.100.1/24"
 _NOTE = "QEMU, software emulation, 2 virtual processors, the same kernel handed to it; a fresh disk every time"
 
 # what people put on a cloud image to have a page served: a key of the machine's own, and a service
@@ -50,7 +53,7 @@ runcmd:
      -keyout, /opt/key.pem, -out, /opt/certificate.pem]
   - [systemd-run, --unit, serve, python3, /opt/serve.py]
 """
-_NETWORK = "version: 2\nethernets:\n  eth0:\n    dhcp4: true\n"
+_NETWORK = f"version: 2\nethernets:\n  eth0:\n    addresses: [{_ADDRESS}/24]\n"
 _SEED_FILES = ("user-data", "meta-data", "network-config")
 _PEER_PACKAGES = (
     "systemd", "systemd-sysv", "udev", "dbus", "kmod", "python3", "openssl", "openssh-server", "iproute2",
@@ -58,23 +61,24 @@ _PEER_PACKAGES = (
 )  # fmt: skip
 
 
-def run(_arena: Arena) -> list[Row]:
+def run(arena: Arena) -> list[Row]:
     """Seconds, each the median of three; the image's rows are single measurements."""
+    client = _network(arena)
     with TemporaryDirectory(prefix="rebox-bench-") as name:
         folder = Path(name)
         image = build(RecipeFolder("appliance"), ImageCache("appliance"))
         peer = cloud_image(image, folder)
         ours, theirs = [], []
         for number in range(ROUNDS):
-            ours.append(first_answer(image, _own_disks(image, folder / f"own{number}")))
-            theirs.append(first_answer(image, _peer_disks(peer, folder / f"peer{number}")))
+            ours.append(first_answer(client, image, _own_disks(image, folder / f"own{number}")))
+            theirs.append(first_answer(client, image, _peer_disks(peer, folder / f"peer{number}")))
         cold, cloud = statistics.median(ours), statistics.median(theirs)
         peer_name = "the same Debian with cloud-init"
         return [
-            judged("power-on to the first HTTPS answer", cold, cloud, peer_name, limit=9.0, unit="s", note=_NOTE),
+            judged("power-on to the first HTTPS answer", cold, cloud, peer_name, goal=COLD, unit="s", note=_NOTE),
             judged(
-                "a kept moment restored, to the first HTTPS answer", restored(), cloud, peer_name, limit=1.0, unit="s",
-                note="rebox lab restore: memory, disks, name server and BMC; then an answer; the peer boots",
+                "a kept moment restored, to the first HTTPS answer", restored(), cloud, peer_name, goal=RESTORED,
+                unit="s", note="rebox lab restore: memory, disks, name server and BMC; then an answer; the peer boots",
             ),
             *building(image, folder),
         ]  # fmt: skip
@@ -83,38 +87,47 @@ def run(_arena: Arena) -> list[Row]:
 # ------------------------------------------------------------------------------------------------------ booting
 
 
-def first_answer(image: Image, disks: list[str]) -> float:
-    """Seconds from QEMU's start to the first whole HTTPS answer."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def first_answer(host: Host, image: Image, disks: list[str]) -> float:
+    """Seconds from QEMU's start to the first whole HTTPS answer, to a client on the machine's own network."""
     command = [
-        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "pc,graphics=off", "-cpu", "max",
+        *host.prefix, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "pc,graphics=off", "-cpu", "max",
         "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-serial", "null",
-        "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:443",
-        "-device", "virtio-net-pci,netdev=net,mac=52:54:00:77:00:01", "-device", "virtio-rng-pci",
+        "-netdev", f"tap,id=net,ifname={_PORT},script=no,downscript=no",
+        "-device", f"virtio-net-pci,netdev=net,mac={_MAC}", "-device", "virtio-rng-pci",
         "-kernel", str(image.folder / KERNEL), "-initrd", str(image.folder / INITRD),
         "-append", image.manifest.command_line, *disks,
     ]  # fmt: skip
     started = time.monotonic()
-    with _process(command) as process:
-        while time.monotonic() - started < _SECONDS_MAX and process.poll() is None:
-            with suppress(OSError):
-                _get(port)
-                return time.monotonic() - started
-            time.sleep(0.02)
-    raise RuntimeError("the machine never answered")
+    with _process(command):
+        return host.call(lambda: _answered(started))
 
 
-def _get(port: int) -> None:
+def _network(arena: Arena) -> Host:
+    """A host with one cable to the machine."""
+    host = arena.host("client")
+    host.ip(
+        f"tuntap add {_PORT} mode tap",
+        f"address add {_CLIENT} dev {_PORT}",
+        f"link set {_PORT} up",
+        # who asks for a machine that is not up yet would be told only seconds later that nobody is there
+        f"neighbour add {_ADDRESS} lladdr {_MAC} dev {_PORT}",
+    )
+    return host
+
+
+def _answered(started: float) -> float:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
-    try:
-        connection.request("GET", "/check_health")
-        connection.getresponse().read()
-    finally:
-        connection.close()
+    while time.monotonic() - started < _SECONDS_MAX:
+        with suppress(OSError), socket.create_connection((_ADDRESS, 443), timeout=_PATIENCE_SECONDS) as plain:
+            plain.settimeout(_SECONDS_MAX)
+            with context.wrap_socket(plain) as wrapped:
+                wrapped.sendall(b"GET /check_health HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n")
+                while wrapped.recv(65536):
+                    pass
+                return time.monotonic() - started
+        time.sleep(0.02)
+    raise RuntimeError("the machine never answered")
 
 
 @contextmanager
@@ -145,11 +158,9 @@ def _own_disks(image: Image, folder: Path) -> list[str]:
     data, seed = folder / "data.raw", folder / "seed.raw"
     with data.open("wb") as file:
         file.truncate(512 << 20)
-    write_seed(
-        Workshop(folder, 1),
-        {"serial_number": "BENCH-1", "addresses": ["10.0.2.15/24"], "admin_password_hash": password_hash("benchmark")},
-        seed,
-    )
+    password = password_hash("benchmark")
+    order = {"serial_number": "BENCH-1", "addresses": [f"{_ADDRESS}/24"], "admin_password_hash": password}
+    write_seed(Workshop(folder, 1), order, seed)
     return [*_drive(system, "qcow2", "system"), *_drive(data, "raw", "rebox-data"), *_drive(seed, "raw", "seed")]
 
 
@@ -223,7 +234,10 @@ def building(image: Image, folder: Path) -> list[Row]:
     disk.parent.mkdir()
     packages = json.loads((image.folder / "packages.json").read_text(encoding="utf-8"))
     names = [entry["name"] for entry in packages["debian"] if entry["use"] == "installed"]
-    theirs = _timed(lambda: _with_mkosi(disk, names))
+    try:
+        theirs = _timed(lambda: _with_mkosi(disk, names))
+    except subprocess.CalledProcessError as error:
+        return [not_measured(work, "mkosi", f"mkosi ended with status {error.returncode}", unit="s")]
     note = "ours: also Python packages, a kernel, UEFI and BIOS, twice the same bytes, list of contents; single runs"
     return [
         judged(work, ours, theirs, "mkosi, Debian's packages alone", unit="s", note=note),
@@ -235,10 +249,12 @@ def building(image: Image, folder: Path) -> list[Row]:
 
 
 def _with_mkosi(disk: Path, names: list[str]) -> None:
+    # it runs systemd-nspawn, which wants /run to be no disk, and where no systemd runs, to be no unit of its own
     subprocess.run(
         [
-            "mkosi", "--distribution", "debian", "--release", "bookworm", "--format", "gpt_ext4", "--root-size", "2G",
-            *(word for name in names for word in ("--package", name)),
+            "unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /run && exec "$@"', "mkosi", "mkosi",
+            "--distribution", "debian", "--release", "bookworm", "--format", "gpt_ext4", "--root-size", "2G",
+            "--nspawn-keep-unit", *(word for name in names for word in ("--package", name)),
             "--output", str(disk), "--force", "build",
         ],
         check=True, cwd=disk.parent, stdout=subprocess.DEVNULL,

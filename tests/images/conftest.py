@@ -20,7 +20,7 @@ DATA_BYTES = 512 << 20
 
 @pytest.fixture(scope="session")
 def appliance() -> Image:
-    """The image; `make test-images` has installed what builds and boots it."""
+    """The image; `make test` has installed what builds and boots it."""
     return build(RecipeFolder("appliance"), ImageCache("appliance"))
 
 

@@ -95,9 +95,9 @@ def verify_images(name: NameOrAll = None, json: JsonOption = False) -> None:
     if not images:
         out.print("No image is built: nothing was verified. Build one: rebox image build NAME")
     for folder, manifest, findings in results:
-        out.print(f"{manifest.name}: {'failed' if findings else 'passed'}  {folder}")
+        out.print(f"{manifest.name}: {'failed' if findings else 'passed'}  {folder}", soft_wrap=True)
         for finding in findings:
-            out.print(f"  {finding.file} {finding.what}")
+            out.print(f"  {finding.file} {finding.what}", soft_wrap=True)
     end(verdict)
 
 
@@ -135,6 +135,6 @@ def _show(image: Image) -> None:
     manifest = image.manifest
     said = "was built already" if image.was_there else f"is built after {manifest.build_seconds:.0f} s"
     out.print(f"The image {manifest.name} {said}.")
-    out.print(f"  image     {image.folder / manifest.image}")
-    out.print(f"  SHA-256   {manifest.sha256}")
-    out.print(f"  contents  {image.folder / SBOM}")
+    out.print(f"  image     {image.folder / manifest.image}", soft_wrap=True)
+    out.print(f"  SHA-256   {manifest.sha256}", soft_wrap=True)
+    out.print(f"  contents  {image.folder / SBOM}", soft_wrap=True)

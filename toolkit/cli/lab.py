@@ -47,7 +47,7 @@ def up(
         out.print(f"Lab {lab.folder.name} was up already.")
     else:
         out.print(f"Lab {lab.folder.name} is up after {lab.description.seconds:.1f} s.")
-    out.print(f"  folder     {lab.folder.path}")
+    out.print(f"  folder     {lab.folder.path}", soft_wrap=True)
     inventory = lab.description.operator.get("inventory.toml")
     if inventory:
         out.print(f"  inventory  {inventory}")

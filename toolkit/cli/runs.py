@@ -147,7 +147,7 @@ def report_command(run: RunArgument, *, runs: RunsOption = _RUNS, as_json: JsonO
     if as_json:
         emit_json(json.loads((run_directory / "report.json").read_text(encoding="utf-8")))
     else:
-        out.print(Text(str(run_directory / "report.html")))
+        out.print(Text(str(run_directory / "report.html")), soft_wrap=True)
 
 
 @contextmanager
@@ -232,7 +232,7 @@ def _say_end(outcome: "RunOutcome", report: Path) -> None:
     if outcome.next_move:
         out.print(Text(f"  next  {outcome.next_move}", style="dim"))
     if report.is_file():
-        out.print(Text(f"  report: {report}"))
+        out.print(Text(f"  report: {report}"), soft_wrap=True)
 
 
 def _summary_json(summary: "RunSummary") -> dict[str, object]:
