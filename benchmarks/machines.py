@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pydantic import JsonValue
+
 from benchmarks.arena import Arena, Host, Row, judged, not_measured
 from toolkit.appliances.first_password import password_hash
 from toolkit.images.build import Image, build
@@ -159,7 +161,11 @@ def _own_disks(image: Image, folder: Path) -> list[str]:
     with data.open("wb") as file:
         file.truncate(512 << 20)
     password = password_hash("benchmark")
-    order = {"serial_number": "BENCH-1", "addresses": [f"{_ADDRESS}/24"], "admin_password_hash": password}
+    order: dict[str, JsonValue] = {
+        "serial_number": "BENCH-1",
+        "addresses": [f"{_ADDRESS}/24"],
+        "admin_password_hash": password,
+    }
     write_seed(Workshop(folder, 1), order, seed)
     return [*_drive(system, "qcow2", "system"), *_drive(data, "raw", "rebox-data"), *_drive(seed, "raw", "seed")]
 

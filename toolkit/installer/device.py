@@ -1,10 +1,11 @@
 """A disk that is written from end to end: nothing counts until it was read back from the disk itself."""
 
 import fcntl
+import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +17,7 @@ MARK = b"rebox-installer began here and has not ended\n"
 _BLKDISCARD, _BLKZEROOUT = 0x1277, 0x127F  # linux/fs.h: _IO(0x12, 119) and _IO(0x12, 127)
 ZEROS = bytes(PIECE)
 _CACHES = Path("/proc/sys/vm/drop_caches")
+_ALIGNED = 4096  # open(2), O_DIRECT: no disk's sectors are larger
 
 Progress = Callable[[float], None]
 
@@ -23,23 +25,35 @@ Progress = Callable[[float], None]
 class Device:
     """A disk, open for this process alone; raises Failed where the disk does."""
 
-    def __init__(self, path: Path, descriptor: int, size_bytes: int) -> None:
+    def __init__(self, path: Path, descriptor: int, direct: int, size_bytes: int) -> None:
         self.path = path
         self.size_bytes = size_bytes
         self._descriptor = descriptor
+        self._direct = direct
+        # memory of its own begins at a page, as the disk wants it that reads into it
+        self._zeros = mmap.mmap(-1, PIECE)
+        self._buffer = mmap.mmap(-1, PIECE + 2 * _ALIGNED)
 
     @classmethod
     @contextmanager
     def open(cls, path: Path, size_bytes: int) -> Iterator[Self]:
-        """O_EXCL: a disk that is mounted is not opened (open(2)); a file is, for the tests."""
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
-        except OSError as error:
-            raise Failed(f"{path} cannot be opened for writing: {error.strerror}") from None
-        try:
-            yield cls(path, descriptor, size_bytes)
-        finally:
-            os.close(descriptor)
+        """O_EXCL: a disk that is mounted is not opened (open(2)); a file is, for the tests.
+
+        What is read comes by O_DIRECT: from the disk, not from what the kernel remembers of it.
+        """
+        flags = os.O_RDWR | os.O_CLOEXEC
+        with ExitStack() as opened:
+            try:
+                descriptor = os.open(path, flags | os.O_EXCL)
+                opened.callback(os.close, descriptor)
+                try:
+                    direct = os.open(path, flags | os.O_DIRECT)
+                except OSError:  # a file system without it, in the tests
+                    direct = os.open(path, flags)
+                opened.callback(os.close, direct)
+            except OSError as error:
+                raise Failed(f"{path} cannot be opened for writing: {error.strerror}") from None
+            yield cls(path, descriptor, direct, size_bytes)
 
     def begun(self) -> bool:
         """Whether a job began here and was cut off."""
@@ -53,13 +67,12 @@ class Device:
 
     def write(self, offset: int, content: bytes | memoryview) -> None:
         """All of it."""
-        rest = memoryview(content)
-        while rest:
-            try:
-                written = os.pwrite(self._descriptor, rest, offset)
-            except OSError as error:
-                raise Failed(f"{self.path} cannot be written at byte {offset}: {error.strerror}") from None
-            rest, offset = rest[written:], offset + written
+        self._write(self._descriptor, offset, memoryview(content))
+
+    def overwrite(self, offset: int, size: int) -> None:
+        """Zeros, past the kernel's memory; at most a piece."""
+        whole = not (offset % _ALIGNED or size % _ALIGNED)
+        self._write(self._direct if whole else self._descriptor, offset, memoryview(self._zeros)[:size])
 
     def zero(self, offset: int, size: int) -> None:
         """Zeros, by a command to the disk where it has one; at most a piece."""
@@ -68,19 +81,29 @@ class Device:
         except OSError:
             self.write(offset, memoryview(ZEROS)[:size])
 
-    def read(self, offset: int, size: int) -> bytes:
-        """All of it."""
-        pieces = []
-        while size:
+    def _write(self, descriptor: int, offset: int, rest: memoryview) -> None:
+        while rest:
             try:
-                piece = os.pread(self._descriptor, size, offset)
+                written = os.pwrite(descriptor, rest, offset)
             except OSError as error:
-                raise Failed(f"{self.path} cannot be read at byte {offset}: {error.strerror}") from None
-            if not piece:
-                raise Failed(f"{self.path} ends at byte {offset}, before its end")
-            pieces.append(piece)
-            size, offset = size - len(piece), offset + len(piece)
-        return b"".join(pieces)
+                raise Failed(f"{self.path} cannot be written at byte {offset}: {error.strerror}") from None
+            rest, offset = rest[written:], offset + written
+
+    def read(self, offset: int, size: int) -> bytes:
+        """All of it, at most a piece."""
+        begin = offset - offset % _ALIGNED
+        end = offset + size
+        wanted = memoryview(self._buffer)[: -(-end // _ALIGNED) * _ALIGNED - begin]
+        there = 0
+        while begin + there < end:
+            try:
+                count = os.preadv(self._direct, [wanted[there:]], begin + there)
+            except OSError as error:
+                raise Failed(f"{self.path} cannot be read at byte {begin + there}: {error.strerror}") from None
+            if not count:
+                raise Failed(f"{self.path} ends at byte {begin + there}, before its end")
+            there += count
+        return bytes(wanted[offset - begin : end - begin])
 
     def settle(self) -> None:
         """Brings what was written to the disk, and forgets it here: what is read next comes from the disk."""

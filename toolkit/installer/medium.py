@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -60,6 +60,9 @@ def mount(machine: Inventory) -> str:
             if found
             else "the medium that this was started from is not there any more"
         )
+    # a drive is slow to begin, not to read on
+    with suppress(OSError):
+        Path(f"/sys/class/block/{found[0]}/queue/read_ahead_kb").write_text("2048", encoding="ascii")
     words = ["mount", "-t", "iso9660", "-o", "ro", f"/dev/{found[0]}", str(FOLDER)]
     done = subprocess.run(words, capture_output=True, check=False)
     if done.returncode:

@@ -11,10 +11,10 @@ def write_zeros(device: Device, progress: Progress) -> bool:
     if discarded:
         device.mark()
     for offset, length in pieces(PIECE, device.size_bytes):
-        device.write(offset, memoryview(ZEROS)[:length])
+        device.overwrite(offset, length)
         progress((offset + length) / device.size_bytes)
     device.settle()
-    device.write(0, memoryview(ZEROS)[: min(PIECE, device.size_bytes)])
+    device.overwrite(0, min(PIECE, device.size_bytes))
     device.settle()
     return discarded
 
