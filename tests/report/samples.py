@@ -166,7 +166,7 @@ run_reports = st.builds(
     old_appliance=st.builds(
         OldAppliance,
         serial_number=texts,
-        state=st.sampled_from(["serving", "out-of-service", "reset", "reset-and-off", "unknown"]),
+        state=st.sampled_from(["serving", "out-of-service", "reset", "reset-and-off", "wiped-and-off", "unknown"]),
     ),
     way_back=st.builds(
         WayBack,

@@ -136,9 +136,13 @@ def _latest(runs: Path) -> Path | None:
 def _conclude(run: Path, ended: _Ended) -> None:
     """How it ended, the outage in ms, what can be done now, and where the report is."""
     from toolkit.engine.history import read_history  # noqa: PLC0415
+    from toolkit.model.run_report import RunReport  # noqa: PLC0415
+    from toolkit.report.outage import watch_of  # noqa: PLC0415
+    from toolkit.report.quantities import milliseconds  # noqa: PLC0415
+    from toolkit.report.sentences import lane_words  # noqa: PLC0415
 
     file = run / "report.json"
-    report = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    watched = watch_of(RunReport.model_validate_json(file.read_bytes())).lanes if file.exists() else ()
     history = read_history(run)
     colour = {Verdict.PASSED: "green", Verdict.FAILED: "red"}.get(history.verdict, "yellow")
     at = f" at step {history.stopped_at}" if history.stopped_at else ""
@@ -146,10 +150,10 @@ def _conclude(run: Path, ended: _Ended) -> None:
     out.print(line.append(f"  {history.plan.site} ({history.plan.procedure}){at}", style="default"))
     if history.stopped_at:
         out.print(Text(f"  {history.stopped_why.get('summary', '')}"))
-    for method, outage in report.get("outage", {}).items():
+    for lane in watched:
         out.print(
-            f"  outage by {method}: {outage['gap_ms_max']:.1f} ms, {outage['lost']} of {outage['sent']} lost "
-            f"(one every {outage['interval_ms']:g} ms; the watch's own largest pause {outage['own_gap_ms_max']:.1f} ms)"
+            f"  outage by {lane.method}: {lane_words(lane)}, {lane.lost:,} of {lane.sent:,} lost "
+            f"(one every {lane.interval_ms:g} ms; its floor {milliseconds(lane.floor_ms)})"
         )
     if history.verdict is not Verdict.PASSED:
         out.print(Text(f"  next  {_next_move(history, ended)}"), soft_wrap=True)

@@ -99,9 +99,14 @@ def witness(
 def together(*outcomes: Outcome) -> Outcome:
     """Several outcomes as one: the worst verdict, and the sentences that explain it."""
     verdict = combine(outcome.verdict for outcome in outcomes)
-    telling = [outcome.summary for outcome in outcomes if outcome.verdict is verdict]
+    telling = [_sentence(outcome.summary) for outcome in outcomes if outcome.verdict is verdict]
     evidence = tuple(record for outcome in outcomes for record in outcome.evidence)
     return Outcome(verdict, " ".join(telling) or "Nothing was checked.", evidence)
+
+
+def _sentence(summary: str) -> str:
+    """A probe says what it saw without a full stop; beside other sentences it needs one."""
+    return summary if summary.endswith((".", "!", "?")) else f"{summary}."
 
 
 class StepImplementation(Protocol):

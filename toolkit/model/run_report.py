@@ -86,7 +86,7 @@ class OldAppliance(_Frozen):
     """What became of the old box."""
 
     serial_number: str
-    state: Literal["serving", "out-of-service", "reset", "reset-and-off", "unknown"]
+    state: Literal["serving", "out-of-service", "reset", "reset-and-off", "wiped-and-off", "unknown"]
 
 
 class WayBack(_Frozen):

@@ -6,14 +6,14 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from toolkit.engine.history import RunHistory, build_report, read_history
+from toolkit.engine.history import StepHistory, build_report, read_history
 from toolkit.model.execution import Result
 from toolkit.model.run_report import CertificateReport, Compared, OldAppliance, OwnerChange, RunReport
 from toolkit.model.verdict import Verdict
 from toolkit.probes.watch import WatchResult
 from toolkit.traffic.watching import outages, read_watches
 
-OldState = Literal["serving", "out-of-service", "reset", "reset-and-off", "unknown"]
+OldState = Literal["serving", "out-of-service", "reset", "reset-and-off", "wiped-and-off", "unknown"]
 
 
 def compose(run_directory: Path) -> RunReport:
@@ -30,25 +30,27 @@ def compose(run_directory: Path) -> RunReport:
             "certificate": _certificate(results),
             "settings": _compared(results, ("restore-settings",)),
             "data": _compared(results, ("collect-late-records", "put-back-records")),
-            "old_appliance": OldAppliance(serial_number=report.old_appliance.serial_number, state=old_state(history)),
+            "old_appliance": OldAppliance(
+                serial_number=report.old_appliance.serial_number, state=old_state(history.steps)
+            ),
             "facts": _facts(results),
         }
     )
 
 
-def old_state(history: RunHistory) -> OldState:
+def old_state(steps: Mapping[str, StepHistory]) -> OldState:
     """What became of the old box, as far as a verified step shows it."""
 
     def passed(name: str) -> bool:
-        step = history.steps.get(name)
+        step = steps.get(name)
         return step is not None and step.ended and step.verdict is Verdict.PASSED and not step.undone
 
     def begun(name: str) -> bool:
-        step = history.steps.get(name)
+        step = steps.get(name)
         return step is not None and step.begun and not step.undone
 
     if passed("shut-down-old"):
-        return "reset-and-off"
+        return "wiped-and-off" if passed("wipe-old") else "reset-and-off"
     if passed("reset-old"):
         return "reset"
     if begun("reset-old"):

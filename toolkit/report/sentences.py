@@ -25,6 +25,7 @@ OLD_BOX = {
     "out-of-service": "out of service, not reset",
     "reset": "reset to factory defaults",
     "reset-and-off": "reset to factory defaults and shut down",
+    "wiped-and-off": "reset to factory defaults, its disks wiped, and shut down",
     "unknown": "not known",
 }
 

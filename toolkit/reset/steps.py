@@ -95,7 +95,7 @@ class WipeOld(_Final):
         disks, proofs = _disks(context), _proofs(context)
         missing = [serial for serial in disks.disk_serials if serial not in proofs]
         off = disks.is_off()
-        listed = ", ".join(f"{serial} ({proof['bytes_read']} bytes)" for serial, proof in proofs.items())
+        listed = ", ".join(f"{serial} ({proof['bytes_read']:,} bytes)" for serial, proof in proofs.items())
         summary = f"Wiped and read back: {listed or 'nothing'}; the machine is {'off' if off else 'still on'}."
         if missing:
             summary += f" Not wiped: {', '.join(missing)}."
