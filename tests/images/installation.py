@@ -3,11 +3,15 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any, Literal
 
 from tests.images.machine import MAC, Machine, disk_words, running
 from toolkit.images.manifest import INITRD, KERNEL, Manifest
+from toolkit.images.netboot import SCRIPT
 
 SERIAL = "SRV-0001"
 WORD = "rebox-installer: "
@@ -60,3 +64,30 @@ def installer(
         words += ["-kernel", str(image / KERNEL), "-initrd", str(image / INITRD), "-append", manifest.command_line]
     with running(folder, words, uefi=firmware == "uefi") as machine:
         yield Installation(machine)
+
+
+@contextmanager
+def installer_from_the_network(files: Path, folder: Path, disks: list[Path]) -> Iterator[Installation]:
+    """The installer on a machine without any drive to start from: iPXE fetches what lies in `files` (by HTTP)."""
+    with served(files) as port:
+        words = [
+            "-smbios", f"type=1,serial={SERIAL}",
+            "-netdev", f"user,id=net,bootfile=http://10.0.2.2:{port}/{SCRIPT}",
+            "-device", f"virtio-net-pci,netdev=net,mac={MAC},bootindex=1", *disk_words(disks),
+        ]  # fmt: skip
+        with running(folder, words) as machine:
+            yield Installation(machine)
+
+
+@contextmanager
+def served(files: Path) -> Iterator[int]:
+    """A web server for the files of a folder, at this port of 127.0.0.1."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(files))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()

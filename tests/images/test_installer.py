@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from tests.images.installation import SERIAL, installer
+from tests.images.installation import SERIAL, installer, installer_from_the_network
 from tests.images.machine import ADDRESS, MAC, disk_words, network_words, running
 from tests.installer.report_server import ReportServer
 from toolkit.images.build import Image, build
@@ -17,6 +17,7 @@ from toolkit.images.installer_job import CallHome, InstallerJob, Network, write_
 from toolkit.images.iso9660 import find_file
 from toolkit.images.iso_image import IMAGE_FILE
 from toolkit.images.manifest import ISO, PACKAGES, read_packages, record
+from toolkit.images.netboot import write_netboot
 from toolkit.images.recipe import RecipeFolder
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(1200)]
@@ -92,6 +93,22 @@ def test_an_installation_cut_off_starts_again_and_the_disk_then_boots_as_the_box
         tls = box.wait_for(f"on {ADDRESS}", BOOT_SECONDS_MAX).removeprefix("certificate sha256: ").split()[0]
         assert box.wait_for("serial number:", 1).endswith(f"serial number: {order['serial_number']}")
         assert box.get("/check_health") == (200, b"OK", tls)
+
+
+@pytest.mark.endurance
+def test_a_machine_without_a_drive_is_installed_over_the_network(
+    appliance: Image, tmp_path: Path, job_iso: Callable[[InstallerJob], Path], order: dict[str, JsonValue]
+) -> None:
+    disk = used_disk(tmp_path / "SYSTEM.raw", 1200)
+    job = InstallerJob(
+        action="install", machine_serial=SERIAL, macs=(MAC,), disk_serial="SYSTEM",
+        image_sha256=appliance.manifest.sha256, seed={**order, "data_disk_serial": "SYSTEM"},
+    )  # fmt: skip
+    write_netboot(job_iso(job), tmp_path / "boot")
+    with installer_from_the_network(tmp_path / "boot", tmp_path, [disk]) as machine:
+        *_, last = said = machine.end()
+    assert [one["medium"] for one in said if one["phase"] == "inventory"] == ["network"]
+    assert (last["phase"], last["image_sha256"]) == ("done", appliance.manifest.sha256)
 
 
 @pytest.mark.endurance

@@ -7,16 +7,22 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from toolkit.cli.output import JsonOption, emit_json, end, out, progress_bar, result_table
 from toolkit.images.build import Image, build
 from toolkit.images.cache import ImageCache
 from toolkit.images.manifest import SBOM, Manifest, read_packages
+from toolkit.images.netboot import INITRD, KERNEL, SCRIPT, write_netboot
 from toolkit.images.recipe import RecipeFolder, recipe_names
 from toolkit.images.verify import Finding, verify
 from toolkit.model.verdict import Verdict
 
-app = typer.Typer(help="Disk images for new boxes: build, list, verify.", rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(
+    help="Disk images for new boxes: build, list, verify, start over the network.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The recipe's name, e.g. appliance.")]
 NameOrAll = Annotated[str | None, typer.Argument(metavar="[NAME]", help="The recipe's name; without it all images.")]
@@ -40,6 +46,25 @@ def build_image(
         emit_json({"was_there": image.was_there, **_described(image.folder, image.manifest)})
         return
     _show(image)
+
+
+@app.command("netboot")
+def write_netboot_files(
+    iso: Annotated[Path, typer.Argument(metavar="ISO", help="An installer's ISO, e.g. runs/latest/installer.iso.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the boot server's files are to lie.")],
+    json: JsonOption = False,
+) -> None:
+    """Take an installer's ISO apart for a machine that starts over the network (PXE, iPXE, UEFI)."""
+    made = write_netboot(iso, folder)
+    if json:
+        emit_json({"folder": str(folder), "files": [KERNEL, INITRD, SCRIPT], "command_line": made.command_line})
+        return
+    out.print(f"{folder} holds {KERNEL}, {INITRD} and {SCRIPT}, which starts them by iPXE.", soft_wrap=True)
+    out.print("  Other loaders: that kernel, that initrd, and the command line", soft_wrap=True)
+    out.print(Text(f"  {made.command_line}"), soft_wrap=True)
+    out.print(
+        "  Mode 0600: give them to the user that the boot server runs as; delete them afterwards.", soft_wrap=True
+    )
 
 
 @app.command("list")

@@ -28,14 +28,14 @@ def main() -> int:
 
 def _run(console: Console) -> int:
     console.say("started")
-    machine = medium.settled(lambda now: bool(medium.media(now)))
+    machine = medium.settled(medium.is_there)
     name = medium.mount(machine)
     job = read_job(medium.job_on())
     if job is not None and job.action != "inspect" and not _has_all(job, machine):
         machine = medium.settled(lambda now: _has_all(job, now))
     if job is not None and job.network and job.report:
         _call_home(console, job)
-    console.say("inventory", medium=name, **machine.as_json())
+    console.say("inventory", medium=name or "network", **machine.as_json())
     if job is None or job.action == "inspect":
         console.say("done", action="inspect")
         return SHELL if job is None else _end(job)

@@ -15,6 +15,7 @@ from toolkit.installer.refusal import Failed, Refused
 
 LABEL = "REBOX-INSTALLER"
 FOLDER = Path("/medium")
+_JOB = "job.json"
 _SECONDS_MAX, _QUIET_SECONDS, _INTERVAL_SECONDS = 20.0, 1.5, 0.25
 
 
@@ -51,8 +52,22 @@ def media(machine: Inventory) -> list[str]:
     return [disk.name for disk in machine.disks if volume_label(disk.path) == LABEL]
 
 
+def is_there(machine: Inventory) -> bool:
+    """Whether the installer has its medium: it came along in the initrd, over the network, or a disk holds one."""
+    return _came_along() or bool(media(machine))
+
+
+def _came_along() -> bool:
+    return (FOLDER / _JOB).exists()
+
+
 def mount(machine: Inventory) -> str:
-    """Mounts the medium; its disk's name. Raises Refused when there are several: which job counts cannot be told."""
+    """Mounts the medium; its disk's name, "" when it came over the network, which counts before any disk.
+
+    Raises Refused when there are several: which job counts cannot be told.
+    """
+    if _came_along():
+        return ""
     found = media(machine)
     if len(found) != 1:
         raise Refused(
@@ -72,7 +87,7 @@ def mount(machine: Inventory) -> str:
 
 def job_on(folder: Path = FOLDER) -> bytes:
     """The job's bytes, which may be nothing but spaces."""
-    return (folder / "job.json").read_bytes()
+    return (folder / _JOB).read_bytes()
 
 
 def contained(folder: Path = FOLDER) -> Contained:

@@ -151,7 +151,8 @@ def _provision_new(inventory: Inventory) -> Step:
     instructions = (
         f"1. Copy installer.iso from the run's folder (runs/latest) to a USB stick: "
         f"dd if=runs/latest/installer.iso of=/dev/STICK bs=1M oflag=direct conv=fsync. Where the machine cannot start "
-        f"from USB, show it that file as a CD by a remote console (KVM).\n"
+        f"from USB, show it that file as a CD by a remote console (KVM), or give it to your PXE server: "
+        f"rebox image netboot runs/latest/installer.iso FOLDER\n"
         f"2. Plug it into the machine {machine} and start it from there once (UEFI or BIOS); its own boot order stays "
         f"as it is. The installer writes the disk {provision.disk_serial} of that machine, which has the port "
         f"{provision.mac}, and nothing else.\n"
