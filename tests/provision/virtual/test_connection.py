@@ -35,6 +35,18 @@ def test_a_host_that_does_not_answer(uri: str, capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("words", ["Host key verification failed.", "root@host-2: Permission denied (publickey)."])
+def test_a_host_that_ssh_does_not_know_or_that_does_not_know_us(tmp_path: Path, words: str) -> None:
+    ssh = tmp_path / "ssh"
+    # like the real one, it is still there when libvirt says its first words
+    ssh.write_text(f"#!/bin/sh\nhead -c 4 >/dev/null\necho '{words}' >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    error = refused(f"qemu+ssh://root@host-2/system?command={ssh}")
+    assert isinstance(error, AuthenticationError)
+    assert words.removesuffix(".") in error.why
+    assert "known_hosts" in error.next_move
+
+
 @pytest.mark.parametrize("uri", ["qemu+carrier://host/system", "not a uri"])
 def test_a_uri_that_leads_nowhere_is_wrong_input(uri: str) -> None:
     assert isinstance(refused(uri), InputError)

@@ -29,6 +29,10 @@ class LostConnectionError(UnreachableError):
     """libvirt was there and is gone: restarted, or its host is."""
 
 
+_SSH = re.compile(r"Host key verification failed|Permission denied \(")
+"""ssh's own words when a host is not known, or does not know us (ssh(1), ssh_config(5))."""
+
+
 class SchemaError(ReboxError):
     """libvirt's schema knows no such XML."""
 
@@ -38,6 +42,13 @@ def not_connected(error: Any, uri: str) -> ReboxError:
     code, why = error.get_error_code(), _in_one_line(error)
     if code in _AUTHENTICATION or "certificate" in why:
         return _refused(uri, why)
+    if "+ssh:" in uri and _SSH.search(why):
+        return AuthenticationError(
+            "ssh does not let us through to libvirt",
+            where=uri,
+            why=why,
+            next_move="Let ssh reach that host without a question: its key in known_hosts, yours on that host.",
+        )
     if "Permission denied" in why and "socket" in why:
         return PermissionDeniedError(
             "libvirt does not let us in",
