@@ -42,7 +42,8 @@ def test_a_new_box_makes_its_own_keys_shows_them_on_its_console_and_keeps_them(
     assert record(appliance.folder / DISK) == untouched
 
 
-@pytest.mark.parametrize("start", ["uefi", "bios"])
+# by BIOS, a lab's metal starts from the same disk in every test of it
+@pytest.mark.parametrize("start", ["uefi", pytest.param("bios", marks=pytest.mark.endurance)])
 def test_the_disk_starts_by_itself(appliance: Image, tmp_path: Path, disks: list[Path], port: int, start: str) -> None:
     with machine(appliance.folder, appliance.manifest, tmp_path, disks, port=port, start=start) as box:  # type: ignore[arg-type]  # parametrized text
         tls = box.wait_for(f"on {ADDRESS}", BOOT_SECONDS_MAX).split()[2]

@@ -137,7 +137,9 @@ def test_a_wipe_leaves_nothing_of_what_was_there_and_reports_home(
     ("wrong", "reason"),
     [
         ({"machine_serial": "SRV-0002"}, f"serial number is {SERIAL}, not SRV-0002"),
-        ({"macs": (MAC, "52:54:00:77:00:99")}, "no port has the MAC 52:54:00:77:00:99"),
+        pytest.param(
+            {"macs": (MAC, "52:54:00:77:00:99")}, "no port has the MAC 52:54:00:77:00:99", marks=pytest.mark.endurance
+        ),
         pytest.param({"disk_serial": "ABSENT"}, "no disk has the serial number ABSENT", marks=pytest.mark.endurance),
         pytest.param({"disk_serial": "STICK"}, "the medium that the installer runs from", marks=pytest.mark.endurance),
     ],
