@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from toolkit.images.archives import Entry, cpio
 from toolkit.images.iso9660 import Place, find_file
@@ -17,7 +16,6 @@ _FOLDER = "medium"
 """Where the installer looks before it looks for a drive: `toolkit.installer.medium.FOLDER`."""
 _MEDIUM = (JOB_FILE, IMAGE_FACTS, IMAGE_FILE)
 _COMMAND_LINE = re.compile(r"^\s*APPEND (?P<words>[ -~]+)$", re.MULTILINE)
-_ALIGNED = 4
 _NOT_WRITTEN = "the installer for the network cannot be written"
 
 
@@ -48,10 +46,9 @@ def write_netboot(iso: Path, folder: Path) -> Netboot:
     except OSError as error:
         raise storage_error(folder, error, what=_NOT_WRITTEN) from None
     write_whole(folder / KERNEL, _read(iso, kernel), what=_NOT_WRITTEN)
-    early = cpio(medium, 0)
-    with iso.open("rb") as source, WholeFile(folder / INITRD, what=_NOT_WRITTEN) as target:
-        target.write(early.ljust(-(-len(early) // _ALIGNED) * _ALIGNED, b"\0"))
-        _copy(source, initrd, target)
+    with WholeFile(folder / INITRD, what=_NOT_WRITTEN) as target:
+        target.write(cpio(medium, 0))
+        target.write(_read(iso, initrd))
         target.commit()
     command_line = found["words"].strip()
     script = f"#!ipxe\nkernel {KERNEL} initrd={INITRD} {command_line}\ninitrd {INITRD}\nboot\n"
@@ -63,11 +60,3 @@ def _read(iso: Path, place: Place) -> bytes:
     with iso.open("rb") as file:
         file.seek(place.offset)
         return file.read(place.size_bytes)
-
-
-def _copy(source: IO[bytes], place: Place, target: WholeFile) -> None:
-    source.seek(place.offset)
-    left = place.size_bytes
-    while piece := source.read(min(left, 1 << 20)):
-        target.write(piece)
-        left -= len(piece)

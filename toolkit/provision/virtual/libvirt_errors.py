@@ -23,14 +23,12 @@ _AUTHENTICATION = (
 )
 _WRONG_URI = (libvirt.VIR_ERR_NO_CONNECT, libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_CONFIG_UNSUPPORTED)
 _NO_SPACE = re.compile(r"No space left|not enough free space|Disk quota exceeded", re.IGNORECASE)
+_SSH = re.compile(r"Host key verification failed|Permission denied \(")
+"""ssh's own words when a host is not known, or does not know us (ssh(1), ssh_config(5))."""
 
 
 class LostConnectionError(UnreachableError):
     """libvirt was there and is gone: restarted, or its host is."""
-
-
-_SSH = re.compile(r"Host key verification failed|Permission denied \(")
-"""ssh's own words when a host is not known, or does not know us (ssh(1), ssh_config(5))."""
 
 
 class SchemaError(ReboxError):
