@@ -8,8 +8,10 @@ from toolkit.certificates.steps import ExportCertificate, ImportCertificate
 from toolkit.model.execution import GateImplementation, StepImplementation
 from toolkit.provision.metal.by_hand import InstallByHand
 from toolkit.provision.steps import ProvisionNew, TakeIntoUse
+from toolkit.reset.disks import WipeOld
 from toolkit.reset.gates import old_was_reset, serial_confirmed, soak_passed, wipe_confirmed
-from toolkit.reset.steps import ResetOld, ShutDownOld, WipeOld
+from toolkit.reset.settings import ResetOld
+from toolkit.reset.shut_down import ShutDownOld
 from toolkit.traffic.dns_swing import LowerTtl, PutBackTtl, SwingDns
 from toolkit.traffic.gates import (
     new_address_free,

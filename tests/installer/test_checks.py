@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from toolkit.disks.facts import Disk
+from toolkit.disks.refusal import Refused
 from toolkit.installer import checks
 from toolkit.installer.job import Job, read_job
-from toolkit.installer.machine import Disk, Inventory
-from toolkit.installer.refusal import Refused
+from toolkit.installer.machine import Inventory
 
 MIB = 1 << 20
 IMAGE = "ab" * 32

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
+from toolkit.disks.refusal import Failed
 from toolkit.installer.gpt import BASIC_DATA, HEAD_BYTES, LINUX, Partition, grown
-from toolkit.installer.refusal import Failed
 
 MIB = 1 << 20
 SFDISK = "/usr/sbin/sfdisk"

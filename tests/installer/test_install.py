@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.installer.test_gpt import image as partitioned
-from toolkit.installer import install, wipe
-from toolkit.installer.device import MARK, Device
+from toolkit.disks import wipe
+from toolkit.disks.device import MARK, Device
+from toolkit.disks.refusal import Failed
+from toolkit.installer import install
 from toolkit.installer.fat import volume
-from toolkit.installer.refusal import Failed
 
 MIB = 1 << 20
 IMAGE_BYTES, DISK_BYTES = 64 * MIB, 100 * MIB + 512

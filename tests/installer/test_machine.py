@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from toolkit.installer.machine import Disk, holds, inventory, ports
+from toolkit.disks.facts import Disk
+from toolkit.installer.machine import holds, inventory, ports
 
 
 def entry(system: Path, place: str, **files: str | bytes) -> Path:

@@ -8,7 +8,8 @@ from tests.step_context import OLD_SERIAL, StubBox, context_of, world_of
 from toolkit.appliances.protocol import ResetStatus
 from toolkit.model.errors import UnreachableError, VerificationError
 from toolkit.model.verdict import Verdict
-from toolkit.reset.steps import ResetOld, ShutDownOld
+from toolkit.reset.settings import ResetOld
+from toolkit.reset.shut_down import ShutDownOld
 
 NEXT = "3" * 64
 

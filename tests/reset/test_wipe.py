@@ -9,8 +9,8 @@ from tests.step_context import GATE, OLD_SERIAL, context_of, world_of
 from toolkit.model.errors import ApplianceError, RefusedError, StorageError
 from toolkit.model.execution import Progress, Result
 from toolkit.model.verdict import Verdict
+from toolkit.reset.disks import WipeOld
 from toolkit.reset.gates import old_was_reset, wipe_confirmed
-from toolkit.reset.steps import WipeOld
 
 
 class Disks:

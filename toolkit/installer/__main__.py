@@ -3,13 +3,15 @@
 import sys
 import time
 
-from toolkit.installer import checks, install, medium, wipe
+from toolkit.disks import wipe
+from toolkit.disks.device import Device
+from toolkit.disks.facts import Disk
+from toolkit.disks.refusal import Failed, Refused
+from toolkit.installer import checks, install, medium
 from toolkit.installer.call_home import CallHome, set_up
 from toolkit.installer.console import Console
-from toolkit.installer.device import Device
 from toolkit.installer.job import Job, read_job
-from toolkit.installer.machine import Disk, Inventory, holds
-from toolkit.installer.refusal import Failed, Refused
+from toolkit.installer.machine import Inventory, holds
 
 OFF, AGAIN, SHELL = 0, 10, 20
 

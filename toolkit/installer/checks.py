@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
+from toolkit.disks.facts import Disk
+from toolkit.disks.refusal import Refused
 from toolkit.installer.job import Job
-from toolkit.installer.machine import Disk, Inventory
-from toolkit.installer.refusal import Refused
+from toolkit.installer.machine import Inventory
 
 SEED_BYTES = 1 << 20
 DATA_BYTES_MIN = 256 << 20

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toolkit.disks.device import Progress
 from toolkit.installer.call_home import CallHome
-from toolkit.installer.device import Progress
 
 WORD = "rebox-installer: "
 FINAL = ("done", "refused", "failed")

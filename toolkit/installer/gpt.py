@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 from zlib import crc32
 
-from toolkit.installer.refusal import Failed
+from toolkit.disks.refusal import Failed
 
 SECTOR = 512
 HEAD_BYTES = 1 << 20

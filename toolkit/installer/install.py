@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import IO, Any
 
+from toolkit.disks.device import PIECE, ZEROS, Device, Progress, pieces
+from toolkit.disks.refusal import Failed
 from toolkit.installer.checks import SEED_BYTES
-from toolkit.installer.device import PIECE, ZEROS, Device, Progress, pieces
 from toolkit.installer.fat import volume
 from toolkit.installer.gpt import BASIC_DATA, HEAD_BYTES, LINUX, SECTOR, TABLE_SECTORS, Partition, grown
-from toolkit.installer.refusal import Failed
 
 SEED_LABEL, DATA_NAME = "REBOX-SEED", "rebox-data"
 _END_BYTES = 1 << 20

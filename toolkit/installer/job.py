@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.installer.refusal import Refused
+from toolkit.disks.refusal import Refused
 
 _DATA_SERIAL = "rebox-data"
 """Where a box looks for its data when its seed names no disk."""

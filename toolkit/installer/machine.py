@@ -1,32 +1,14 @@
 """What the machine is: serial number, network ports, and disks by their serial numbers, read from sysfs."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-_IGNORED = ("loop", "ram", "zram", "fd", "nbd", "dm-", "md")
+from toolkit.disks.facts import Disk, disks, text
+
 _LOOKED_AT = 1 << 20
 _VOLUME, _LABEL = 16 * 2048, slice(40, 72)
-
-
-@dataclass(frozen=True)
-class Disk:
-    """A whole disk or drive with a medium in it; `serial` is "" when it tells none."""
-
-    name: str
-    serial: str
-    model: str
-    size_bytes: int
-    read_only: bool
-    removable: bool
-    sector_bytes: int = 512
-
-    @property
-    def path(self) -> Path:
-        """Its device."""
-        return Path("/dev") / self.name
 
 
 @dataclass(frozen=True)
@@ -46,9 +28,9 @@ class Inventory:
 def inventory(system: Path = Path("/sys")) -> Inventory:
     """What is there now; more may turn up while drivers are loaded."""
     return Inventory(
-        serial=_text(system / "class/dmi/id/product_serial"),
+        serial=text(system / "class/dmi/id/product_serial"),
         macs=tuple(sorted({mac for _, mac in ports(system)})),
-        disks=tuple(_disks(system)),
+        disks=tuple(disks(system)),
         firmware="uefi" if (system / "firmware/efi").exists() else "bios",
     )
 
@@ -57,7 +39,7 @@ def ports(system: Path = Path("/sys")) -> Iterator[tuple[str, str]]:
     """Name and MAC of each network port that is a device."""
     for folder in sorted((system / "class/net").iterdir()):
         if (folder / "device").exists():
-            yield folder.name, _text(folder / "address").lower()
+            yield folder.name, text(folder / "address").lower()
 
 
 def holds(disk: Disk, devices: Path = Path("/dev")) -> str:
@@ -81,46 +63,3 @@ def volume_label(device: Path) -> str:
     except OSError:
         return ""  # a drive without a medium
     return volume[_LABEL].decode("ascii", errors="replace").strip() if volume[1:6] == b"CD001" else ""
-
-
-def _disks(system: Path) -> Iterator[Disk]:
-    for folder in sorted((system / "class/block").iterdir()):
-        size = int(_text(folder / "size") or 0) * 512
-        if folder.name.startswith(_IGNORED) or size == 0 or (folder / "partition").exists():
-            continue
-        yield Disk(
-            name=folder.name,
-            serial=_serial(folder),
-            model=_text(folder / "device/model"),
-            size_bytes=size,
-            read_only=_text(folder / "ro") == "1",
-            removable=_text(folder / "removable") == "1",
-            sector_bytes=int(_text(folder / "queue/logical_block_size") or 512),
-        )
-
-
-def _serial(disk: Path) -> str:
-    """virtio tells it at the disk, NVMe at the device, SCSI and ATA in a page of their own, USB at the device above."""
-    for place in ("serial", "device/serial"):
-        if text := _text(disk / place):
-            return text
-    try:
-        # SPC-4, 7.8.15: unit serial number, after a header of four bytes
-        text = (disk / "device/vpd_pg80").read_bytes()[4:].decode("ascii", errors="replace").strip("\0 ")
-    except OSError:
-        text = ""
-    return text or _serial_of_usb(disk)
-
-
-def _serial_of_usb(disk: Path) -> str:
-    for folder in (disk / "device").resolve().parents:
-        if (folder / "idVendor").exists():
-            return _text(folder / "serial")
-    return ""
-
-
-def _text(path: Path) -> str:
-    try:
-        return os.fsdecode(path.read_bytes()).strip().strip("\0")
-    except OSError:
-        return ""

@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from toolkit.disks.refusal import Failed, Refused
 from toolkit.installer.machine import Inventory, inventory, volume_label
-from toolkit.installer.refusal import Failed, Refused
 
 LABEL = "REBOX-INSTALLER"
 FOLDER = Path("/medium")

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from toolkit.installer.refusal import Failed
+from toolkit.disks.refusal import Failed
 
 PIECE = 1 << 20
 MARK = b"rebox-installer began here and has not ended\n"

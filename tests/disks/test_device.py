@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.installer.device import MARK, PIECE, Device
-from toolkit.installer.refusal import Failed
+from toolkit.disks.device import MARK, PIECE, Device
+from toolkit.disks.refusal import Failed
 
 # as large as no number of 4 KiB blocks
 CONTENT = b"".join(number.to_bytes(4, "big") for number in range(1000)) * 3 + b"end"

@@ -1,7 +1,7 @@
 """Overwrites a disk with zeros, and reads all of it back."""
 
-from toolkit.installer.device import PIECE, ZEROS, Device, Progress, pieces
-from toolkit.installer.refusal import Failed
+from toolkit.disks.device import PIECE, ZEROS, Device, Progress, pieces
+from toolkit.disks.refusal import Failed
 
 
 def write_zeros(device: Device, progress: Progress) -> bool:

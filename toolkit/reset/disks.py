@@ -1,0 +1,86 @@
+"""The old machine's disks, wiped where a BMC allows it, and read back (requirement H8)."""
+
+import json
+
+from pydantic import TypeAdapter, ValidationError
+
+from toolkit.appliances.provisioner import DiskWiper
+from toolkit.appliances.world import World
+from toolkit.model.errors import InputError, StorageError
+from toolkit.model.execution import Outcome, Result, StepContext, witness
+from toolkit.reset.final import Final
+from toolkit.storage.whole_file import write_whole
+
+_WIPED = "wiped-disks.json"
+_PROOFS: TypeAdapter[dict[str, Result]] = TypeAdapter(dict[str, Result])
+
+
+class WipeOld(Final):
+    """Boots the installer on the old machine through its BMC, and has it overwrite the disks and read them back."""
+
+    def look(self, context: StepContext) -> Result | None:
+        """What each disk's wipe has proved is kept as it ends: all there, nothing is left to do."""
+        proofs = _proofs(context)
+        return _wiped(proofs) if {*_disks(context).disk_serials} <= {*proofs} else None
+
+    def act(self, context: StepContext) -> Result:
+        """One disk after the other; one that this run has wiped is not wiped again."""
+        disks, proofs = _disks(context), _proofs(context)
+        for number, serial in enumerate(disks.disk_serials):
+            if serial in proofs:
+                continue
+
+            def progress(fraction: float, phase: str, number: int = number, serial: str = serial) -> None:
+                context.progress((number + fraction) / len(disks.disk_serials), f"{serial}: {phase}")
+
+            proofs[serial] = disks.wipe(serial, context.run_id, progress)
+            write_whole(
+                context.run_directory / _WIPED,
+                json.dumps(proofs, indent=1).encode(),
+                what="it cannot be written down that a disk is wiped",
+                then="resume; it is not wiped a second time",
+            )
+        return _wiped(proofs)
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """The installer has read every disk back, and the BMC says that the machine is off."""
+        disks, proofs = _disks(context), _proofs(context)
+        missing = [serial for serial in disks.disk_serials if serial not in proofs]
+        off = disks.is_off()
+        listed = ", ".join(f"{serial} ({proof['bytes_read']:,} bytes)" for serial, proof in proofs.items())
+        summary = f"Wiped and read back: {listed or 'nothing'}; the machine is {'off' if off else 'still on'}."
+        if missing:
+            summary += f" Not wiped: {', '.join(missing)}."
+        return witness(
+            context,
+            probe="redfish",
+            subject="old machine",
+            summary=summary,
+            passed=off and not missing,
+            data={"disks": list(proofs.values()), "off": off},
+        )
+
+
+def _disks(context: StepContext) -> DiskWiper:
+    world: World = context.world
+    if world.old_disks is None:
+        raise InputError("the old machine's BMC is not known", next_move="Put [old_bmc] back into the inventory.")
+    return world.old_disks
+
+
+def _proofs(context: StepContext) -> dict[str, Result]:
+    path = context.run_directory / _WIPED
+    try:
+        return _PROOFS.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValidationError):
+        raise StorageError(
+            "it cannot be read which disks are wiped",
+            where=str(path),
+            next_move="Delete that file and resume: the disks are wiped once more.",
+        ) from None
+
+
+def _wiped(proofs: dict[str, Result]) -> Result:
+    return {"disks": list(proofs.values())}
