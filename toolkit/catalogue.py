@@ -5,6 +5,7 @@ from toolkit.backup.steps import BackUpSettings, CollectLateRecords, ExtractReco
 from toolkit.box_settings.gates import no_dangling_references
 from toolkit.box_settings.steps import CaptureBoxSettings, CarryBoxSettings
 from toolkit.certificates.steps import ExportCertificate, ImportCertificate
+from toolkit.media.steps import MoveStick, PlugStick, ReadStick, WriteStick
 from toolkit.model.execution import GateImplementation, StepImplementation
 from toolkit.provision.metal.by_hand import InstallByHand
 from toolkit.provision.steps import ProvisionNew, TakeIntoUse
@@ -37,6 +38,10 @@ STEPS: dict[str, StepImplementation] = {
     "back-up-settings": BackUpSettings(),
     "extract-records": ExtractRecords(),
     "export-certificate": ExportCertificate(),
+    "plug-stick": PlugStick(),
+    "write-stick": WriteStick(),
+    "move-stick": MoveStick(),
+    "read-stick": ReadStick(),
     "carry-box-settings": CarryBoxSettings(),
     "install-site-package": InstallSitePackage(),
     "import-certificate": ImportCertificate(),

@@ -93,7 +93,7 @@ class RestoreSettings(ReadOnlyStep):
         write_whole(path, json.dumps({"equal_settings_prove_it": verdict_of(before) is Verdict.FAILED}).encode())
         restored = restore_settings(
             new,
-            context.run_directory / _SETTINGS,
+            context.taken_from / _SETTINGS,
             _identities(world),
             world.secret(world.inventory.backup.passphrase, "the box's settings backup"),
             context.progress,
@@ -213,7 +213,7 @@ def _identities(world: World) -> tuple[Identity, ...]:
 
 
 def _settings_before(context: StepContext) -> Settings:
-    return backed_up_settings(context.run_directory / _SETTINGS, _identities(context.world))
+    return backed_up_settings(context.taken_from / _SETTINGS, _identities(context.world))
 
 
 def _extract(context: StepContext, progress: Progress) -> RecordsArchive:
@@ -229,7 +229,7 @@ def _extract(context: StepContext, progress: Progress) -> RecordsArchive:
 
 
 def _put_back(context: StepContext, progress: Progress) -> Result:
-    archive = open_archive(context.run_directory / _RECORDS)
+    archive = open_archive(context.taken_from / _RECORDS)
     comparison = put_back_records(archive, _identities(context.world), box(context, "new"), progress)
     return comparison.model_dump(mode="json") | {
         "compared": [line.model_dump(mode="json") for line in comparison.compared()]
@@ -239,7 +239,7 @@ def _put_back(context: StepContext, progress: Progress) -> Result:
 def _witness_put_back(context: StepContext, result: Result) -> Outcome:
     """What the put-back itself found by listing the box, and the box's own counts beside it."""
     new = box(context, "new")
-    held, archived = new.status().records, open_archive(context.run_directory / _RECORDS).counts
+    held, archived = new.status().records, open_archive(context.taken_from / _RECORDS).counts
     sessions, recordings = Verdict(str(result["sessions_verdict"])), Verdict(str(result["recordings_verdict"]))
     # recordings that the box's site package cannot take stay in the archive: explained, and no failure
     passed = sessions is Verdict.PASSED and recordings in (Verdict.PASSED, Verdict.SKIPPED)

@@ -97,7 +97,7 @@ class ImportCertificate:
         # the box's own address serves it from now on: accept it before it does
         trust(context, "new", sha256(bundle.leaf))
         new = box(context, "new")
-        content = read_content(context.run_directory / _FILE)
+        content = read_content(context.taken_from / _FILE)
         entry = new.import_certificate(content, _passphrase(context))
         entry = new.assign_certificate(entry.id, _addresses(context))
         return {"certificate_id": entry.id, "leaf_sha256": entry.sha256, "addresses": list(entry.addresses)}
@@ -152,8 +152,8 @@ def _passphrase(context: StepContext) -> str:
 
 
 def exported(context: StepContext) -> Bundle:
-    """The identity this run has exported; raises CertificateError when the file does not open any more."""
-    path = context.run_directory / _FILE
+    """The identity this run has exported, as the step takes it; raises CertificateError when it does not open."""
+    path = context.taken_from / _FILE
     return arrange(parse(read_content(path), _passphrase(context), where=str(path)), where=str(path))
 
 

@@ -80,6 +80,14 @@ class StepContext:
     results: Mapping[str, Result] = field(default_factory=dict)
     begun: bool = False
 
+    @property
+    def taken_from(self) -> Path:
+        """The folder whose files a step brings to a box: the run's own, or within it what came off a stick.
+
+        The plan says which, by the step's parameter `from`.
+        """
+        return self.run_directory / str(self.step.parameters.get("from", ""))
+
 
 def witness(
     context: StepContext,

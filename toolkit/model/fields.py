@@ -22,6 +22,13 @@ def _fingerprint(text: str) -> str:
     return digits
 
 
+def _ssh_fingerprint(text: str) -> str:
+    # SHA-256 in base64 without its padding (OpenSSH's own form)
+    if not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", text):
+        raise ValueError('an SSH host key is given as ssh-keygen -l shows it: "SHA256:" and 43 characters')
+    return text
+
+
 def _host_name(text: str) -> str:
     if len(text) > 253 or not re.fullmatch(r"(?i)(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", text):
         raise ValueError("this is not a host name")
@@ -70,6 +77,7 @@ def _uuid(text: str) -> str:
 
 Address = Annotated[str, AfterValidator(_address)]
 Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+SshFingerprint = Annotated[str, AfterValidator(_ssh_fingerprint)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Recipient = Annotated[str, AfterValidator(_recipient)]
 VersionText = Annotated[str, AfterValidator(_version)]

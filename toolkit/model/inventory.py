@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from toolkit.model.carry import Carry
 from toolkit.model.fields import Address, Fingerprint, HostName, Recipient, VersionText
 from toolkit.model.provision import ExistingProvision, NewMachine, OldBmc, Provision
 from toolkit.model.secret import SecretReference
@@ -165,6 +166,9 @@ class Inventory(_Table):
     certificate: Certificate
     backup: Backup
     box_settings: CarriedSettings = CarriedSettings()
+    carry: Carry | None = Field(
+        default=None, description="Backups and certificates travel on a stick; without it, with rebox itself."
+    )
     watch: Watch = Watch()
     reset: Reset = Reset()
 

@@ -44,6 +44,9 @@ class NewMachine(_Table):
     update_server: str | None = Field(default=None, description="URL of the update server, if it is not the maker's.")
     update_root_file: str | None = Field(default=None, description="That server's root of trust (TUF root.json).")
     update_ca_file: str | None = Field(default=None, description="PEM file of the authority of its TLS certificate.")
+    authorized_keys_file: str | None = Field(
+        default=None, description="Public keys, one a line, that may log in as root by SSH; without it nobody may."
+    )
 
 
 class LibvirtProvision(NewMachine):
@@ -70,6 +73,7 @@ class LibvirtProvision(NewMachine):
     firmware: Literal["direct", "uefi", "bios"] = Field(
         default="direct", description="direct: it is handed its kernel, which starts seconds sooner."
     )
+    usb: bool = Field(default=False, description="Whether it has a USB controller, for sticks to be handed through.")
     guest_agent: bool = Field(default=True, description="Whether there is a channel for the QEMU guest agent.")
     autostart: bool = Field(default=True, description="Whether it starts with its host.")
     boot_seconds_max: float = Field(default=300.0, gt=0, description="How long its first words are waited for.")

@@ -8,6 +8,7 @@ from toolkit.model.facts import Facts
 from toolkit.model.inventory import DnsSwing, Inventory, SharedAddressSwing
 from toolkit.model.plan import GateReference, Mode, Plan, Severity, Step
 from toolkit.model.provision import LibvirtProvision, OldBmc, OperatorProvision, RedfishProvision
+from toolkit.procedures.carrying import carry_by_stick, taken_from
 
 # measured on the emulated box; only used to tell people how long a step may take
 _BYTES_PER_SECOND = 30e6
@@ -25,6 +26,7 @@ def plan_hardware_migration(inventory: Inventory, facts: Facts) -> Plan:
     steps = (
         *_prepare(inventory),
         *_secure(inventory, facts),
+        *carry_by_stick(inventory, facts.old.status.records.recording_bytes if inventory.backup.records else 0),
         *_build_up(inventory, facts),
         *_swing(inventory, facts),
         *_retire(inventory),
@@ -241,6 +243,7 @@ def _build_up(inventory: Inventory, facts: Facts) -> Iterator[Step]:
         requirements=("H3", "H4"),
         way_back="The certificate and its key are removed from the new box.",
         back_seconds=1.0,
+        parameters=taken_from(inventory),
     )
     yield Step(
         name="restore-settings",
@@ -250,6 +253,7 @@ def _build_up(inventory: Inventory, facts: Facts) -> Iterator[Step]:
         requirements=("H6",),
         way_back="The settings stay on the new box, which is out of service.",
         expected_seconds=3.0,
+        parameters=taken_from(inventory),
     )
     if inventory.backup.records:
         yield Step(
@@ -260,6 +264,7 @@ def _build_up(inventory: Inventory, facts: Facts) -> Iterator[Step]:
             requirements=("A5", "H6"),
             way_back="The records stay on the new box, which is out of service.",
             expected_seconds=2.0 + facts.old.status.records.recording_bytes / _BYTES_PER_SECOND,
+            parameters=taken_from(inventory),
         )
     yield Step(
         name="prove-new",

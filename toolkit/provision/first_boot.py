@@ -22,6 +22,14 @@ def first_boot_order(
     return {**order_without_password(inventory, machine, path), "admin_password_hash": password_hash(password)}
 
 
+def authorized_keys(machine: NewMachine, path: Callable[[str], Path]) -> tuple[str, ...]:
+    """The public keys that may log in to it by SSH; raises InputError for a file that cannot be read."""
+    if machine.authorized_keys_file is None:
+        return ()
+    text = read_given_text(path(machine.authorized_keys_file), next_move="Correct provision.authorized_keys_file.")
+    return tuple(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+
+
 def order_without_password(
     inventory: Inventory, machine: NewMachine, path: Callable[[str], Path]
 ) -> dict[str, JsonValue]:

@@ -12,7 +12,7 @@ from toolkit.images.built import find_built, find_image
 from toolkit.images.installer_job import CallHome, InstallerJob, Network, write_job_iso
 from toolkit.model.inventory import Inventory
 from toolkit.model.provision import MetalMachine
-from toolkit.provision.first_boot import first_boot_order
+from toolkit.provision.first_boot import authorized_keys, first_boot_order
 from toolkit.provision.metal.identity import MachineIdentity
 from toolkit.provision.metal.media_server import MediaServer
 
@@ -29,12 +29,14 @@ class InstallOrder:
     image_sha256: str
     network: Network
     seed: dict[str, JsonValue]
+    authorized_keys: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
         """Of all of it but the password's hash, which has a new salt each time."""
         seed = {name: value for name, value in self.seed.items() if name not in _SECRET_FIELDS}
-        text = json.dumps([self.meant.serial_number, self.disk_serial, self.image_sha256, seed], sort_keys=True)
+        words = [self.meant.serial_number, self.disk_serial, self.image_sha256, seed, *self.authorized_keys]
+        text = json.dumps(words, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def write_iso(self, media: MediaServer) -> None:
@@ -50,6 +52,7 @@ class InstallOrder:
             disk_serial=self.disk_serial,
             image_sha256=self.image_sha256,
             seed=self.seed,
+            authorized_keys=self.authorized_keys,
             network=self.network if report else None,
             report=report,
         )
@@ -69,6 +72,7 @@ def install_order(
         image_sha256=find_image(machine.image, path)[1].sha256,
         network=Network(mac=machine.mac, address=machine.addresses[0], gateway=machine.gateway),
         seed=first_boot_order(inventory, machine, admin_password, path),
+        authorized_keys=authorized_keys(machine, path),
     )
 
 

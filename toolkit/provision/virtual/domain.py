@@ -49,7 +49,7 @@ def build_domain(spec: MachineSpec, mark: Mark, files: Files, acceleration: Acce
             _disk(files.system, "vda", SYSTEM_SERIAL, "raw" if spec.system_disk == "copy" else "qcow2", first=True),
             _disk(files.data, "vdb", DATA_SERIAL, "qcow2"),
             _disk(files.seed, "vdc", SEED_SERIAL, "raw", read_only=True),
-            E.controller(type="usb", model="none"),
+            E.controller(type="usb", model="qemu-xhci" if spec.usb else "none"),
             _interface(spec),
             # the host keeps what it says: a serial port that nobody reads stalls the guest
             E.serial(E.log(file=files.console, append="on"), E.target(port="0"), type="pty"),

@@ -11,7 +11,7 @@ from toolkit.images.programs import Workshop
 from toolkit.images.seed import write_seed
 from toolkit.model.inventory import Inventory
 from toolkit.model.provision import LibvirtProvision
-from toolkit.provision.first_boot import first_boot_order, order_without_password
+from toolkit.provision.first_boot import authorized_keys, first_boot_order, order_without_password
 from toolkit.provision.virtual.fragment import Fragment, read_fragment
 from toolkit.provision.virtual.spec import MachineSpec, machine_spec
 from toolkit.storage.given_file import read_given_text
@@ -45,13 +45,21 @@ def prepare(
         text = read_given_text(file, next_move="Correct provision.domain_file.")
         fragment = read_fragment(text, str(file))
     order = order_without_password(inventory, provision, path)
-    spec = machine_spec(provision, manifest, order, serial_number=inventory.new.serial_number, fragment=text)
+    keys = authorized_keys(provision, path)
+    spec = machine_spec(
+        provision,
+        manifest,
+        order,
+        serial_number=inventory.new.serial_number,
+        fragment=text,
+        authorized_keys=keys,
+    )
 
     def seed() -> bytes:
         whole = first_boot_order(inventory, provision, admin_password(), path)
         with tempfile.TemporaryDirectory(prefix="rebox-seed-") as scratch:
             disk = Path(scratch) / "seed"
-            write_seed(Workshop(Path(scratch), 1), whole, disk)
+            write_seed(Workshop(Path(scratch), 1), whole, disk, authorized_keys=keys)
             return disk.read_bytes()
 
     return Preparation(spec, image, manifest, seed, fragment)

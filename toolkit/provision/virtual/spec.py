@@ -32,6 +32,7 @@ class MachineSpec(BaseModel):
     system_disk_mb: int
     data_disk_mb: int
     firmware: Literal["direct", "uefi", "bios"]
+    usb: bool = False
     guest_agent: bool
     autostart: bool
     domain_fragment: str | None
@@ -40,6 +41,7 @@ class MachineSpec(BaseModel):
     initrd_sha256: str
     kernel_command_line: str
     told: dict[str, JsonValue]
+    authorized_keys: tuple[str, ...] = ()
 
 
 def machine_spec(
@@ -49,6 +51,7 @@ def machine_spec(
     *,
     serial_number: str,
     fragment: str | None,
+    authorized_keys: tuple[str, ...] = (),
 ) -> MachineSpec:
     """The spec for an inventory's table, the image it names, and the seed's order but for the password."""
     image_mb = -(-manifest.files["disk.raw"].size_bytes >> 20)
@@ -65,6 +68,7 @@ def machine_spec(
         system_disk_mb=provision.system_disk_mb or image_mb,
         data_disk_mb=provision.data_disk_mb,
         firmware=provision.firmware,
+        usb=provision.usb,
         guest_agent=provision.guest_agent,
         autostart=provision.autostart,
         domain_fragment=None if fragment is None else _digest(fragment),
@@ -73,6 +77,7 @@ def machine_spec(
         initrd_sha256=manifest.files[INITRD].sha256,
         kernel_command_line=manifest.command_line,
         told={name: _short(value) for name, value in sorted(order.items())},
+        authorized_keys=authorized_keys,
     )
 
 

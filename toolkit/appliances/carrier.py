@@ -1,0 +1,42 @@
+"""How files travel between boxes that do not reach each other: one small protocol, wherever the stick is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+from toolkit.model.execution import Progress, Result
+
+Side = Literal["old", "new"]
+
+
+class Carrier(Protocol):
+    """One stick, and the two places where it is plugged in. Every call looks first whether it is there.
+
+    Raises RefusedError when it is not there, VerificationError when it does not hold what was written; ReboxError.
+    """
+
+    def seen(self, side: Side) -> Result | None:
+        """The stick as it is plugged in on that side: what identifies it; None while it is not there."""
+        ...
+
+    def bring(self, side: Side) -> None:
+        """Has it moved to that side, where somebody moves it for us; raises RefusedError where a person has to."""
+        ...
+
+    def holds(self, side: Side) -> str | None:
+        """The SHA-256 of the signed manifest on it; None when it holds none of ours that is whole."""
+        ...
+
+    def write(self, side: Side, run_id: str, files: Mapping[str, Path], progress: Progress) -> Result:
+        """Writes the files, by the paths they get, and reads all of them back from the device.
+
+        Returns `manifest_sha256`, `files` (name to SHA-256) and `size_bytes`. Done twice it writes once.
+        """
+        ...
+
+    def read(self, side: Side, target: Path, progress: Progress) -> Result:
+        """Checks signature, manifest and every hash, and only then leaves the files in the folder `target`.
+
+        Returns the same as `write`.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Removable media: sticks on which data travels by hand."""

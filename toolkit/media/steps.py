@@ -1,0 +1,155 @@
+"""Backups and certificates on their way by stick, from one box's side to the other's (requirements U3, H2, H3)."""
+
+import hashlib
+from pathlib import Path
+
+from toolkit.appliances.carrier import Carrier, Side
+from toolkit.appliances.world import World
+from toolkit.model.counting import counted
+from toolkit.model.errors import InputError
+from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, witness
+from toolkit.model.plan import Mode
+
+_CARRIED = ("backup", "certificate.pem")
+"""What of a run's folder travels: each piece of it is encrypted."""
+_PIECE = 1 << 20
+
+
+class PlugStick(ReadOnlyStep):
+    """The stick is plugged in on the old box's side: by a person who was told so, or by a lab."""
+
+    def look(self, context: StepContext) -> Result | None:
+        """Done as soon as it is seen there."""
+        return _carrier(context).seen(_side(context))
+
+    def act(self, context: StepContext) -> Result:
+        """A person moves it, unless somebody does it for us."""
+        if context.step.mode is Mode.AUTOMATIC:
+            _carrier(context).bring(_side(context))
+        return _carrier(context).seen(_side(context)) or {}
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """It is there now."""
+        side = _side(context)
+        seen = _carrier(context).seen(side)
+        return witness(
+            context,
+            probe="media",
+            subject=f"stick ({side} side)",
+            summary=f"The stick is plugged in: {_in_words(seen)}." if seen else "The stick is not plugged in there.",
+            passed=seen is not None,
+            data=seen,
+        )
+
+
+class WriteStick(ReadOnlyStep):
+    """Backups and certificate are written to the stick, and read back from the stick itself."""
+
+    def look(self, context: StepContext) -> Result | None:
+        """Nothing is remembered: writing again finds what is there already, and reads all of it back."""
+        return None
+
+    def act(self, context: StepContext) -> Result:
+        """Whole or not at all: the signed manifest comes last."""
+        return _carrier(context).write("old", context.run_id, _files(context.run_directory), context.progress)
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """The stick holds the manifest, and its hashes are those of the run's own files."""
+        held = _carrier(context).holds("old")
+        own = {name: _sha256(path) for name, path in _files(context.run_directory).items()}
+        passed = held == result["manifest_sha256"] and own == result["files"]
+        return witness(
+            context,
+            probe="media",
+            subject="stick (old side)",
+            summary=f"{counted(len(own), 'file')} are on the stick, read back from it, under a signed manifest."
+            if passed
+            else "The stick does not hold what was written to it.",
+            passed=passed,
+            data={"manifest_sha256": held, "files": len(own)},
+        )
+
+
+class MoveStick(PlugStick):
+    """The stick is plugged in on the new box's side; its marker tells that it is the one that was written."""
+
+    def look(self, context: StepContext) -> Result | None:
+        """Done as soon as a stick is seen there that holds what this run has written."""
+        seen = super().look(context)
+        return seen if seen and self._is_the_one(context) else None
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """By what was written to it, and not by where it is."""
+        if self._is_the_one(context):
+            return super().verify(context, result)
+        return witness(
+            context,
+            probe="media",
+            subject="stick (new side)",
+            summary="The stick on the new box's side does not hold what this run has written.",
+            passed=False,
+        )
+
+    def _is_the_one(self, context: StepContext) -> bool:
+        return _carrier(context).holds("new") == context.results["write-stick"]["manifest_sha256"]
+
+
+class ReadStick(ReadOnlyStep):
+    """What the new box gets is taken from the stick, once signature and every hash are right."""
+
+    def act(self, context: StepContext) -> Result:
+        """Into a folder of the run of its own; one that is half there is begun anew."""
+        return _carrier(context).read("new", _target(context), context.progress)
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """What lies in the folder now is what left the old box's side."""
+        read = {name: _sha256(path) for name, path in _files(_target(context)).items()}
+        passed = read == context.results["write-stick"]["files"]
+        return witness(
+            context,
+            probe="file",
+            subject=str(context.step.parameters["to"]),
+            summary=f"{counted(len(read), 'file')} came off the stick as they were written on the old box's side."
+            if passed
+            else "What came off the stick is not what was written on the old box's side.",
+            passed=passed,
+            data={"files": len(read)},
+        )
+
+
+def _carrier(context: StepContext) -> Carrier:
+    world: World = context.world
+    if world.carrier is None:
+        raise InputError("it is not known where the stick is", next_move="Put [carry] back into the inventory.")
+    return world.carrier
+
+
+def _side(context: StepContext) -> Side:
+    return "new" if context.step.parameters["at"] == "new" else "old"
+
+
+def _target(context: StepContext) -> Path:
+    return context.run_directory / str(context.step.parameters["to"])
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """By the paths they get on the stick; what begins with a dot is somebody's own business."""
+    found: dict[str, Path] = {}
+    for name in _CARRIED:
+        place = folder / name
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_file() and not path.name.startswith("."):
+                found[str(path.relative_to(folder))] = path
+    return found
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _in_words(seen: Result) -> str:
+    return ", ".join(str(value) for value in seen.values() if value)
