@@ -6,6 +6,7 @@ BIN    := $(VENV)/bin
 STAMPS := .cache/set-up
 SWING  ?= shared-ip
 LAB    ?= namespaces
+CARRY  ?= network
 SEED   ?= 1
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
@@ -17,8 +18,8 @@ TOPOLOGY := fixtures/labs/migration-$(if $(filter vm,$(LAB)),vm$(DIRECTION:%=-%)
 help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-migrate: $(if $(filter vm,$(LAB)),setup-vm,setup) ## Rehearse the migration in a fresh lab; SWING=dns, LAB=vm, LAB=vm DIRECTION=to-metal; or INVENTORY=file.toml.
-	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--topology $(TOPOLOGY))
+migrate: $(if $(filter vm,$(LAB)),setup-vm,setup) ## Rehearse the migration in a fresh lab; SWING=dns, CARRY=media, LAB=vm, LAB=vm DIRECTION=to-metal; or INVENTORY=file.toml.
+	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--topology $(TOPOLOGY) --carry $(CARRY))
 
 test: setup-test check ## Set up, check and test everything.
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not image and not vm" $(PYTEST_ARGS)

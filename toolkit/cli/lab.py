@@ -151,6 +151,22 @@ def link(
 
 
 @app.command()
+def stick(
+    host: Annotated[str, typer.Argument(metavar="HOST|out", help="The box it is plugged into; out: pull it out.")],
+    name: Name = None,
+    folder: Folder = None,
+) -> None:
+    """Move the lab's USB stick to a box, or pull it out, whatever is going on."""
+    lab = _lab(name, folder)
+    if host == "out":
+        lab.pull_stick()
+        out.print("The stick is pulled out.")
+        return
+    lab.plug_stick(host)
+    out.print(f"The stick is plugged in at {host}.")
+
+
+@app.command()
 def snapshot(label: Label, name: Name = None, folder: Folder = None) -> None:
     """Keep memory and disks of a lab's virtual machines under a label; they go on afterwards."""
     lab = _lab(name, folder)

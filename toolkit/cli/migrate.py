@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.text import Text
 
 from toolkit.cli.output import JsonOption, emit_json, err, out, progress_bar
+from toolkit.model.errors import InputError
 from toolkit.model.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 _BY = {"shared-ip": "by shared address", "dns": "by DNS"}
+_ON_A_STICK = {"network": "", "media": ", its data on a USB stick"}
 _REBOX = (sys.executable, "-m", "toolkit.cli.main")
 
 RunsOption = Annotated[Path, typer.Option("--runs", help="Where runs leave their folders.")]
@@ -43,17 +45,23 @@ def migrate(
     *,
     inventory: Annotated[Path | None, typer.Option(help="Migrate the boxes of this inventory, not a lab's.")] = None,
     topology: Annotated[Path | None, typer.Option(help="The lab to rehearse in; default: a site of 1 MB.")] = None,
+    carry: Annotated[
+        Literal["network", "media"] | None,
+        typer.Option(help="Rehearse with backups and certificates on a USB stick; default: as the lab says."),
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Leave the lab up afterwards.")] = False,
     runs: RunsOption = Path("runs"),
     as_json: JsonOption = False,
 ) -> None:
     """Rehearse a whole migration in a fresh lab, or run one on real boxes."""
+    if inventory is not None and carry is not None:
+        raise InputError("--carry is for rehearsals", next_move="Write [carry] into the inventory (docs/media.md).")
     before = _latest(runs)
     with _handing_on() as children:
         if inventory is not None:
             ended = _run(_REBOX, inventory, runs, children, as_json=as_json)
         else:
-            ended = _rehearse(topology, runs, children, keep=keep, as_json=as_json)
+            ended = _rehearse(topology, carry, runs, children, keep=keep, as_json=as_json)
     run = _latest(runs)
     # a command that was refused has made no run: the latest one is somebody else's
     if run is None or run == before or (as_json and not (run / "report.json").exists()):
@@ -66,7 +74,13 @@ def migrate(
 
 
 def _rehearse(
-    file: Path | None, runs: Path, children: "list[subprocess.Popen[str]]", *, keep: bool, as_json: bool
+    file: Path | None,
+    carry: Literal["network", "media"] | None,
+    runs: Path,
+    children: "list[subprocess.Popen[str]]",
+    *,
+    keep: bool,
+    as_json: bool,
 ) -> _Ended:
     """Runs it in a lab of its own, which is taken down afterwards."""
     # imported here: netlink and the emulator take a moment that real migrations do not need
@@ -74,11 +88,14 @@ def _rehearse(
     from toolkit.lab.topology import Topology, load_topology  # noqa: PLC0415
 
     topology = Topology() if file is None else load_topology(file)
+    if carry is not None:
+        topology = topology.model_copy(update={"carry": carry})
     with progress_bar("Building the lab") as progress:
         lab = Lab.up(topology, name=f"migrate-{os.getpid()}", progress=progress)
     try:
         machines = len(lab.description.machines)
-        err.print(f"A lab of {machines} machines is up: a migration {_BY[topology.swing.method]}.")
+        how = _BY[topology.swing.method] + _ON_A_STICK[topology.carry]
+        err.print(f"A lab of {machines} machines is up: a migration {how}.")
         rebox, inventory = lab.command("operator", _REBOX), lab.folder.operator / "inventory.toml"
         ended = _run(rebox, inventory, runs, children, as_json=as_json)
     finally:
@@ -88,7 +105,9 @@ def _rehearse(
         err.print(f"The lab stays up: rebox lab shell operator --name {lab.folder.name}")
         resume = f"rebox lab exec --name {lab.folder.name} operator -- rebox resume latest --runs {runs.resolve()}"
         return replace(ended, goes_on=f"Go on with: {resume}")
-    again = f"rebox migrate --topology {file}" if file else "rebox migrate"
+    again = " ".join(
+        ("rebox migrate", *(("--topology", str(file)) if file else ()), *(("--carry", carry) if carry else ()))
+    )
     goes_on = f"The lab is gone, and its boxes with it. Start again with: {again}; --keep leaves the lab up."
     return replace(ended, goes_on=goes_on, boxes_are_there=False)
 

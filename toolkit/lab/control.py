@@ -16,6 +16,9 @@ SOCKET_NAME = "control.sock"
 LAB_ORDERS = ("snapshot", "restore", "crash-hypervisor", "crash-hypervisor-host")
 """What can be asked of a lab of virtual machines as a whole."""
 
+STICK_ORDERS = ("plug-stick", "pull-stick")
+"""What can be asked of a lab that has a USB stick."""
+
 KEEP = "keep"
 """What the supervisor is told once the lab is to outlive whoever started it."""
 
@@ -121,6 +124,14 @@ class LabControl:
     def restore(self, label: str) -> None:
         """Has the virtual machines as they were kept under that label."""
         self._ask(do="restore", label=label)
+
+    def plug_stick(self, host: str) -> None:
+        """Moves the lab's stick to a box."""
+        self._ask(do="plug-stick", label=host)
+
+    def pull_stick(self) -> None:
+        """Pulls the lab's stick out, whatever is going on."""
+        self._ask(do="pull-stick")
 
     def crash_hypervisor(self, *, host: bool = False) -> None:
         """Kills the libvirt daemon and starts it again; with `host`, every virtual machine loses its power, too."""

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
-from toolkit.lab.control import LAB_ORDERS, LabStatus, socket_address
+from toolkit.lab.control import LAB_ORDERS, STICK_ORDERS, LabStatus, socket_address
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.machine import ACTIONS, Machine, Switchable
 from toolkit.model.errors import InputError, ReboxError, RefusedError
@@ -107,7 +107,7 @@ class ControlServer:
         if what == "status":
             machines = {name: await machine.status() for name, machine in self._machines.items()}
             return LabStatus(name=self._folder.name, machines=machines).model_dump(mode="json"), []
-        if what in LAB_ORDERS:
+        if what in LAB_ORDERS or what in STICK_ORDERS:
             await self._order(what, str(request.get("label")))
             return {}, []
         if name not in self._machines:
@@ -123,6 +123,10 @@ class ControlServer:
         return (await machine.status()).model_dump(mode="json"), []
 
     async def _order(self, what: str, label: str) -> None:
+        if what not in self._orders and what in STICK_ORDERS:
+            raise RefusedError(
+                f"lab {self._folder.name} has no stick", next_move='Build it from a topology with carry = "media".'
+            )
         if what not in self._orders:
             raise RefusedError(
                 f"lab {self._folder.name} cannot do {what!r}",

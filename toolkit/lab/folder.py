@@ -115,6 +115,10 @@ class LabFolder:
         """The storage pool of the lab's libvirt."""
         return self.path / "pool"
 
+    def sticks(self, host: str | None = None) -> Path:
+        """Where the stick's image lies while it is plugged in at `host`; None: while it is in the drawer."""
+        return self.path / "sticks" / (host or ".drawer")
+
     def seed(self, box: str) -> Path:
         """What a box that is a virtual machine is told at its first power-on."""
         return self.host(box) / "seed.raw"

@@ -8,6 +8,7 @@ from toolkit.lab import operator
 from toolkit.lab.description import LabDescription
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.network import BRIDGE
+from toolkit.lab.sticks import SERIAL
 from toolkit.lab.virtual_world import POOL, disk_serials
 from toolkit.model.inventory import read_inventory
 
@@ -76,6 +77,7 @@ def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[
             "identity_passphrase": secret(operator.IDENTITY_PASSPHRASE),
             "passphrase": secret(operator.BACKUP_PASSPHRASE),
         },
+        **_carry(folder, lab, old, new),
         **({"watch": _GENTLE_WATCH} if topology.backend == "vm" else {}),
         "reset": {
             "soak_seconds": topology.swing.soak_seconds,
@@ -97,11 +99,36 @@ def _provision(folder: LabFolder, lab: LabDescription, new: str) -> Table:
         "update_root_file": str(Repository(folder.updates).root_file),
         "update_ca_file": str(folder.authorities),
     }
+    if topology.carry == "media":
+        machine["authorized_keys_file"] = str(folder.operator / operator.STATION_PUBLIC_KEY)
     if box.kind == "virtual":
-        place: Table = {"name": new, "pool": POOL, "bridge": BRIDGE}
+        place: Table = {"name": new, "pool": POOL, "bridge": BRIDGE, "usb": topology.carry == "media"}
         return {"driver": "libvirt", **place, **machine, "memory_mb": box.memory_mb, "data_disk_mb": box.data_disk_mb}
     system, data = disk_serials(box)
     return {"driver": "redfish", "disk_serial": system, "data_disk_serial": data, **machine}
+
+
+def _carry(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[str, Table]:
+    """How the stick goes; in a lab of programs a folder stands for the port that it is plugged into."""
+    if lab.topology.carry == "network":
+        return {}
+
+    def station(name: str) -> Table:
+        if lab.topology.backend == "namespaces":
+            return {"driver": "folder", "folder": str(folder.sticks(name))}
+        return {
+            "driver": "ssh",
+            "address": lab.topology.addresses(name)[0],
+            "key_file": str(folder.operator / operator.STATION_KEY),
+            "console_file": str(folder.console(name)),
+        }
+
+    return {
+        "carry": {"stick": f"serial={SERIAL}"},
+        "carry.old": station(old),
+        "carry.new": station(new),
+        "carry.mover": {"folder": str(folder.path)},
+    }
 
 
 def _bmcs(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[str, Table]:

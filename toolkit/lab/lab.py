@@ -144,6 +144,16 @@ class Lab:
         with self.control() as control:
             control.restore(label)
 
+    def plug_stick(self, host: str) -> None:
+        """Moves the lab's stick to a box; it is pulled out elsewhere first."""
+        with self.control() as control:
+            control.plug_stick(host)
+
+    def pull_stick(self) -> None:
+        """Pulls the lab's stick out, whatever is going on."""
+        with self.control() as control:
+            control.pull_stick()
+
     def crash_hypervisor(self, *, host: bool = False) -> None:
         """Kills the libvirt daemon and starts it again; with `host`, every virtual machine loses its power, too."""
         with self.control() as control:

@@ -19,6 +19,7 @@ from toolkit.lab import operator
 from toolkit.lab.description import Plate
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.network import INTERFACE
+from toolkit.lab.sticks import make_stick
 from toolkit.lab.topology import Topology
 from toolkit.lab.virtual_world import disk_serials
 from toolkit.model.errors import ReboxError
@@ -93,7 +94,14 @@ def write_box_seed(folder: LabFolder, topology: Topology, name: str) -> None:
     if factory.api_accounts:
         order["api_accounts"] = {client: secret.get_secret_value() for client, secret in factory.api_accounts.items()}
     order["data_disk_serial"] = disk_serials(topology.boxes[name])[1]
-    write_seed(Workshop(folder.host(name), _EPOCH), order, folder.seed(name))
+    # a stick is read and written on the machine that it is plugged into
+    keys = (folder.operator / operator.STATION_PUBLIC_KEY).read_text(encoding="ascii").splitlines()
+    write_seed(
+        Workshop(folder.host(name), _EPOCH),
+        order,
+        folder.seed(name),
+        authorized_keys=keys if topology.carry == "media" else (),
+    )
 
 
 def main() -> int:
@@ -103,6 +111,8 @@ def main() -> int:
     topology = Topology.model_validate_json(folder.topology.read_bytes())
     try:
         make_repository(folder.updates, url, offer=Offer(topology.site.name), seed=topology.site.seed)
+        if topology.carry == "media":
+            make_stick(Workshop(folder.path, _EPOCH), folder, topology)
         for name, box in topology.boxes.items():
             if topology.backend == "namespaces":
                 make_box(folder, topology, name)

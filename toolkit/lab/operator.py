@@ -9,6 +9,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from toolkit.backup import keys
 from toolkit.lab.nameserver import new_tsig_secret
 
@@ -22,6 +25,8 @@ BACKUP_PASSPHRASE = "backup.passphrase"  # noqa: S105  a file's name
 IDENTITY_PASSPHRASE = "identity.passphrase"  # noqa: S105  a file's name
 BACKUP_RECIPIENT = "backup.recipient"
 BACKUP_IDENTITY = "backup.identity"
+STATION_KEY = "station.key"
+STATION_PUBLIC_KEY = "station.key.pub"
 BMC_PASSWORD = "bmc.password"  # noqa: S105  a file's name
 CERTIFICATE_PASSPHRASE = "certificate.passphrase"  # noqa: S105  a file's name
 
@@ -45,11 +50,18 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def make_secrets(folder: Path) -> None:
-    """Makes every secret of a lab: random, one line per file."""
+    """Makes every secret of a lab: random, one line per file; and the key by which machines let the operator in."""
     folder.mkdir(mode=0o700)
     for name in _RANDOM:
         write_private(folder / name, secrets.token_urlsafe(24).encode() + b"\n")
     write_private(folder / TSIG_KEY, new_tsig_secret().encode() + b"\n")
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    write_private(folder / STATION_KEY, private)
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    (folder / STATION_PUBLIC_KEY).write_bytes(public + b"\n")
 
 
 def secret(folder: Path, name: str) -> str:

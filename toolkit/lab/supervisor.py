@@ -22,6 +22,7 @@ from toolkit.lab.control_server import ControlServer, Order
 from toolkit.lab.folder import LabFolder, storage_error
 from toolkit.lab.programs import Programs
 from toolkit.lab.snapshots import Snapshots
+from toolkit.lab.sticks import Stick
 from toolkit.lab.topology import Topology
 from toolkit.lab.virtual_world import BootImage
 from toolkit.lab.world import World
@@ -61,10 +62,14 @@ async def _supervise(world: World, machine_proc: int) -> None:
 
 
 def _orders(world: World, machines: Machines, programs: Programs) -> dict[str, Order]:
+    orders: dict[str, Order] = {}
+    if world.topology.carry == "media":
+        stick = Stick(world.folder, world.topology, world.virtual.virsh if world.virtual else None)
+        orders |= {"plug-stick": stick.plug, "pull-stick": lambda _: stick.pull()}
     if world.virtual is None:
-        return {}
+        return orders
     virtual, snapshots = world.virtual, Snapshots(world.folder, machines, world.virtual.virsh, programs)
-    return {
+    return orders | {
         "snapshot": snapshots.take,
         "restore": snapshots.restore,
         "crash-hypervisor": lambda _: virtual.crash_daemon(),

@@ -132,6 +132,9 @@ class Topology(_Table):
     site: Site = Site()
     dns: Dns = Dns()
     swing: Swing = Swing()
+    carry: Literal["network", "media"] = Field(
+        default="network", description="media: backups and certificates travel on a USB stick, which the lab moves."
+    )
     hosts: dict[MachineName, Host] = Field(default_factory=_standard_hosts)
     boxes: dict[MachineName, Box] = Field(default_factory=_standard_boxes)
 
