@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from toolkit.appliances.carrier import Carrier
+from toolkit.appliances.courier import Courier
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.provisioner import DiskWiper, ExistingBox, Provisioner
 from toolkit.model.inventory import DnsSwing, Inventory
@@ -34,7 +34,7 @@ class World:
     known_secrets: Callable[[], frozenset[str]] = frozenset
     provisioner: Provisioner = field(default_factory=ExistingBox)
     old_disks: DiskWiper | None = None
-    carrier: Carrier | None = None
+    courier: Courier | None = None
     confirmed_serial_number: str | None = None
     inventory_file: Path = Path("inventory.toml")
     _made: dict[str, Any] = field(default_factory=dict, repr=False)

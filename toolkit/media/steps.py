@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from toolkit.appliances.carrier import Carrier, Side
+from toolkit.appliances.courier import Courier, Side
 from toolkit.appliances.world import World
 from toolkit.model.counting import counted
 from toolkit.model.errors import InputError
@@ -20,18 +20,18 @@ class PlugStick(ReadOnlyStep):
 
     def look(self, context: StepContext) -> Result | None:
         """Done as soon as it is seen there."""
-        return _carrier(context).seen(_side(context))
+        return _courier(context).seen(_side(context))
 
     def act(self, context: StepContext) -> Result:
         """A person moves it, unless somebody does it for us."""
         if context.step.mode is Mode.AUTOMATIC:
-            _carrier(context).bring(_side(context))
-        return _carrier(context).seen(_side(context)) or {}
+            _courier(context).bring(_side(context))
+        return _courier(context).seen(_side(context)) or {}
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """It is there now."""
         side = _side(context)
-        seen = _carrier(context).seen(side)
+        seen = _courier(context).seen(side)
         return witness(
             context,
             probe="media",
@@ -51,11 +51,11 @@ class WriteStick(ReadOnlyStep):
 
     def act(self, context: StepContext) -> Result:
         """Whole or not at all: the signed manifest comes last."""
-        return _carrier(context).write("old", context.run_id, _files(context.run_directory), context.progress)
+        return _courier(context).write("old", context.run_id, _files(context.run_directory), context.progress)
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """The stick holds the manifest, and its hashes are those of the run's own files."""
-        held = _carrier(context).holds("old")
+        held = _courier(context).holds("old")
         own = {name: _sha256(path) for name, path in _files(context.run_directory).items()}
         passed = held == result["manifest_sha256"] and own == result["files"]
         return witness(
@@ -91,7 +91,7 @@ class MoveStick(PlugStick):
         )
 
     def _is_the_one(self, context: StepContext) -> bool:
-        return _carrier(context).holds("new") == context.results["write-stick"]["manifest_sha256"]
+        return _courier(context).holds("new") == context.results["write-stick"]["manifest_sha256"]
 
 
 class ReadStick(ReadOnlyStep):
@@ -99,7 +99,7 @@ class ReadStick(ReadOnlyStep):
 
     def act(self, context: StepContext) -> Result:
         """Into a folder of the run of its own; one that is half there is begun anew."""
-        return _carrier(context).read("new", _target(context), context.progress)
+        return _courier(context).read("new", _target(context), context.progress)
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """What lies in the folder now is what left the old box's side."""
@@ -117,11 +117,11 @@ class ReadStick(ReadOnlyStep):
         )
 
 
-def _carrier(context: StepContext) -> Carrier:
+def _courier(context: StepContext) -> Courier:
     world: World = context.world
-    if world.carrier is None:
+    if world.courier is None:
         raise InputError("it is not known where the stick is", next_move="Put [carry] back into the inventory.")
-    return world.carrier
+    return world.courier
 
 
 def _side(context: StepContext) -> Side:

@@ -9,7 +9,7 @@ from toolkit.model.execution import Progress, Result
 Side = Literal["old", "new"]
 
 
-class Carrier(Protocol):
+class Courier(Protocol):
     """One stick, and the two places where it is plugged in. Every call looks first whether it is there.
 
     Raises RefusedError when it is not there, VerificationError when it does not hold what was written; ReboxError.

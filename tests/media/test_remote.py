@@ -1,0 +1,118 @@
+"""The agent on another machine, here as a program of its own: sent by its archive, with Python's library alone."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from toolkit.disks.frames import Lost
+from toolkit.disks.refusal import Refused
+from toolkit.disks.volumes import Damaged, FileSystem, Full, find
+from toolkit.media.agent_archive import COMMAND, agent_archive
+from toolkit.media.remote import RemoteVolume, Talk
+
+
+@pytest.fixture
+def process() -> Iterator["subprocess.Popen[bytes]"]:
+    # as a shell on another machine would start it, which knows nothing of this checkout
+    started = subprocess.Popen(
+        ["/bin/sh", "-c", COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", env={"PATH": os.defpath}
+    )
+    assert started.stdin
+    assert started.stdout
+    started.stdin.write(agent_archive())
+    started.stdin.flush()
+    yield started
+    started.stdin.close()
+    assert started.wait(30) == 0
+    started.stdout.close()
+
+
+@pytest.fixture
+def talk(process: "subprocess.Popen[bytes]") -> Talk:
+    assert process.stdin
+    assert process.stdout
+    return Talk(process.stdout, process.stdin)
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> FileSystem:
+    image = tmp_path / "stick.img"
+    with image.open("wb") as file:
+        file.truncate(40 << 20)
+    subprocess.run(["/usr/sbin/mkfs.vfat", "-F", "32", "-n", "STICK", image], check=True, capture_output=True)
+    found = find(image)
+    assert found
+    return found
+
+
+def test_a_file_goes_there_and_comes_back(talk: Talk, stick: FileSystem) -> None:
+    content = os.urandom(3_000_001)
+    volume = RemoteVolume(talk, stick, writing=True)
+    assert volume.names() == ()
+    volume.write("settings.age", [content[:1], content[1:]])
+    volume.write("empty", [])
+    volume.close()
+    volume = RemoteVolume(talk, stick, writing=False)
+    assert volume.names() == ("empty", "settings.age")
+    assert b"".join(volume.read("settings.age")) == content
+    assert b"".join(volume.read("empty")) == b""
+    assert 0 < volume.free_bytes() < stick.size_bytes
+    volume.close()
+
+
+def test_what_goes_wrong_there_is_raised_here_and_the_talk_goes_on(talk: Talk, stick: FileSystem) -> None:
+    volume = RemoteVolume(talk, stick, writing=True)
+    with pytest.raises(Full):
+        volume.write("large", (bytes(1 << 20) for _ in range(60)))
+    with pytest.raises(Refused, match="no name for a file"):
+        volume.write("../escape", [b"x"])
+    with pytest.raises(Damaged):
+        list(volume.read("nowhere"))
+    volume.write("small", [b"x"])
+    assert volume.names() == ("small",)
+    volume.close()
+    with pytest.raises(Refused, match="no volume is open"):
+        volume.names()
+
+
+def test_a_sender_that_gives_up_leaves_nothing_there(talk: Talk, stick: FileSystem) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"begun"
+        raise OSError("the source does not read")
+
+    volume = RemoteVolume(talk, stick, writing=True)
+    with pytest.raises(OSError, match="does not read"):
+        volume.write("half", chunks())
+    assert volume.names() == ()
+    volume.close()
+
+
+def test_a_reader_that_wants_no_more_can_ask_the_next_thing(talk: Talk, stick: FileSystem) -> None:
+    volume = RemoteVolume(talk, stick, writing=True)
+    volume.write("large", [bytes(5 << 20)])
+    pieces = volume.read("large")
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert volume.names() == ("large",)
+    volume.remove("large")
+    assert volume.names() == ()
+    volume.close()
+
+
+def test_an_agent_that_is_gone_is_told_as_a_lost_connection(talk: Talk, process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin
+    process.stdin.close()
+    process.wait(30)
+    with pytest.raises(Lost):
+        talk.ask("disks")
+
+
+def test_what_it_does_not_understand_it_refuses(talk: Talk) -> None:
+    with pytest.raises(Refused, match="does not understand"):
+        talk.ask("format")
+    with pytest.raises(Refused):
+        talk.ask("open")
+    assert isinstance(talk.ask("disks"), list)

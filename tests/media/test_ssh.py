@@ -1,0 +1,102 @@
+"""A machine reached by SSH is recognised by its host key before anything is sent, and a stick there is as one here."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from tests.media.ssh_server import Listening, ssh_server
+from toolkit.disks.volumes import find
+from toolkit.media.remote import RemoteVolume
+from toolkit.media.ssh import agent_at, fingerprint
+from toolkit.model.carry import SshStation
+from toolkit.model.errors import InputError, RefusedError, UnreachableError, VerificationError
+
+
+@pytest.fixture(scope="module")
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ssh") / "key"
+    paramiko.ECDSAKey.generate().write_private_key_file(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(key_file: Path) -> Iterator[Listening]:
+    with ssh_server(paramiko.PKey.from_path(key_file)) as listening:
+        yield listening
+
+
+def station(server: Listening, **other: object) -> SshStation:
+    known = fingerprint(server.host_key.asbytes())
+    fields = {"driver": "ssh", "address": "127.0.0.1", "port": server.port, "key_file": "key", "host_key": known}
+    return SshStation.model_validate({**fields, **other})
+
+
+def test_a_stick_there_is_written_and_read_as_one_here(server: Listening, key_file: Path, tmp_path: Path) -> None:
+    image = tmp_path / "stick.img"
+    with image.open("wb") as file:
+        file.truncate(40 << 20)
+    subprocess.run(["/usr/sbin/mkfs.vfat", "-F", "32", image], check=True, capture_output=True)
+    stick = find(image)
+    assert stick
+    content = bytes(range(256)) * 20_000
+    with agent_at(station(server), key_file, None) as talk:
+        volume = RemoteVolume(talk, stick, writing=True)
+        volume.write("settings.age", [content])
+        volume.close()
+        volume = RemoteVolume(talk, stick, writing=False)
+        assert b"".join(volume.read("settings.age")) == content
+        volume.close()
+
+
+def test_the_host_key_may_be_what_the_machine_says_on_its_console(
+    server: Listening, key_file: Path, tmp_path: Path
+) -> None:
+    console = tmp_path / "console.log"
+    other = "SHA256:" + "A" * 43
+    own = fingerprint(server.host_key.asbytes())
+    console.write_text(f"ssh host key: {other} (ED25519)\r\nready\r\nssh host key: {own} (ED25519)\r\n")
+    said = station(server, host_key=None, console_file="console.log")
+    with agent_at(said, key_file, console) as talk:
+        assert isinstance(talk.ask("disks"), list)
+    console.write_text(f"ssh host key: {other} (ED25519)\n")
+    with pytest.raises(VerificationError, match="another machine answers"), agent_at(said, key_file, console):
+        pass
+    console.write_text("booting\n")
+    with pytest.raises(UnreachableError, match="has not said"), agent_at(said, key_file, console, patience=0):
+        pass
+
+
+def test_another_machine_is_sent_nothing(server: Listening, key_file: Path) -> None:
+    stranger = station(server, host_key="SHA256:" + "A" * 43)
+    with pytest.raises(VerificationError) as refused, agent_at(stranger, key_file, None):
+        pass
+    assert fingerprint(server.host_key.asbytes()) in refused.value.why
+
+
+def test_a_key_that_is_not_let_in_is_told(server: Listening, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    paramiko.ECDSAKey.generate().write_private_key_file(str(other))
+    with pytest.raises(RefusedError, match="does not let us in"), agent_at(station(server), other, None):
+        pass
+
+
+def test_a_machine_that_does_not_answer_is_waited_for_and_then_told(server: Listening, key_file: Path) -> None:
+    nobody = station(server, port=1)
+    with pytest.raises(UnreachableError, match="does not answer by SSH"), agent_at(nobody, key_file, None, patience=0):
+        pass
+
+
+def test_a_key_file_that_is_none_or_not_private_is_named(server: Listening, tmp_path: Path) -> None:
+    nonsense = tmp_path / "key"
+    nonsense.write_text("nonsense\n")
+    nonsense.chmod(0o600)
+    with pytest.raises(InputError, match="no SSH private key"), agent_at(station(server), nonsense, None):
+        pass
+    nonsense.chmod(0o644)
+    with pytest.raises(InputError, match="read by others"), agent_at(station(server), nonsense, None):
+        pass
+    with pytest.raises(InputError), agent_at(station(server), tmp_path / "missing", None):
+        pass
