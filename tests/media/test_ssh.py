@@ -8,7 +8,6 @@ import paramiko
 import pytest
 
 from tests.media.ssh_server import Listening, ssh_server
-from toolkit.disks.volumes import find
 from toolkit.media.remote import RemoteVolume
 from toolkit.media.ssh import agent_at, fingerprint
 from toolkit.model.carry import SshStation
@@ -39,14 +38,13 @@ def test_a_stick_there_is_written_and_read_as_one_here(server: Listening, key_fi
     with image.open("wb") as file:
         file.truncate(40 << 20)
     subprocess.run(["/usr/sbin/mkfs.vfat", "-F", "32", image], check=True, capture_output=True)
-    stick = find(image)
-    assert stick
     content = bytes(range(256)) * 20_000
     with agent_at(station(server), key_file, None) as talk:
-        volume = RemoteVolume(talk, stick, writing=True)
+        talk.ask("hold", path=str(image))
+        volume = RemoteVolume(talk, writing=True)
         volume.write("settings.age", [content])
         volume.close()
-        volume = RemoteVolume(talk, stick, writing=False)
+        volume = RemoteVolume(talk, writing=False)
         assert b"".join(volume.read("settings.age")) == content
         volume.close()
 
@@ -60,7 +58,7 @@ def test_the_host_key_may_be_what_the_machine_says_on_its_console(
     console.write_text(f"ssh host key: {other} (ED25519)\r\nready\r\nssh host key: {own} (ED25519)\r\n")
     said = station(server, host_key=None, console_file="console.log")
     with agent_at(said, key_file, console) as talk:
-        assert isinstance(talk.ask("disks"), list)
+        assert isinstance(talk.ask("sticks"), list)
     console.write_text(f"ssh host key: {other} (ED25519)\n")
     with pytest.raises(VerificationError, match="another machine answers"), agent_at(said, key_file, console):
         pass

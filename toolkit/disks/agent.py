@@ -4,46 +4,51 @@ It is sent over SSH to a Python that has nothing but its own library, and ends w
 it is then unmounted by the kernel.
 """
 
-import dataclasses
+import os
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from toolkit.disks import facts
 from toolkit.disks.frames import Alive, Frames, Interrupted, Lost
+from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.opening import open_volume
+from toolkit.disks.plugged import Stick, of_image, plugged, with_file_system
 from toolkit.disks.refusal import Failed, Refused
-from toolkit.disks.volumes import FileSystem, Volume, find
+from toolkit.disks.volumes import FileSystem, Gone, Volume, find
 
 READY = {"ready": 1}
 """What it says first: the version of what it understands."""
 
 
 class Agent:
-    """One connection; one volume is open at a time."""
+    """One connection. One stick is held at a time, so that no other takes its place, and its volume open or not."""
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
-        self._open = ExitStack()
+        self._holding, self._open = ExitStack(), ExitStack()
+        self._device: LiveDevice | None = None
+        self._file_system: FileSystem | None = None
         self._volume: Volume | None = None
         self._does: dict[str, Callable[[dict[str, Any]], Any]] = {
-            "disks": lambda _: [_described(disk) for disk in facts.disks()],
-            "find": lambda asked: _file_system(find(Path(str(asked["path"])))),
-            "open": self._open_volume,
+            "sticks": lambda _: [told(with_file_system(stick)) for stick in plugged()],
+            "hold": lambda asked: self._hold(Path(str(asked["path"]))),
+            "open": lambda asked: self._open_volume(writing=bool(asked["writing"])),
             "close": lambda _: self._close(),
             "names": lambda _: list(self._there.names()),
             "free": lambda _: self._there.free_bytes(),
             "remove": lambda asked: self._there.remove(str(asked["name"])),
             "write": self._write,
-            "read": self._read,
+            "read": lambda asked: self._frames.give(self._there.read(str(asked["name"]))),
         }
 
     def serve(self) -> None:
         """Answers until the connection ends; what is open is closed then."""
         self._frames.tell(READY)
-        with suppress(Lost), self._open:
+        with suppress(Lost), self._holding, self._open:
             while True:
                 self._frames.tell(self._answer(self._frames.hear()))
 
@@ -64,11 +69,29 @@ class Agent:
             raise Refused("no volume is open")
         return self._volume
 
-    def _open_volume(self, asked: dict[str, Any]) -> None:
+    def _hold(self, path: Path) -> dict[str, Any]:
+        """From now on it is this stick and no other; what is on it."""
         self._close()
-        fields = asked["file_system"]
-        where = FileSystem(**{**fields, "path": Path(fields["path"])})
-        self._volume = self._open.enter_context(open_volume(where, writing=bool(asked["writing"])))
+        self._holding.close()
+        self._device = None
+        stick = _stick(path)
+        device = LiveDevice(path, writing=False)
+        self._holding.callback(device.close)
+        found = find(path)
+        if found is None:
+            raise Refused(f"no file system is on {path}: format it")
+        self._device, self._file_system = device, found
+        return told(with_file_system(stick))
+
+    def _open_volume(self, *, writing: bool) -> None:
+        self._close()
+        if self._device is None or self._file_system is None:
+            raise Refused("no stick is held")
+        self._device.check()
+        if find(self._device.path) != self._file_system:
+            raise Gone(f"{self._device.path} has another file system than the one that was chosen")
+        self._volume = self._open.enter_context(open_volume(self._file_system, writing=writing))
+        self._device.check()
 
     def _close(self) -> None:
         self._volume = None
@@ -85,22 +108,39 @@ class Agent:
             self._frames.drain(pieces)
             raise
 
-    def _read(self, asked: dict[str, Any]) -> None:
-        self._frames.give(self._there.read(str(asked["name"])))
+
+def told(stick: Stick) -> dict[str, Any]:
+    """A stick as JSON takes it."""
+    fields = asdict(stick)
+    fields["path"] = str(stick.path)
+    if stick.file_system is not None:
+        fields["file_system"] = {**asdict(stick.file_system), "path": str(stick.file_system.path)}
+    return fields
 
 
-def _described(disk: facts.Disk) -> dict[str, Any]:
-    return {**dataclasses.asdict(disk), "path": str(disk.path)}
+def heard(fields: dict[str, Any]) -> Stick:
+    """The stick that was told; raises KeyError, TypeError."""
+    found = fields["file_system"]
+    file_system = None if found is None else FileSystem(**{**found, "path": Path(found["path"])})
+    return Stick(**{**fields, "path": Path(fields["path"]), "file_system": file_system})
 
 
-def _file_system(found: FileSystem | None) -> dict[str, Any] | None:
-    return None if found is None else {**dataclasses.asdict(found), "path": str(found.path)}
+def _stick(path: Path) -> Stick:
+    """A removable drive, or an image file; raises Refused for anything else."""
+    if not stat.S_ISBLK(path.stat().st_mode):
+        return of_image(path)
+    for stick in plugged():
+        if stick.path == path:
+            return stick
+    raise Refused(f"{path} is no removable drive of this machine")
 
 
 def main() -> None:
     """Serves on standard input and output, which nobody else then writes to."""
     frames = Frames(sys.stdin.buffer, sys.stdout.buffer)
     sys.stdout = sys.stderr
+    # blkid and its kin are not on everybody's PATH
+    os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
     Agent(frames).serve()
 
 

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from toolkit.disks.frames import Frames, Interrupted, Lost
 from toolkit.disks.refusal import Failed, Refused
-from toolkit.disks.volumes import Damaged, FileSystem, Full, Gone
+from toolkit.disks.volumes import Damaged, Full, Gone
 
 _ERRORS: dict[str, type[Exception]] = {kind.__name__: kind for kind in (Refused, Failed, Gone, Full, Damaged)}
 
@@ -34,20 +34,12 @@ class Talk:
 
 
 class RemoteVolume:
-    """The folder REBOX of a volume that the agent has opened."""
+    """The folder REBOX on the stick that the agent holds."""
 
-    def __init__(self, talk: Talk, file_system: FileSystem, *, writing: bool) -> None:
+    def __init__(self, talk: Talk, *, writing: bool) -> None:
         """Has it opened; raises Refused, Failed."""
         self._talk = talk
-        fields = {
-            "path": str(file_system.path),
-            "kind": file_system.kind,
-            "uuid": file_system.uuid,
-            "label": file_system.label,
-            "size_bytes": file_system.size_bytes,
-            "offset_bytes": file_system.offset_bytes,
-        }
-        talk.ask("open", file_system=fields, writing=writing)
+        talk.ask("open", writing=writing)
 
     def names(self) -> tuple[str, ...]:
         """As the protocol says."""
