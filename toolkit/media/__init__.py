@@ -1,1 +1,1 @@
-"""Removable media: sticks on which data travels by hand."""
+"""Removable media: what is carried by hand, said to be on a stick when it is known to be, used only when whole."""

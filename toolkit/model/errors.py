@@ -98,6 +98,12 @@ class BackupError(ReboxError):
     code = "backup"
 
 
+class MediaError(ReboxError):
+    """A stick was pulled out, is full, or does not read or write."""
+
+    code = "media"
+
+
 class StorageError(ReboxError):
     """A file cannot be written or kept: no space, no permission, not the same device."""
 

@@ -1,0 +1,208 @@
+"""Reads a FAT volume by itself, past the kernel's memory (Microsoft, FAT32 File System Specification, 1.03).
+
+By another hand than what writes one: mtools says that all went well when a file did not fit.
+"""
+
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from toolkit.disks.liveness import LiveDevice
+from toolkit.disks.volumes import Damaged
+
+PIECE = 1 << 20
+_ALIGNED = 4096  # open(2), O_DIRECT: no disk's sectors are larger
+_ENTRY = 32
+_FOLDER, _LABEL, _LONG = 0x10, 0x08, 0x0F
+_DELETED, _END = 0xE5, 0x00
+_FAT12_MAX, _FAT16_MAX = 4085, 65525  # clusters, by the specification's own comparison
+_TABLE_BYTES_MAX = 256 << 20  # 2 TB in clusters of 32 KiB
+_FOLDER_BYTES_MAX = 2 << 20  # 65,536 entries: no folder has more
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder: where it begins and how large it is."""
+
+    name: str
+    is_folder: bool
+    cluster: int
+    size_bytes: int
+
+
+class DirectReader:
+    """Any part of a device from the device itself, or of an image file from its disk where that has O_DIRECT."""
+
+    def __init__(self, device: LiveDevice, offset_bytes: int) -> None:
+        self._device = device
+        self._offset = offset_bytes
+        path = f"/proc/self/fd/{device.descriptor}"
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+        except OSError:  # a file system without it: what the kernel remembered was dropped before
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._buffer = mmap.mmap(-1, PIECE + 2 * _ALIGNED)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """All of it, at most a piece; raises Damaged, Gone."""
+        self._device.check()
+        offset += self._offset
+        begin = offset - offset % _ALIGNED
+        wanted = memoryview(self._buffer)[: -(-(offset + size) // _ALIGNED) * _ALIGNED - begin]
+        there = 0
+        while begin + there < offset + size:
+            try:
+                count = os.preadv(self._descriptor, [wanted[there:]], begin + there)
+            except OSError as error:
+                self._device.check()
+                raise Damaged(f"{self._device.path} cannot be read at byte {offset}: {error.strerror}") from None
+            if not count:
+                raise Damaged(f"{self._device.path} ends at byte {begin + there}, within its file system")
+            there += count
+        return bytes(wanted[offset - begin : offset - begin + size])
+
+    def close(self) -> None:
+        """Lets go of the device."""
+        os.close(self._descriptor)
+
+
+class FatReader:
+    """A FAT12, FAT16 or FAT32 volume; nothing in it is believed that would lead beyond it or round in a circle."""
+
+    def __init__(self, device: LiveDevice, offset_bytes: int = 0) -> None:
+        self._reader = DirectReader(device, offset_bytes)
+        self._path = device.path
+        try:
+            self._layout(self._reader.read(0, 512))
+            self._table = self._whole_table()
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def _layout(self, boot: bytes) -> None:
+        sector: int
+        sector, per_cluster, reserved, tables, root, small, table16, large, table32, start = struct.unpack_from(
+            "<11xHBHBHHxH8xII4xI", boot
+        )
+        if sector not in {512, 1024, 2048, 4096} or not per_cluster or not tables or not reserved:
+            raise self._damaged("its first sector is none of a FAT volume")
+        self._table_bytes, self._table_offset = (table16 or table32) * sector, reserved * sector
+        self._root_offset = self._table_offset + tables * self._table_bytes
+        self._root_bytes = root * _ENTRY
+        self._first = self._root_offset + -(-self._root_bytes // sector) * sector
+        self._cluster_bytes = per_cluster * sector
+        self._clusters: int = ((small or large) * sector - self._first) // self._cluster_bytes
+        self._bits = 12 if self._clusters < _FAT12_MAX else 16 if self._clusters < _FAT16_MAX else 32
+        self._root_cluster = start if self._bits == 32 else 0
+        needed = -(-(self._clusters + 2) * self._bits // 8)
+        if self._clusters < 1 or self._table_bytes < needed or needed > _TABLE_BYTES_MAX:
+            raise self._damaged("its table does not fit its size")
+        self._table_bytes = needed
+
+    def _whole_table(self) -> bytes:
+        begin, end = self._table_offset, self._table_offset + self._table_bytes
+        return b"".join(self._reader.read(at, min(PIECE, end - at)) for at in range(begin, end, PIECE))
+
+    def entries(self, folder: Entry | None = None) -> list[Entry]:
+        """What is in a folder, in the volume's own when none is named; raises Damaged."""
+        if folder is None and not self._root_cluster:
+            begin, end = self._root_offset, self._root_offset + self._root_bytes
+            content = b"".join(self._reader.read(at, min(PIECE, end - at)) for at in range(begin, end, PIECE))
+        else:
+            chain = self._chain(folder.cluster if folder else self._root_cluster, _FOLDER_BYTES_MAX)
+            content = b"".join(self._runs(chain))
+        return list(_listed(content))
+
+    def read(self, entry: Entry) -> Iterator[bytes]:
+        """A file's bytes, in pieces; raises Damaged when its chain is shorter or longer than the file."""
+        needed = -(-entry.size_bytes // self._cluster_bytes)
+        chain = self._chain(entry.cluster, entry.size_bytes) if needed else []
+        if len(chain) != needed:
+            raise self._damaged(f"{entry.name} has {entry.size_bytes} bytes and {len(chain)} clusters")
+        left = entry.size_bytes
+        for piece in self._runs(chain):
+            yield piece[:left]
+            left -= min(left, len(piece))
+
+    def free_bytes(self) -> int:
+        """Clusters that belong to nothing, counted in the table itself."""
+        if self._bits == 12:
+            return self._cluster_bytes * sum(not self._next(cluster) for cluster in range(2, self._clusters + 2))
+        table = memoryview(self._table).cast("H" if self._bits == 16 else "I")
+        mask = 0xFFFF if self._bits == 16 else 0x0FFFFFFF
+        return self._cluster_bytes * sum(not value & mask for value in table[2:])
+
+    def _chain(self, cluster: int, bytes_max: int) -> list[int]:
+        """The clusters of a file, in order; at most one more than `bytes_max` need."""
+        found: list[int] = []
+        most = min(self._clusters, -(-bytes_max // self._cluster_bytes))
+        while 2 <= cluster < self._clusters + 2:
+            if len(found) > most:
+                raise self._damaged("a chain of clusters is longer than its file or goes round in a circle")
+            found.append(cluster)
+            cluster = self._next(cluster)
+        if cluster < self._end_mark():
+            raise self._damaged(f"a chain of clusters leads to {cluster}, which is none")
+        return found
+
+    def _end_mark(self) -> int:
+        return {12: 0xFF8, 16: 0xFFF8}.get(self._bits, 0x0FFFFFF8)
+
+    def _next(self, cluster: int) -> int:
+        if self._bits == 12:
+            pair = int.from_bytes(self._table[cluster * 3 // 2 : cluster * 3 // 2 + 2], "little")
+            return (pair >> 4) if cluster & 1 else pair & 0xFFF
+        if self._bits == 16:
+            return int(struct.unpack_from("<H", self._table, cluster * 2)[0])
+        return int(struct.unpack_from("<I", self._table, cluster * 4)[0]) & 0x0FFFFFFF
+
+    def _runs(self, chain: list[int]) -> Iterator[bytes]:
+        """The content of clusters; those that lie side by side are read at once."""
+        at = 0
+        while at < len(chain):
+            most = max(1, PIECE // self._cluster_bytes)
+            count = 1
+            while count < most and at + count < len(chain) and chain[at + count] == chain[at] + count:
+                count += 1
+            yield self._reader.read(self._first + (chain[at] - 2) * self._cluster_bytes, count * self._cluster_bytes)
+            at += count
+
+    def _damaged(self, why: str) -> Damaged:
+        return Damaged(f"the file system of {self._path} is damaged: {why}")
+
+    def close(self) -> None:
+        """Lets go of the device."""
+        self._reader.close()
+
+
+def _listed(content: bytes) -> Iterator[Entry]:
+    """The entries of a folder, under their long names where they have one; names in UTF-16 that is none are marked."""
+    long: list[bytes] = []
+    for at in range(0, len(content) - _ENTRY + 1, _ENTRY):
+        record = content[at : at + _ENTRY]
+        if record[0] == _END:
+            return
+        if record[0] == _DELETED:
+            long = []
+        elif record[11] & 0x3F == _LONG:
+            long.insert(0, record[1:11] + record[14:26] + record[28:32])
+        else:
+            if not record[11] & _LABEL:
+                yield _entry(record, long)
+            long = []
+
+
+def _entry(record: bytes, long: list[bytes]) -> Entry:
+    high, low, size = struct.unpack_from("<20xH4xHI", record)
+    name = b"".join(long).decode("utf-16-le", errors="replace").partition("\0")[0] or _short(record)
+    return Entry(name, bool(record[11] & _FOLDER), high << 16 | low, size)
+
+
+def _short(record: bytes) -> str:
+    """A name of eight and three letters; two bits say which half is meant in lower case (Windows NT)."""
+    stem, suffix = (part.decode("ascii", errors="replace").rstrip() for part in (record[:8], record[8:11]))
+    stem = stem.lower() if record[12] & 0x08 else stem
+    suffix = suffix.lower() if record[12] & 0x10 else suffix
+    return f"{stem}.{suffix}" if suffix else stem
