@@ -27,7 +27,11 @@ from toolkit.engine.operators import NobodyThere, Operator
 from toolkit.engine.runs import Engine
 from toolkit.evidence.log import read_evidence
 from toolkit.lab.folder import state_folder
+from toolkit.lab.mover import StickMover
 from toolkit.lab.provisioner import LabMachine
+from toolkit.media.courier import StickCourier
+from toolkit.media.stations import station
+from toolkit.model.carry import Carry
 from toolkit.model.errors import InputError
 from toolkit.model.facts import Facts, NameFacts
 from toolkit.model.inventory import DnsSwing, Inventory, read_inventory
@@ -45,6 +49,7 @@ from toolkit.recognition import recognise
 from toolkit.report import write_report
 from toolkit.report.compose import compose
 from toolkit.secrets import resolve
+from toolkit.signing import own_key, trusted_signers
 from toolkit.storage.given_file import read_given_text
 from toolkit.traffic.dns import zone_of
 
@@ -125,9 +130,27 @@ def open_world(
         inventory_file=inventory_file,
     )
     world.provisioner = _provisioner(world)
+    if inventory.carry is not None:
+        world.courier = _courier(world, inventory.carry)
     if inventory.old_bmc is not None:
         world.old_disks = old_machine(world, inventory.old_bmc, _state_directory(), SystemClock())
     return world
+
+
+def _courier(world: World, carry: Carry) -> StickCourier:
+    """The stick that an inventory names; it is not looked for yet."""
+    mover = carry.mover
+    state = _state_directory()
+    return StickCourier(
+        choice=carry.stick,
+        stations={"old": station(carry.old, world.path), "new": station(carry.new, world.path)},
+        move=None
+        if mover is None
+        else StickMover(world.path(mover.folder), {"old": mover.old_host, "new": mover.new_host}),
+        key=lambda: own_key(state),
+        trusted=lambda: trusted_signers(state),
+        clock=SystemClock(),
+    )
 
 
 def _provisioner(world: World) -> Provisioner:

@@ -127,7 +127,7 @@ def _carry(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[s
         "carry": {"stick": f"serial={SERIAL}"},
         "carry.old": station(old),
         "carry.new": station(new),
-        "carry.mover": {"folder": str(folder.path)},
+        "carry.mover": {"folder": str(folder.path), "old_host": old, "new_host": new},
     }
 
 

@@ -54,6 +54,8 @@ class LabMover(_Table):
     """A running lab moves the stick; without this table a person does, and is told which one and where."""
 
     folder: str = Field(description="The lab's folder.")
+    old_host: str = Field(default="old", description="The machine that it is plugged into beside the old box.")
+    new_host: str = Field(default="new", description="The same beside the new one.")
 
 
 class Carry(_Table):

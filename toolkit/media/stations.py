@@ -1,0 +1,164 @@
+"""Where a stick can be plugged in: this machine, another one, or, in a rehearsal, a folder with its image."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from toolkit.disks.agent import heard
+from toolkit.disks.plugged import Stick, of_image, plugged, with_file_system
+from toolkit.disks.refusal import Failed, Refused
+from toolkit.disks.volumes import Volume
+from toolkit.media.carrier import READING, Carrier, told
+from toolkit.media.local import described, held
+from toolkit.media.remote import RemoteVolume, Talk
+from toolkit.media.ssh import agent_at
+from toolkit.model.carry import FolderStation, LocalStation, SshStation
+from toolkit.model.carry import Station as Settings
+from toolkit.model.errors import InputError, UnknownStateError
+
+
+@dataclass(frozen=True)
+class Plugged:
+    """A stick that is there: what is known of it, and how it is opened."""
+
+    stick: Stick
+    carrier: Carrier
+
+
+class Station(Protocol):
+    """One place where sticks are plugged in."""
+
+    def holding(self, choice: str, *, writing: bool) -> AbstractContextManager[Plugged | None]:
+        """The chosen stick for as long as it is held; None while it is not there. Raises ReboxError."""
+        ...
+
+
+def station(settings: Settings, path: Callable[[str], Path]) -> Station:
+    """The station that an inventory names; `path` finds its files."""
+    match settings:
+        case LocalStation():
+            return Here(settings)
+        case SshStation():
+            console = None if settings.console_file is None else path(settings.console_file)
+            return There(settings, path(settings.key_file), console)
+        case FolderStation():
+            return Folder(path(settings.folder))
+
+
+@dataclass(frozen=True)
+class Here:
+    """The machine that rebox runs on."""
+
+    settings: LocalStation
+
+    @contextmanager
+    def holding(self, choice: str, *, writing: bool) -> Iterator[Plugged | None]:
+        """As the protocol says."""
+        stick = the_one(map(with_file_system, plugged()), choice)
+        if stick is None:
+            yield None
+            return
+        with held(stick, writing=writing) as carrier:
+            yield Plugged(stick, carrier)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder in which an image file stands for a stick; its serial number is the file's name without `.img`."""
+
+    folder: Path
+
+    @contextmanager
+    def holding(self, choice: str, *, writing: bool) -> Iterator[Plugged | None]:
+        """As the protocol says."""
+        if not self.folder.is_dir():
+            raise InputError("there is no such folder", where=str(self.folder), next_move="Correct [carry].")
+        images = [replace(of_image(path), serial=path.stem) for path in sorted(self.folder.glob("*.img"))]
+        stick = the_one(map(with_file_system, images), choice)
+        if stick is None:
+            yield None
+            return
+        with held(stick, writing=writing) as carrier:
+            yield Plugged(stick, carrier)
+
+
+@dataclass(frozen=True)
+class There:
+    """Another machine, by SSH."""
+
+    settings: SshStation
+    key_file: Path
+    console: Path | None
+
+    @contextmanager
+    def holding(self, choice: str, *, writing: bool) -> Iterator[Plugged | None]:
+        """As the protocol says."""
+        with agent_at(self.settings, self.key_file, self.console) as talk:
+            stick = the_one((heard(each) for each in talk.ask("sticks")), choice)
+            if stick is None:
+                yield None
+                return
+            carrier = _RemoteCarrier(stick, talk, self.settings.address)
+            with told(carrier.name, READING):
+                if writing and stick.read_only:
+                    raise Refused("it is write-protected")
+                talk.ask("hold", path=str(stick.path))
+            yield Plugged(stick, carrier)
+
+
+@dataclass(frozen=True)
+class _RemoteCarrier:
+    stick: Stick
+    talk: Talk
+    address: str
+
+    @property
+    def name(self) -> str:
+        return f"{described(self.stick)} at {self.address}"
+
+    @property
+    def volume_uuid(self) -> str:
+        return self.stick.file_system.uuid if self.stick.file_system else ""
+
+    @property
+    def volume_kind(self) -> str:
+        return self.stick.file_system.kind if self.stick.file_system else ""
+
+    @contextmanager
+    def open(self, *, writing: bool) -> Iterator[Volume]:
+        volume = RemoteVolume(self.talk, writing=writing)
+        try:
+            yield volume
+        except BaseException:
+            with suppress(Failed):
+                volume.close()
+            raise
+        volume.close()
+
+
+def the_one(sticks: Iterable[Stick], choice: str) -> Stick | None:
+    """The stick that `choice` names ("serial=…"); raises UnknownStateError when several are meant."""
+    what, _, value = choice.partition("=")
+    found = [stick for stick in sticks if told_as(stick).get(what) == value]
+    if len(found) > 1:
+        raise UnknownStateError(
+            "several sticks are meant",
+            where=choice,
+            why="; ".join(map(described, found)),
+            next_move="Pull out the others, or name the stick by its serial number.",
+        )
+    return found[0] if found else None
+
+
+def told_as(stick: Stick) -> dict[str, str]:
+    """What a stick can be chosen by."""
+    found = stick.file_system
+    return {
+        "serial": stick.serial,
+        "model": stick.model,
+        "port": stick.port,
+        "label": found.label if found else "",
+        "uuid": found.uuid if found else "",
+    }
