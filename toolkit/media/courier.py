@@ -95,8 +95,8 @@ class StickCourier:
 
 
 def _told(plugged: Plugged) -> Result:
-    words = {name: value for name, value in told_as(plugged.stick).items() if value}
-    return {**words, "where": plugged.carrier.name, "size_bytes": plugged.stick.size_bytes}
+    chosen_by = {name: value for name, value in told_as(plugged.stick).items() if value}
+    return {"where": plugged.carrier.name, "size_bytes": plugged.stick.size_bytes, **chosen_by}
 
 
 def _result(manifest: Manifest) -> Result:

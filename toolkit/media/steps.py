@@ -36,7 +36,7 @@ class PlugStick(ReadOnlyStep):
             context,
             probe="media",
             subject=f"stick ({side} side)",
-            summary=f"The stick is plugged in: {_in_words(seen)}." if seen else "The stick is not plugged in there.",
+            summary=f"The stick is plugged in: {seen['where']}." if seen else "The stick is not plugged in there.",
             passed=seen is not None,
             data=seen,
         )
@@ -149,7 +149,3 @@ def _sha256(path: Path) -> str:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def _in_words(seen: Result) -> str:
-    return ", ".join(str(value) for value in seen.values() if value)
