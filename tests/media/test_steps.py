@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from tests.step_context import context_of, world_of
 from toolkit.appliances.courier import Side
@@ -55,14 +56,14 @@ class Courier:
         return hashlib.sha256(b"".join(self.files.values())).hexdigest()
 
     def _result(self) -> Result:
-        files = {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
+        files: Result = {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
         return {"manifest_sha256": self._manifest, "files": files, "size_bytes": 1}
 
 
 def context(
-    folder: Path, courier: Courier | None, results: Mapping[str, Result] | None = None, **parameters: str
+    folder: Path, courier: Courier | None, results: Mapping[str, Result] | None = None, **parameters: JsonValue
 ) -> StepContext:
-    return context_of(folder, world_of(folder, courier=courier), parameters={**parameters}, results=results)
+    return context_of(folder, world_of(folder, courier=courier), parameters=parameters, results=results)
 
 
 @pytest.fixture
@@ -127,7 +128,8 @@ def test_what_comes_off_the_stick_is_what_left_the_old_side(run: Path) -> None:
 
 def test_a_step_takes_what_its_plan_says(run: Path) -> None:
     assert context(run, None).taken_from == run
-    assert context(run, None, **{"from": "carried"}).taken_from == run / "carried"
+    carried: Result = {"from": "carried"}
+    assert context(run, None, None, **carried).taken_from == run / "carried"
 
 
 def test_without_a_stick_in_the_inventory_the_next_move_is_told(run: Path) -> None:

@@ -16,7 +16,7 @@ class Courier(Protocol):
     """
 
     def seen(self, side: Side) -> Result | None:
-        """The stick as it is plugged in on that side: what identifies it, and in words `where`; None while it is not there."""
+        """The stick as it is plugged in there: what identifies it, and in words `where`; None while it is not."""
         ...
 
     def bring(self, side: Side) -> None:
