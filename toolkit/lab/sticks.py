@@ -49,6 +49,7 @@ class Stick:
                 where=f"lab {self._folder.name}",
                 next_move=f"Name a box: {', '.join(self._topology.boxes)}.",
             )
+        await self._show_consoles()
         if self._plugged == host:
             return
         await self.pull()
@@ -56,7 +57,6 @@ class Stick:
             (self._folder.sticks() / _FILE).rename(self._folder.sticks(host) / _FILE)
         else:
             await self._virsh("attach-device", host, str(self._definition()), "--live")
-            await self._show_console(host)
         self._plugged = host
 
     async def pull(self) -> None:
@@ -83,12 +83,12 @@ class Stick:
         path.write_text(etree.tostring(stick, pretty_print=True, encoding="unicode"), encoding="utf-8")
         return path
 
-    async def _show_console(self, host: str) -> None:
+    async def _show_consoles(self) -> None:
         """A machine that somebody else has made says its host key in a file of their choice: shown where all are."""
-        console = self._folder.console(host)
-        if self._virsh is None or console.exists():
-            return
-        definition = etree.fromstring((await self._virsh("dumpxml", host)).encode())
-        log = definition.find("devices/serial/log")
-        if log is not None:
-            console.symlink_to(str(log.get("file")))
+        for host in self._topology.boxes if self._virsh else ():
+            console = self._folder.console(host)
+            if self._virsh and not console.exists() and await self._virsh.state(host) is not None:
+                definition = etree.fromstring((await self._virsh("dumpxml", host)).encode())
+                log = definition.find("devices/serial/log")
+                if log is not None:
+                    console.symlink_to(str(log.get("file")))
