@@ -192,7 +192,8 @@ def _typed(stick: Stick, serial: str | None) -> str:
             why="all that is on it would be gone",
             next_move="Read it off the stick, and give it by --serial.",
         )
-    return str(typer.prompt(f"All on {described(stick)} will be gone. Type {stick.confirmed_by} to go on", err=True))
+    what = "its serial number" if stick.serial else "its path, since it has no serial number,"
+    return str(typer.prompt(f"All on {described(stick)} will be gone. Type {what} to go on", err=True))
 
 
 def _document(stick: Stick, manifest: dict[str, Any], signer: str) -> dict[str, Any]:

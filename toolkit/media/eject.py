@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.plugged import SYSTEM, Stick, usb_device
+from toolkit.disks.programs import program
 from toolkit.media.carrier import Then, told
 from toolkit.media.local import described
 from toolkit.media.permitted import check_permitted
@@ -62,7 +63,7 @@ def _ways_out(stick: Stick, system: Path) -> list[tuple[str, Path]]:
 
 def _let_go(path: Path, stick: Stick) -> None:
     if path.name == "loop":
-        detached = subprocess.run(["losetup", "--detach", str(stick.path)], capture_output=True, check=False)
+        detached = subprocess.run([program("losetup"), "--detach", str(stick.path)], capture_output=True, check=False)
         if detached.returncode:
             raise OSError(detached.stderr.decode(errors="replace").strip())
         return

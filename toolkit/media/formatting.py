@@ -7,6 +7,7 @@ from collections.abc import Collection
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.page_cache import forget
 from toolkit.disks.plugged import Stick
+from toolkit.disks.programs import program
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.volumes import KINDS, FileSystem, probe
 from toolkit.media.carrier import Then, told
@@ -39,7 +40,7 @@ def format_stick(stick: Stick, kind: str, label: str, serial: str, allowed: Coll
             "the serial number is not this stick's",
             where=described(stick),
             why="all that is on it would be gone",
-            next_move=f"Look at the stick, and give its own by --serial: {stick.confirmed_by}.",
+            next_move="Look at the stick, and at rebox media list; one without a number is named by its device.",
         )
     with told(described(stick), _AGAIN):
         return _format(stick, kind, label)
@@ -70,10 +71,8 @@ def _format(stick: Stick, kind: str, label: str) -> FileSystem:
 
 
 def _run(*words: str) -> None:
-    try:
-        done = subprocess.run(words, capture_output=True, check=False, stdin=subprocess.DEVNULL)
-    except FileNotFoundError:
-        raise Refused(f"{words[0]} is not installed") from None
+    command = [program(words[0]), *words[1:]]
+    done = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
         said = " ".join(done.stderr.decode(errors="replace").split())[-300:]
         raise Failed(f"{words[0]} ended with {done.returncode}: {said}")
