@@ -153,6 +153,7 @@ class Mounted:
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         """As the protocol says: under another name first."""
         temporary = _PARTIAL + check_name(name)
+        self._check_writing()
         with self._live("cannot be written"):
             self._open_folder(make=True)
             with contextlib.suppress(FileNotFoundError):
@@ -175,6 +176,10 @@ class Mounted:
         with self._live("did not take what was written"):
             os.rename(temporary, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
             os.fsync(self._folder)
+
+    def _check_writing(self) -> None:
+        if not self._writing:
+            raise Refused(f"{self._device.path} was opened for reading only")
 
     def _fill(self, descriptor: int, chunks: Iterable[bytes]) -> None:
         written = sent = 0
@@ -223,6 +228,7 @@ class Mounted:
     def remove(self, name: str) -> None:
         """As the protocol says."""
         check_name(name.removeprefix(_PARTIAL))
+        self._check_writing()
         with self._live("cannot be cleared"):
             if self._open_folder():
                 with contextlib.suppress(FileNotFoundError):

@@ -62,6 +62,7 @@ class Mtools:
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         """As the protocol says: under another name first, and looked at before it gets its own."""
         temporary = check_name(name) + _PARTIAL
+        self._check_writing()
         self._make_folder()
         self.remove(temporary)
         try:
@@ -73,6 +74,11 @@ class Mtools:
         self.remove(name)
         self._run("mren", _inside(temporary), _inside(name))
         self._forget()
+
+    def _check_writing(self) -> None:
+        self._device.check()
+        if not self._writing:  # what mtools opens by the descriptor's name it opens anew, with the user's rights
+            raise Refused(f"{self._device.path} was opened for reading only")
 
     def _make_folder(self) -> None:
         self._device.check()
@@ -125,7 +131,7 @@ class Mtools:
     def remove(self, name: str) -> None:
         """As the protocol says."""
         check_name(name)
-        self._device.check()
+        self._check_writing()
         if name in self._entries():
             self._run("mdel", _inside(name))
             self._forget()

@@ -37,7 +37,11 @@ class Damaged(Failed):
 
 
 class Volume(Protocol):
-    """The folder REBOX of one file system, open; every call raises Gone when the device is not the same any more."""
+    """The folder REBOX of one file system, open.
+
+    Every call raises Gone when the device is not the same any more, and Refused for a name that is none or a change of
+    what was opened for reading.
+    """
 
     def names(self) -> tuple[str, ...]:
         """The files that are there, hidden ones too; none when there is no such folder. Raises Failed."""

@@ -53,14 +53,16 @@ def watch(*, seconds: float | None = None) -> Iterator[Event]:
         yield Event("plugged", stick)
     for device in iter(lambda: monitor.poll(timeout=seconds), None):
         if device.device_type in {"disk", "partition"}:
-            yield from _happened(_disk(device), known)
+            gone = device.action == "remove" and device.device_type == "disk"
+            yield from _happened(_disk(device), known, gone=gone)
 
 
-def _happened(name: str, known: dict[str, Stick]) -> Iterator[Event]:
+def _happened(name: str, known: dict[str, Stick], *, gone: bool) -> Iterator[Event]:
     """What is so now, however many events were told of it; a medium that was taken out is a stick that has gone."""
     before, now = known.get(name), None
-    with suppress(pyudev.DeviceNotFoundError):
-        now = _stick(pyudev.Devices.from_name(pyudev.Context(), "block", name))
+    if not gone:
+        with suppress(pyudev.DeviceNotFoundError):
+            now = _stick(pyudev.Devices.from_name(pyudev.Context(), "block", name))
     if now == before:
         return
     if now is not None:
