@@ -200,11 +200,9 @@ class Mounted:
         with self._live(f"cannot give {name}"):
             if not self._open_folder():
                 raise Damaged(f"{self._device.path} has no folder {FOLDER}")
-            file = io.FileIO(self._open_direct(name))
+            file = self._open_direct(name)
         self._reading.add(file)
         try:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Damaged(f"{name} on {self._device.path} is no file")
             buffer = mmap.mmap(-1, PIECE)
             while True:
                 with self._live(f"cannot give {name}", closely=False):
@@ -216,14 +214,18 @@ class Mounted:
             file.close()
             self._reading.discard(file)
 
-    def _open_direct(self, name: str) -> int:
+    def _open_direct(self, name: str) -> io.FileIO:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return os.open(name, flags | os.O_DIRECT, dir_fd=self._folder)
-        except OSError as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            return os.open(name, flags, dir_fd=self._folder)
+            descriptor = os.open(name, flags | os.O_DIRECT, dir_fd=self._folder)
+        except FileNotFoundError:
+            raise
+        except OSError:  # a file system without it: its device was forgotten before it was mounted
+            descriptor = os.open(name, flags, dir_fd=self._folder)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Damaged(f"{name} on {self._device.path} is no file")
+        return io.FileIO(descriptor)
 
     def remove(self, name: str) -> None:
         """As the protocol says."""
