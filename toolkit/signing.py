@@ -85,6 +85,20 @@ def trusted_signers(state: Path) -> frozenset[str]:
     return frozenset({own_key(state).public, *others})
 
 
+def trust(state: Path, public: str, note: str = "") -> bool:
+    """From now on that signer's documents are opened; whether that is new. Raises InputError, StorageError."""
+    check_public(public, public)
+    if public in trusted_signers(state):
+        return False
+    path = state / TRUSTED
+    before = read_given_text(path) if path.exists() else ""
+    words = " ".join(note.replace("#", " ").split())
+    ended = "" if before.endswith("\n") or not before else "\n"
+    line = f"{public}  # {words}" if words else public
+    write_whole(path, f"{before}{ended}{line}\n".encode())
+    return True
+
+
 def check_public(text: str, where: str) -> Ed25519PublicKey:
     """The public key in `text`; raises InputError."""
     with suppress(ValueError):

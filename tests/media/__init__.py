@@ -1,0 +1,1 @@
+"""Sticks: what is carried by hand."""

@@ -27,6 +27,8 @@ COMMANDS = {
     "probe": ("toolkit.cli.probe", "Packets: who answers, how fast, with what."),
     "image": ("toolkit.cli.image", "Disk images for new boxes: build, list, verify."),
     "provision": ("toolkit.cli.provision", "The new box: a virtual machine, or a physical one behind a BMC."),
+    "media": ("toolkit.cli.media", "Sticks: list, watch, write, verify, read, format, eject."),
+    "signer": ("toolkit.cli.signer", "Whose signature counts: show, trust, list."),
     "lab": ("toolkit.cli.lab", "A lab in network namespaces: up, status, shell, down."),
 }
 

@@ -92,7 +92,7 @@ class FatReader:
         self._root_offset = self._table_offset + tables * self._table_bytes
         self._root_bytes = root * _ENTRY
         self._first = self._root_offset + -(-self._root_bytes // sector) * sector
-        self._cluster_bytes = per_cluster * sector
+        self._cluster_bytes: int = per_cluster * sector
         self._clusters: int = ((small or large) * sector - self._first) // self._cluster_bytes
         self._bits = 12 if self._clusters < _FAT12_MAX else 16 if self._clusters < _FAT16_MAX else 32
         self._root_cluster = start if self._bits == 32 else 0

@@ -1,6 +1,7 @@
 """A volume that is mounted for us alone: nobody else sees it, and nothing is left mounted when we are killed."""
 
 import contextlib
+import io
 import mmap
 import os
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 from toolkit.disks import mount_namespace
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.mount_namespace import NODEV, NOEXEC, NOSUID, RDONLY, MountNamespace
+from toolkit.disks.programs import program
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.troubles import translated
 from toolkit.disks.volumes import FOLDER, NAMES_MAX, Damaged, FileSystem, Gone, check_name
@@ -20,6 +22,7 @@ PIECE = 1 << 20
 _PARTIAL = "."
 _SEND_AHEAD = 8 << 20
 _FUSE_SECONDS_MAX, _INTERVAL_SECONDS = 20.0, 0.01
+_LOOK_SECONDS = 0.2
 _DATA = {"ext4": "errors=remount-ro", "vfat": "iocharset=ascii,shortname=mixed", "exfat": ""}
 _PLACES = ("/mnt", "/media", "/srv", "/opt")  # any folder does: what is mounted there is seen by us alone
 
@@ -44,6 +47,8 @@ class Mounted:
         self._writing = writing
         self._daemon: subprocess.Popen[bytes] | None = None
         self._root = self._folder = -1
+        self._reading: set[io.FileIO] = set()
+        self._looked = 0.0
         with contextlib.ExitStack() as undo:
             self._device = LiveDevice(file_system.path, writing=writing)
             undo.callback(self._device.close)
@@ -54,7 +59,7 @@ class Mounted:
             undo.callback(self._let_go)
             self._root = self._namespace.call(lambda: os.open(self._place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
             self._mount_id = _mount_id(self._root)
-            self.check()
+            self.check(closely=True)
             undo.pop_all()
 
     def _mount(self, kind: str) -> None:
@@ -76,7 +81,7 @@ class Mounted:
     def _mount_by_fuse(self) -> None:
         """A program beside us that ends with us: told by the kernel, when the thread that started it ends."""
         options = "nosuid,nodev,noexec,umask=0077" + ("" if self._writing else ",ro")
-        words = ["setpriv", "--pdeathsig", "KILL", "mount.exfat-fuse", "-d", "-o", options]
+        words = [program("setpriv"), "--pdeathsig", "KILL", program("mount.exfat-fuse"), "-d", "-o", options]
         self._daemon = subprocess.Popen(
             [*words, str(self._device.path), str(self._place)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -90,19 +95,26 @@ class Mounted:
                 raise Failed(f"{self._device.path} cannot be mounted by exfat-fuse: its file system may be damaged")
             time.sleep(_INTERVAL_SECONDS)
 
-    def check(self) -> None:
-        """Raises Gone unless the mount is there, of the device that was opened, and that is there."""
+    def check(self, *, closely: bool = False) -> None:
+        """Raises Gone unless the mount is there, of the device that was opened, and that is there.
+
+        The table of mounts is long on some machines: between two pieces of a file it is not read every time.
+        """
         self._device.check()
         major, minor = self._device.number
-        if self._namespace.mounts().get(self._mount_id) != f"{major}:{minor}":
-            raise Gone(f"{self._device.path} is not mounted any more")
         if os.fstat(self._root).st_dev != os.makedev(major, minor):
             raise Gone(f"what is mounted is not {self._device.path}")
+        now = time.monotonic()
+        if not closely and now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
+        if self._namespace.mounts().get(self._mount_id) != f"{major}:{minor}":
+            raise Gone(f"{self._device.path} is not mounted any more")
 
     @contextlib.contextmanager
-    def _live(self, doing: str) -> Iterator[None]:
-        self.check()
-        with translated(f"{self._device.path} {doing}", self.check):
+    def _live(self, doing: str, *, closely: bool = True) -> Iterator[None]:
+        self.check(closely=closely)
+        with translated(f"{self._device.path} {doing}", lambda: self.check(closely=True)):
             yield
 
     def _open_folder(self, *, make: bool = False) -> bool:
@@ -141,6 +153,7 @@ class Mounted:
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         """As the protocol says: under another name first."""
         temporary = _PARTIAL + check_name(name)
+        self._check_writing()
         with self._live("cannot be written"):
             self._open_folder(make=True)
             with contextlib.suppress(FileNotFoundError):
@@ -164,11 +177,15 @@ class Mounted:
             os.rename(temporary, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
             os.fsync(self._folder)
 
+    def _check_writing(self) -> None:
+        if not self._writing:
+            raise Refused(f"{self._device.path} was opened for reading only")
+
     def _fill(self, descriptor: int, chunks: Iterable[bytes]) -> None:
         written = sent = 0
         for chunk in chunks:
             rest = memoryview(chunk)
-            with self._live("cannot be written"):
+            with self._live("cannot be written", closely=False):
                 while rest:
                     count = os.write(descriptor, rest)
                     rest, written = rest[count:], written + count
@@ -183,32 +200,37 @@ class Mounted:
         with self._live(f"cannot give {name}"):
             if not self._open_folder():
                 raise Damaged(f"{self._device.path} has no folder {FOLDER}")
-            descriptor = self._open_direct(name)
+            file = self._open_direct(name)
+        self._reading.add(file)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Damaged(f"{name} on {self._device.path} is no file")
             buffer = mmap.mmap(-1, PIECE)
             while True:
-                with self._live(f"cannot give {name}"):
-                    count = os.readv(descriptor, [buffer])
+                with self._live(f"cannot give {name}", closely=False):
+                    count = file.readinto(buffer)
                 if not count:
                     return
                 yield buffer[:count]
         finally:
-            os.close(descriptor)
+            file.close()
+            self._reading.discard(file)
 
-    def _open_direct(self, name: str) -> int:
+    def _open_direct(self, name: str) -> io.FileIO:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            return os.open(name, flags | os.O_DIRECT, dir_fd=self._folder)
-        except OSError as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            return os.open(name, flags, dir_fd=self._folder)
+            descriptor = os.open(name, flags | os.O_DIRECT, dir_fd=self._folder)
+        except FileNotFoundError:
+            raise
+        except OSError:  # a file system without it: its device was forgotten before it was mounted
+            descriptor = os.open(name, flags, dir_fd=self._folder)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Damaged(f"{name} on {self._device.path} is no file")
+        return io.FileIO(descriptor)
 
     def remove(self, name: str) -> None:
         """As the protocol says."""
         check_name(name.removeprefix(_PARTIAL))
+        self._check_writing()
         with self._live("cannot be cleared"):
             if self._open_folder():
                 with contextlib.suppress(FileNotFoundError):
@@ -233,6 +255,8 @@ class Mounted:
             self._device.close()
 
     def _let_go(self) -> None:
+        for file in self._reading:  # whoever stopped reading in the midst
+            file.close()
         for descriptor in (self._folder, self._root):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -240,6 +264,10 @@ class Mounted:
         try:
             with translated(f"{self._device.path} cannot be unmounted", self._device.check):
                 self._namespace.call(lambda: mount_namespace.unmount(self._place))
+        except BaseException:
+            if self._daemon is not None:
+                self._daemon.kill()
+            raise
         finally:
             self._end_daemon()
 

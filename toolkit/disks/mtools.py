@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 
 from toolkit.disks.fat import Entry, FatReader
 from toolkit.disks.liveness import LiveDevice
+from toolkit.disks.programs import program
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.volumes import FOLDER, NAMES_MAX, Damaged, FileSystem, Full, check_name
 
@@ -61,6 +62,7 @@ class Mtools:
     def write(self, name: str, chunks: Iterable[bytes]) -> None:
         """As the protocol says: under another name first, and looked at before it gets its own."""
         temporary = check_name(name) + _PARTIAL
+        self._check_writing()
         self._make_folder()
         self.remove(temporary)
         try:
@@ -72,6 +74,11 @@ class Mtools:
         self.remove(name)
         self._run("mren", _inside(temporary), _inside(name))
         self._forget()
+
+    def _check_writing(self) -> None:
+        self._device.check()
+        if not self._writing:  # what mtools opens by the descriptor's name it opens anew, with the user's rights
+            raise Refused(f"{self._device.path} was opened for reading only")
 
     def _make_folder(self) -> None:
         self._device.check()
@@ -124,7 +131,7 @@ class Mtools:
     def remove(self, name: str) -> None:
         """As the protocol says."""
         check_name(name)
-        self._device.check()
+        self._check_writing()
         if name in self._entries():
             self._run("mdel", _inside(name))
             self._forget()
@@ -134,19 +141,19 @@ class Mtools:
         self._device.check()
         return self._reader().free_bytes()
 
-    def _run(self, program: str, *names: str) -> None:
+    def _run(self, name: str, *names: str) -> None:
         self._device.check()
         done = subprocess.run(
-            self._words(program, *names), pass_fds=(self._device.descriptor,), env=self._environment(),
+            self._words(name, *names), pass_fds=(self._device.descriptor,), env=self._environment(),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
         if done.returncode:
             self._device.check()
             raise _told(f"{self._device.path} cannot be written", done.stdout)
 
-    def _words(self, program: str, *names: str) -> list[str]:
+    def _words(self, name: str, *names: str) -> list[str]:
         """By what is held open, not by a name that may be another's by now; `@@` says where the volume begins."""
-        return [program, "-i", f"/proc/self/fd/{self._device.descriptor}@@{self._offset}", *names]
+        return [program(name), "-i", f"/proc/self/fd/{self._device.descriptor}@@{self._offset}", *names]
 
     @staticmethod
     def _environment() -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from toolkit.disks.facts import text
 from toolkit.disks.partitions import partitions
+from toolkit.disks.programs import program
 from toolkit.disks.refusal import Failed, Refused
 
 KINDS = ("vfat", "exfat", "ext4")
@@ -36,7 +37,11 @@ class Damaged(Failed):
 
 
 class Volume(Protocol):
-    """The folder REBOX of one file system, open; every call raises Gone when the device is not the same any more."""
+    """The folder REBOX of one file system, open.
+
+    Every call raises Gone when the device is not the same any more, and Refused for a name that is none or a change of
+    what was opened for reading.
+    """
 
     def names(self) -> tuple[str, ...]:
         """The files that are there, hidden ones too; none when there is no such folder. Raises Failed."""
@@ -91,7 +96,7 @@ def find(disk: Path) -> FileSystem | None:
 
 def probe(path: Path, offset_bytes: int = 0, size_bytes: int = 0) -> FileSystem | None:
     """What blkid finds there, past the kernel's memory and its own; raises Failed when that cannot be told."""
-    words = ["blkid", "--probe", "--output", "export", f"--offset={offset_bytes}"]
+    words = [program("blkid"), "--probe", "--output", "export", f"--offset={offset_bytes}"]
     words += [f"--size={size_bytes}"] if size_bytes else []
     try:
         done = subprocess.run(

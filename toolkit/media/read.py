@@ -96,13 +96,13 @@ def _proven(carrier: Carrier, volume: Volume, file: File) -> Iterator[bytes]:
     """A file's bytes, joined from its parts; raises VerificationError at the first part that is another."""
     whole = hashlib.sha256()
     for part in file.parts:
-        digest, size = hashlib.sha256(), 0
+        digest, size = whole if len(file.parts) == 1 else hashlib.sha256(), 0
         for piece in volume.read(part.name):
             size += len(piece)
             if size > part.size_bytes:
                 break
-            digest.update(piece)
-            whole.update(piece)
+            for each in {whole, digest}:
+                each.update(piece)
             yield piece
         if (size, digest.hexdigest()) != (part.size_bytes, part.sha256):
             raise _altered(carrier, file, f"{part.name} is not what was written")

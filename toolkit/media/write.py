@@ -7,7 +7,7 @@ unfinished. An earlier cargo stays whole until the new one's parts are proven.
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -135,15 +135,15 @@ class _Writer:
         sizes = part_sizes(source.size_bytes, self.part_bytes)
         parts = []
         for count, size in enumerate(sizes, start=1):
-            digest = hashlib.sha256()
+            digest = whole if len(sizes) == 1 else hashlib.sha256()
             name = stored_name(self.cargo, number, source.name, count, len(sizes))
-            self.volume.write(name, self._hashed(rest.take(size), (whole, digest), source.name))
+            self.volume.write(name, self._hashed(rest.take(size), {whole, digest}, source.name))
             parts.append(Part(name=name, size_bytes=size, sha256=digest.hexdigest()))
         for _ in pieces:  # the last look: whether it has grown
             pass
         return File(name=source.name, size_bytes=source.size_bytes, sha256=whole.hexdigest(), parts=tuple(parts))
 
-    def _hashed(self, pieces: Iterator[bytes], digests: Sequence["hashlib._Hash"], name: str) -> Iterator[bytes]:
+    def _hashed(self, pieces: Iterator[bytes], digests: Collection["hashlib._Hash"], name: str) -> Iterator[bytes]:
         for piece in pieces:
             for digest in digests:
                 digest.update(piece)

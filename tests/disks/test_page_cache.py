@@ -1,0 +1,52 @@
+"""What is read after `forget` comes from the device: a change behind the kernel's back is seen."""
+
+import mmap
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.disks.block_devices import loop, only_root
+from toolkit.disks import page_cache
+from toolkit.disks.liveness import LiveDevice
+from toolkit.disks.page_cache import forget, remembered_bytes
+from toolkit.disks.volumes import Damaged
+
+SIZE = 3 << 20
+
+
+@pytest.fixture
+def medium(tmp_path: Path) -> Path:
+    path = tmp_path / "stick.img"
+    path.write_bytes(b"a" * SIZE)
+    return path
+
+
+def test_a_file_that_was_written_is_remembered_until_it_is_forgotten(medium: Path) -> None:
+    device = LiveDevice(medium, writing=True)
+    assert remembered_bytes(device) == SIZE
+    forget(device)
+    assert remembered_bytes(device) == 0
+    device.close()
+
+
+@only_root
+def test_what_is_read_afterwards_comes_from_the_device(medium: Path) -> None:
+    with loop(medium) as path:
+        device = LiveDevice(path, writing=True)
+        assert path.read_bytes() == b"a" * SIZE
+        medium.write_bytes(b"b" * SIZE)
+        assert path.read_bytes() == b"a" * SIZE, "the kernel remembers, which is what this is about"
+        forget(device)
+        assert path.read_bytes() == b"b" * SIZE
+        device.close()
+
+
+def test_what_the_kernel_does_not_let_go_of_is_not_believed(medium: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_cache, "_SECONDS_MAX", 0.1)
+    device = LiveDevice(medium, writing=True)
+    with mmap.mmap(device.descriptor, SIZE) as held:
+        assert held[0] == ord("a")  # a page that is mapped stays
+        with pytest.raises(Damaged, match="keeps [0-9]+ bytes"):
+            forget(device)
+    os.close(device.descriptor)
