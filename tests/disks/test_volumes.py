@@ -94,7 +94,9 @@ def test_a_full_stick_says_so_and_keeps_what_it_had(stick: FileSystem) -> None:
     assert content(stick, "one") == b"kept"
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "", ".", "..", "-x", "a/b", "A", "a\nb", "x" * 121, "*", "a b"])
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "", ".", "..", "-x", "a/b", "A", "a\nb", "x" * 121, "*", "a b"]
+)
 def test_a_name_that_is_none_touches_nothing(tmp_path: Path, name: str) -> None:
     path = image(tmp_path / "stick.img", "vfat")
     before = path.read_bytes()

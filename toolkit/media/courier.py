@@ -10,9 +10,10 @@ from pathlib import Path
 
 from toolkit.appliances.courier import Side
 from toolkit.media.cargo import Kind, Manifest
+from toolkit.media.choice import facts
 from toolkit.media.read import Checked, look, read, verify
 from toolkit.media.sources import Source
-from toolkit.media.stations import Plugged, Station, told_as
+from toolkit.media.stations import Plugged, Station
 from toolkit.media.write import Purpose, write
 from toolkit.model.errors import RefusedError, UnknownStateError, VerificationError
 from toolkit.model.execution import Clock, Progress, Result
@@ -95,7 +96,7 @@ class StickCourier:
 
 
 def _told(plugged: Plugged) -> Result:
-    chosen_by = {name: value for name, value in told_as(plugged.stick).items() if value}
+    chosen_by = {name: value for name, value in facts(plugged.stick).items() if value}
     return {"where": plugged.carrier.name, "size_bytes": plugged.stick.size_bytes, **chosen_by}
 
 

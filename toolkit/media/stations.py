@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Protocol
 
 from toolkit.disks.agent import heard
-from toolkit.disks.plugged import Stick, of_image, plugged, with_file_system
+from toolkit.disks.plugged import Stick, of_image, with_file_system
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.volumes import Volume
 from toolkit.media.carrier import READING, Carrier, told
+from toolkit.media.choice import facts
 from toolkit.media.local import described, held
 from toolkit.media.remote import RemoteVolume, Talk
 from toolkit.media.ssh import agent_at
+from toolkit.media.sticks import sticks
 from toolkit.model.carry import FolderStation, LocalStation, SshStation
 from toolkit.model.carry import Station as Settings
 from toolkit.model.errors import InputError, UnknownStateError
@@ -56,7 +58,7 @@ class Here:
     @contextmanager
     def holding(self, choice: str, *, writing: bool) -> Iterator[Plugged | None]:
         """As the protocol says."""
-        stick = the_one(map(with_file_system, plugged()), choice)
+        stick = the_one(sticks(), choice)
         if stick is None:
             yield None
             return
@@ -138,10 +140,10 @@ class _RemoteCarrier:
         volume.close()
 
 
-def the_one(sticks: Iterable[Stick], choice: str) -> Stick | None:
+def the_one(there: Iterable[Stick], choice: str) -> Stick | None:
     """The stick that `choice` names ("serial=…"); raises UnknownStateError when several are meant."""
     what, _, value = choice.partition("=")
-    found = [stick for stick in sticks if told_as(stick).get(what) == value]
+    found = [stick for stick in there if facts(stick).get(what) == value]
     if len(found) > 1:
         raise UnknownStateError(
             "several sticks are meant",
@@ -150,15 +152,3 @@ def the_one(sticks: Iterable[Stick], choice: str) -> Stick | None:
             next_move="Pull out the others, or name the stick by its serial number.",
         )
     return found[0] if found else None
-
-
-def told_as(stick: Stick) -> dict[str, str]:
-    """What a stick can be chosen by."""
-    found = stick.file_system
-    return {
-        "serial": stick.serial,
-        "model": stick.model,
-        "port": stick.port,
-        "label": found.label if found else "",
-        "uuid": found.uuid if found else "",
-    }

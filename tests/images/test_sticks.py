@@ -1,0 +1,235 @@
+"""USB sticks in a machine of their own: put in, written over SSH, pulled, swapped, full, failing, write-protected."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import paramiko
+import pytest
+from pydantic import JsonValue
+
+from tests.images.conftest import DATA_BYTES, ONE_TIME_PASSWORD
+from tests.images.machine import ADDRESS, Machine, machine
+from tests.images.sockets import JsonSocket
+from tests.images.test_boot import BOOT_SECONDS_MAX
+from toolkit.emulator.appliance.passwords import hash_password
+from toolkit.images.build import Image
+from toolkit.images.programs import Workshop
+from toolkit.images.seed import write_seed
+from toolkit.media.cargo import Kind, Manifest
+from toolkit.media.read import verify
+from toolkit.media.sources import Source
+from toolkit.media.stations import Plugged, There
+from toolkit.media.write import Purpose, write
+from toolkit.model.carry import SshStation
+from toolkit.model.errors import MediaError, RefusedError, VerificationError
+from toolkit.signing import SigningKey, own_key
+
+pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
+
+MB = 1 << 20
+CONTENT = bytes(range(256)) * (3 * MB // 256)
+
+
+@dataclass
+class Bench:
+    """A running machine whose USB ports are ours, reached by SSH."""
+
+    qemu: JsonSocket
+    station: There
+    folder: Path
+    key: SigningKey
+
+    def stick(self, name: str, size_mb: int = 40) -> Path:
+        """A new stick's image, with an empty FAT file system; always the same label and serial number of it."""
+        image = self.folder / f"{name}.img"
+        with image.open("wb") as file:
+            file.truncate(size_mb * MB)
+        subprocess.run(
+            ["/usr/sbin/mkfs.vfat", "-F", "32", "-n", "STICK", "-i", "5245424f", image], check=True, capture_output=True
+        )
+        return image
+
+    @contextmanager
+    def plugged(self, image: Path, *, read_only: bool = False, fails_at: int | None = None) -> Iterator[None]:
+        """The stick is in the machine meanwhile; with `fails_at` it takes no write to that sector."""
+        file: dict[str, Any] = {"driver": "file", "filename": str(image)}
+        if fails_at is not None:
+            error = {"event": "none", "iotype": "write", "errno": 5, "sector": fails_at, "once": False}
+            file = {"driver": "blkdebug", "image": file, "inject-error": [error]}
+        self.qemu.call("blockdev-add", **{"node-name": "stick", "driver": "raw", "file": file, "read-only": read_only})
+        self.qemu.call("device_add", driver="usb-storage", id="plugged", drive="stick", removable=True, serial="S-1")
+        self._seen(there=True)
+        try:
+            yield
+        finally:
+            self.pull()
+            self._seen(there=False)
+            self._until_let_go()
+
+    def pull(self) -> None:
+        """Without a word to the machine; harmless when it is out."""
+        if any(device["qdev"].endswith("plugged") for device in self.qemu.call("query-block") if device.get("qdev")):
+            self.qemu.call("device_del", id="plugged")
+
+    def held(self, *, writing: bool) -> AbstractContextManager[Plugged | None]:
+        return self.station.holding("serial=S-1", writing=writing)
+
+    def write(self, *sources: Source) -> Manifest:
+        with self.held(writing=True) as plugged:
+            assert plugged
+            purpose = Purpose(Kind.BACKUP, "run-1", "a test", datetime(2026, 3, 1, tzinfo=UTC))
+            return write(plugged.carrier, sources, purpose, self.key, lambda *_: None)
+
+    def verify(self) -> Manifest:
+        with self.held(writing=False) as plugged:
+            assert plugged
+            return verify(plugged.carrier, {self.key.public}, lambda *_: None).manifest
+
+    def source(self, content: bytes = CONTENT) -> Source:
+        path = self.folder / "settings.age"
+        path.write_bytes(content)
+        return Source(path, "backup/settings.age", len(content))
+
+    def _seen(self, *, there: bool) -> None:
+        for _ in range(120):
+            with self.held(writing=False) as plugged:
+                if (plugged is not None) == there:
+                    return
+        raise AssertionError(f"the stick {'never turned up' if there else 'stayed'}")
+
+    def _until_let_go(self) -> None:
+        # QEMU lets go of the image when the machine has let go of the device
+        self.qemu.call("blockdev-del", **{"node-name": "stick"})
+
+
+@pytest.fixture(scope="module")
+def bench(appliance: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("machine")
+    key = paramiko.ECDSAKey.generate()
+    key.write_private_key_file(str(folder / "key"))
+    (folder / "key").chmod(0o600)
+    order: dict[str, JsonValue] = {
+        "serial_number": "VM-0001",
+        "addresses": [f"{ADDRESS}/24"],
+        "admin_password_hash": hash_password(ONE_TIME_PASSWORD),
+    }
+    data, seed = folder / "rebox-data.raw", folder / "seed.raw"
+    with data.open("wb") as file:
+        file.truncate(DATA_BYTES)
+    write_seed(Workshop(folder, 1), order, seed, authorized_keys=[f"{key.get_name()} {key.get_base64()}"])
+    control = folder / "qmp"
+    more = ("-device", "qemu-xhci,id=usb", "-qmp", f"unix:{control},server=on,wait=off")
+    with machine(appliance.folder, appliance.manifest, folder, [data, seed], port=free(), more=more) as box:
+        box.wait_for("ssh host key:", BOOT_SECONDS_MAX)
+        with JsonSocket(control) as qemu:
+            qemu.call("qmp_capabilities")
+            yield Bench(qemu, _station(qemu, box, folder), folder, own_key(folder / "state"))
+
+
+def _station(qemu: JsonSocket, box: Machine, folder: Path) -> There:
+    port = free()
+    qemu.call("human-monitor-command", **{"command-line": f"hostfwd_add net tcp:127.0.0.1:{port}-{ADDRESS}:22"})
+    fields = {"driver": "ssh", "address": "127.0.0.1", "port": port, "key_file": "key", "console_file": "console"}
+    return There(SshStation.model_validate(fields), folder / "key", folder / "console")
+
+
+def free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_stick_is_seen_written_and_carried_to_who_reads_it(bench: Bench) -> None:
+    image = bench.stick("carried")
+    with bench.plugged(image):
+        written = bench.write(bench.source())
+        assert bench.verify() == written
+    # by another hand: what is on it lies there as it was given
+    (file,) = written.files
+    (part,) = file.parts
+    taken = subprocess.run(["mcopy", "-i", image, f"::/REBOX/{part.name}", "-"], capture_output=True, check=True).stdout
+    assert taken == CONTENT
+    # in another machine, or the same one again: recognised by what is on it
+    with bench.plugged(image):
+        assert bench.verify() == written
+
+
+class Pulling(Source):
+    """A source whose reader pulls the stick out in the middle."""
+
+    bench: Bench
+
+    def read(self) -> Iterator[bytes]:
+        for number, piece in enumerate(super().read()):
+            if number == 4:
+                self.bench.pull()
+            yield piece
+
+
+def test_a_stick_that_is_pulled_in_mid_write_is_told_and_counts_for_nothing(bench: Bench) -> None:
+    image = bench.stick("pulled")
+    source = bench.source(os.urandom(16 * MB))
+    pulling = Pulling(source.path, source.name, source.size_bytes)
+    object.__setattr__(pulling, "bench", bench)
+    with bench.plugged(image), pytest.raises(MediaError):
+        bench.write(pulling)
+    with bench.plugged(image):
+        with pytest.raises(VerificationError, match="was not completed"):
+            bench.verify()
+        # it is as good as new: what was begun on it is cleared away
+        assert bench.write(bench.source()) == bench.verify()
+
+
+def test_another_stick_with_the_same_label_and_number_is_not_written_to(bench: Bench) -> None:
+    first, second = bench.stick("first"), bench.stick("second")
+    before = second.read_bytes()
+    with bench.plugged(first), bench.held(writing=True) as plugged:
+        assert plugged
+        bench.pull()
+        with bench.plugged(second), pytest.raises(MediaError, match="not there any more"):
+            write(
+                plugged.carrier,
+                [bench.source()],
+                Purpose(Kind.FREE, "run-1", "a test", datetime(2026, 3, 1, tzinfo=UTC)),
+                bench.key,
+                lambda *_: None,
+            )
+    assert second.read_bytes() == before
+
+
+def test_a_full_stick_a_failing_one_and_one_that_is_write_protected(bench: Bench) -> None:
+    small = bench.stick("small", size_mb=35)
+    with bench.plugged(small), pytest.raises(MediaError, match="does not fit"):
+        bench.write(bench.source(os.urandom(36 * MB)))
+    failing = bench.stick("failing")
+    # in the middle of its data
+    with bench.plugged(failing, fails_at=4000), pytest.raises(MediaError, match="does not do what it should"):
+        bench.write(bench.source())
+    protected = bench.stick("protected")
+    before = protected.read_bytes()
+    with bench.plugged(protected, read_only=True), pytest.raises(RefusedError, match="cannot be used so"):
+        bench.write(bench.source())
+    assert protected.read_bytes() == before
+
+
+def test_a_disk_of_the_machine_itself_is_no_stick(bench: Bench) -> None:
+    with bench.station.holding("serial=rebox-data", writing=True) as plugged:
+        assert plugged is None
+
+
+def test_a_copy_of_a_stick_is_told_from_it_by_nothing_but_its_place(bench: Bench) -> None:
+    image = bench.stick("original")
+    with bench.plugged(image):
+        written = bench.write(bench.source())
+    copy = bench.folder / "copy.img"
+    shutil.copyfile(image, copy)
+    with bench.plugged(copy):
+        assert bench.verify() == written
