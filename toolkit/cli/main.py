@@ -27,6 +27,7 @@ COMMANDS = {
     "probe": ("toolkit.cli.probe", "Packets: who answers, how fast, with what."),
     "image": ("toolkit.cli.image", "Disk images for new boxes: build, list, verify."),
     "provision": ("toolkit.cli.provision", "The new box: a virtual machine, or a physical one behind a BMC."),
+    "reset": ("toolkit.cli.reset", "The end of disks: list them, wipe them, read them back."),
     "lab": ("toolkit.cli.lab", "A lab in network namespaces: up, status, shell, down."),
 }
 

@@ -1,8 +1,12 @@
 """What is known of one disk's erasure when it has ended, well or not: the facts that an erasure record is made of."""
 
-from typing import Literal
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from toolkit.model.errors import InputError
 
 
 class Erasure(BaseModel):
@@ -18,7 +22,7 @@ class Erasure(BaseModel):
 
     vendor: str = ""
     model: str = ""
-    serial_number: str
+    serial_number: str = ""
     wwn: str = ""
     firmware: str = ""
     media_type: str
@@ -50,3 +54,62 @@ class Erasure(BaseModel):
     finished: AwareDatetime
     operator: str = ""
     run_id: str | None = None
+    backing_file: str = ""
+    """The file behind a loop device, which has no serial number: what it is known by instead."""
+
+    @property
+    def identity(self) -> str:
+        """What the disk is known by: its serial number, or the file behind a loop device."""
+        return self.serial_number or self.backing_file
+
+
+def erasure_of(
+    told: Mapping[str, Any], *, finished: datetime, tool_version: str, operator: str = "", run_id: str | None = None
+) -> Erasure:
+    """From what `toolkit.disks` told of one disk, here or on the installer (docs/images.md, the event `wiped`).
+
+    `finished` is when that was heard here: the clock of a machine that is wiped may show anything. Raises InputError
+    for what is no such thing.
+    """
+    try:
+        return _erasure(told, finished, tool_version, operator, run_id)
+    except (KeyError, TypeError, ValueError) as error:  # pydantic's is a ValueError
+        raise InputError(
+            "what is told of a wiped disk is incomplete",
+            why=str(error).splitlines()[0],
+            next_move="Build the installer anew, so that it is of this version.",
+        ) from None
+
+
+def _erasure(
+    told: Mapping[str, Any], finished: datetime, tool_version: str, operator: str, run_id: str | None
+) -> Erasure:
+    size = int(told["size_bytes"])
+    loop = bool(told.get("backing_file"))
+    return Erasure(
+        vendor=told["vendor"],
+        model=told["model"],
+        serial_number="" if loop else told["disk_serial"],
+        backing_file=told.get("backing_file", ""),
+        wwn=told["wwn"],
+        firmware=told["firmware"],
+        media_type=told["media_type"],
+        capacity_bytes=size,
+        sector_bytes=told["sector_bytes"],
+        category=told["category"],
+        technique=told["technique"],
+        passes=told["passes"],
+        discarded=told["discarded"],
+        again=told["again"],
+        tool_version=tool_version,
+        verification=told["verified"],
+        verified_bytes=told["bytes_read"],
+        verified_fraction=min(told["bytes_read"] / size, 1.0) if size else 0.0,
+        sample_seed=told["sample_seed"],
+        result=told["result"],
+        reason=told["reason"],
+        started=finished - timedelta(seconds=float(told["seconds"])),
+        finished=finished,
+        operator=operator,
+        run_id=run_id,
+    )
