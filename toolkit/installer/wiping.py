@@ -38,7 +38,7 @@ def wipe(console: Console, job: Job, wanted: Sequence[Disk], medium: str) -> dic
 
 
 def _one(console: Console, job: Job, wanted: Disk, rules: Rules, number: int) -> Erased:
-    place = {"disk_serial": wanted.serial, "number": number, "of": len(job.disk_serials)}
+    place = {"disk_serial": wanted.identity, "number": number, "of": len(job.disk_serials)}
 
     def phases(phase: str) -> Progress:
         return console.progress(phase, **place)
