@@ -17,7 +17,7 @@ DATA = Disk("sdb", "rebox-data", "Disk", 1024 * MIB, read_only=False, removable=
 MEDIUM = Disk("sr0", "", "DVD", 150 * MIB, read_only=True, removable=True)
 MACHINE = Inventory("SRV-1", ("52:54:00:00:00:01", "52:54:00:00:00:02"), (SYSTEM, DATA, MEDIUM), "uefi")
 JOB = Job(
-    job_id="1", action="install", machine_serial="SRV-1", macs=("52:54:00:00:00:02",), disk_serial="S1",
+    job_id="1", action="install", machine_serial="SRV-1", macs=("52:54:00:00:00:02",), disk_serials=("S1",),
     image_sha256=IMAGE, seed={"serial_number": "VM-1"}, authorized_keys=(), network=None, report=None, then="power-off",
 )  # fmt: skip
 
@@ -28,7 +28,7 @@ def holds(**told: str) -> object:
 
 def test_the_disk_is_the_one_with_the_serial_number_whatever_its_name() -> None:
     swapped = replace(MACHINE, disks=(replace(DATA, name="sda"), replace(SYSTEM, name="sdb")))
-    assert checks.target(JOB, swapped, "sr0").name == "sdb"
+    assert [disk.name for disk in checks.targets(JOB, swapped, "sr0")] == ["sdb"]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_disk_is_the_one_with_the_serial_number_whatever_its_name() -> None:
 )
 def test_another_machine_is_refused_with_what_it_is(machine: Inventory, words: str) -> None:
     with pytest.raises(Refused, match=words):
-        checks.target(JOB, machine, "sr0")
+        checks.targets(JOB, machine, "sr0")
 
 
 def test_an_image_that_is_not_the_one_meant_or_does_not_fit_is_refused() -> None:

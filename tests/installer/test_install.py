@@ -110,17 +110,19 @@ def test_a_disk_remembers_the_job_that_was_done_on_it(image: bytes, disk: Path) 
 
 def test_a_wipe_leaves_nothing_and_says_how_much_it_read(disk: Path) -> None:
     with Device.open(disk, DISK_BYTES) as device:
-        assert wipe.write_zeros(device, quiet) is False, "a file cannot be told to discard"
-        assert wipe.read_zeros(device, quiet) == DISK_BYTES
+        assert wipe.begin(device) is False, "a file cannot be told to discard"
+        wipe.write_zeros(device, quiet)
+        assert wipe.read_zeros(device, [(0, DISK_BYTES)], quiet) == DISK_BYTES
     assert not any(disk.read_bytes())
 
 
 def test_a_single_byte_that_is_left_is_found(disk: Path) -> None:
     with Device.open(disk, DISK_BYTES) as device:
+        wipe.begin(device)
         wipe.write_zeros(device, quiet)
         device.write(77 * MIB + 3, b"\x01")
         with pytest.raises(Failed, match=f"after byte {77 * MIB}"):
-            wipe.read_zeros(device, quiet)
+            wipe.read_zeros(device, [(0, DISK_BYTES)], quiet)
 
 
 def test_a_wipe_that_was_cut_off_is_known(disk: Path) -> None:
@@ -128,8 +130,13 @@ def test_a_wipe_that_was_cut_off_is_known(disk: Path) -> None:
         raise InterruptedError
 
     with Device.open(disk, DISK_BYTES) as device:
+        wipe.begin(device)
         with pytest.raises(InterruptedError):
             wipe.write_zeros(device, cut)
+        assert device.begun()
+        wipe.write_zeros(device, quiet)
+        with pytest.raises(InterruptedError):
+            wipe.read_zeros(device, [(0, DISK_BYTES)], cut)
         assert device.begun()
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.step_context import GATE, OLD_SERIAL, context_of, world_of
+from toolkit.appliances.provisioner import DiskEnded
 from toolkit.model.errors import ApplianceError, RefusedError, StorageError
-from toolkit.model.execution import Progress, Result
+from toolkit.model.execution import Progress
 from toolkit.model.verdict import Verdict
 from toolkit.reset.disks import WipeOld
 from toolkit.reset.gates import old_was_reset, wipe_confirmed
@@ -26,11 +27,14 @@ class Disks:
         if self._another:
             raise RefusedError("another machine is behind this BMC")
 
-    def wipe(self, disk_serial: str, occasion: str, progress: Progress) -> Result:
-        if disk_serial == self.fails_at:
+    def wipe(self, disk_serials: tuple[str, ...], occasion: str, progress: Progress, ended: DiskEnded) -> None:
+        for serial in disk_serials:
+            result = "failed" if serial == self.fails_at else "passed"
+            if result == "passed":
+                self.wiped.append((serial, occasion))
+            ended({"disk_serial": serial, "result": result, "bytes_written": 100, "bytes_read": 100})
+        if self.fails_at in disk_serials:
             raise ApplianceError("the installer failed")
-        self.wiped.append((disk_serial, occasion))
-        return {"disk_serial": disk_serial, "bytes_written": 100, "bytes_read": 100}
 
     def is_off(self) -> bool:
         return self._off
@@ -43,6 +47,8 @@ def test_every_disk_is_wiped_for_this_run_and_none_twice_after_a_failure(tmp_pat
     with pytest.raises(ApplianceError):
         WipeOld().act(context)
     assert WipeOld().look(context) is None
+    kept = json.loads((tmp_path / "wiped-disks.json").read_text())
+    assert {serial: proof["result"] for serial, proof in kept.items()} == {"DISK-1": "passed", "DISK-2": "failed"}
     disks.fails_at = ""
     result = WipeOld().act(context)
     assert disks.wiped == [("DISK-1", "run-1"), ("DISK-2", "run-1")]

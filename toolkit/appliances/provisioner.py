@@ -1,5 +1,6 @@
 """Where a new box comes from: one small protocol, whatever makes it."""
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from toolkit.model.execution import Progress, Result
@@ -31,6 +32,10 @@ class Provisioner(Protocol):
         ...
 
 
+DiskEnded = Callable[[Result], None]
+"""Called with what is known of one disk whose wipe has ended."""
+
+
 class DiskWiper(Protocol):
     """Overwrites the disks of a machine from outside of its own system, and reads them back."""
 
@@ -43,8 +48,13 @@ class DiskWiper(Protocol):
         """Raises RefusedError or UnknownStateError unless it is the machine that is meant; changes nothing."""
         ...
 
-    def wipe(self, disk_serial: str, occasion: str, progress: Progress) -> Result:
-        """Wipes one disk, once for each `occasion` (a run's id), and returns `bytes_written` and `bytes_read`."""
+    def wipe(self, disk_serials: tuple[str, ...], occasion: str, progress: Progress, ended: DiskEnded) -> None:
+        """Wipes disks in one go, each once for each `occasion` (a run's id), and reads them back.
+
+        `ended` is handed what is told of a disk as soon as its wipe ends: `disk_serial`, `result` (`passed`, or it is
+        not wiped), `bytes_written`, `bytes_read` and more; the same disk may be told twice. Raises ReboxError unless
+        every one has passed.
+        """
         ...
 
     def is_off(self) -> bool:

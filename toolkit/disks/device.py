@@ -1,29 +1,30 @@
 """A disk that is written from end to end: nothing counts until it was read back from the disk itself."""
 
+import errno
 import fcntl
 import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from toolkit.disks.refusal import Failed
+from toolkit.disks.refusal import Failed, Refused, Unknown
 
-PIECE = 1 << 20
+PIECE, LONG_PIECE = 1 << 20, 4 << 20
 MARK = b"rebox-installer began here and has not ended\n"
 """Stands at the beginning of a disk from the first write to the last; a disk with it does not start."""
 _BLKDISCARD, _BLKZEROOUT = 0x1277, 0x127F  # linux/fs.h: _IO(0x12, 119) and _IO(0x12, 127)
 ZEROS = bytes(PIECE)
-_CACHES = Path("/proc/sys/vm/drop_caches")
+_ZEROS = bytearray(256 << 10)
 _ALIGNED = 4096  # open(2), O_DIRECT: no disk's sectors are larger
 
 Progress = Callable[[float], None]
 
 
 class Device:
-    """A disk, open for this process alone; raises Failed where the disk does."""
+    """A disk, open for this process alone; raises Failed where the disk does, Unknown where it cannot be read."""
 
     def __init__(self, path: Path, descriptor: int, direct: int, size_bytes: int) -> None:
         self.path = path
@@ -31,13 +32,13 @@ class Device:
         self._descriptor = descriptor
         self._direct = direct
         # memory of its own begins at a page, as the disk wants it that reads into it
-        self._zeros = mmap.mmap(-1, PIECE)
-        self._buffer = mmap.mmap(-1, PIECE + 2 * _ALIGNED)
+        self._zeros = mmap.mmap(-1, LONG_PIECE)
+        self._buffer = mmap.mmap(-1, LONG_PIECE + 2 * _ALIGNED)
 
     @classmethod
     @contextmanager
     def open(cls, path: Path, size_bytes: int) -> Iterator[Self]:
-        """O_EXCL: a disk that is mounted is not opened (open(2)); a file is, for the tests.
+        """O_EXCL: a disk that is mounted is not opened (open(2)); a file is, for the tests. Raises Refused, Failed.
 
         What is read comes by O_DIRECT: from the disk, not from what the kernel remembers of it.
         """
@@ -46,14 +47,23 @@ class Device:
             try:
                 descriptor = os.open(path, flags | os.O_EXCL)
                 opened.callback(os.close, descriptor)
+                # by the open disk, not by its name: that may be another's by now
+                same = f"/proc/self/fd/{descriptor}"
                 try:
-                    direct = os.open(path, flags | os.O_DIRECT)
+                    direct = os.open(same, flags | os.O_DIRECT)
                 except OSError:  # a file system without it, in the tests
-                    direct = os.open(path, flags)
+                    direct = os.open(same, flags)
                 opened.callback(os.close, direct)
             except OSError as error:
+                if error.errno == errno.EBUSY:
+                    raise Refused(f"{path} is in use: the system does not let it be opened by one alone") from None
                 raise Failed(f"{path} cannot be opened for writing: {error.strerror}") from None
             yield cls(path, descriptor, direct, size_bytes)
+
+    @property
+    def descriptor(self) -> int:
+        """For commands to the disk itself."""
+        return self._descriptor
 
     def begun(self) -> bool:
         """Whether a job began here and was cut off."""
@@ -61,7 +71,7 @@ class Device:
 
     def mark(self) -> None:
         """Makes the disk one that does not start: the mark, and no partition table at either end."""
-        self.write(0, MARK.ljust(PIECE, b"\0"))
+        self.write(0, MARK.ljust(PIECE, b"\0")[: self.size_bytes])
         self.write(max(PIECE, self.size_bytes - PIECE), bytes(min(PIECE, max(0, self.size_bytes - PIECE))))
         self.settle()
 
@@ -70,9 +80,17 @@ class Device:
         self._write(self._descriptor, offset, memoryview(content))
 
     def overwrite(self, offset: int, size: int) -> None:
-        """Zeros, past the kernel's memory; at most a piece."""
+        """Zeros, past the kernel's memory; at most a long piece."""
         whole = not (offset % _ALIGNED or size % _ALIGNED)
         self._write(self._direct if whole else self._descriptor, offset, memoryview(self._zeros)[:size])
+
+    def is_zero(self, offset: int, size: int) -> bool:
+        """Whether nothing but zeros is read there, past the kernel's memory; at most a long piece."""
+        there = self._read(offset, size)
+        # a bytearray on the left is compared as memory is, at once; short enough to stay beside the processor
+        rest = size % len(_ZEROS)
+        whole = (there[at : at + len(_ZEROS)] for at in range(0, size - rest, len(_ZEROS)))
+        return all(_ZEROS == part for part in whole) and _ZEROS[:rest] == there[size - rest :]  # noqa: SIM300
 
     def zero(self, offset: int, size: int) -> None:
         """Zeros, by a command to the disk where it has one; at most a piece."""
@@ -90,7 +108,11 @@ class Device:
             rest, offset = rest[written:], offset + written
 
     def read(self, offset: int, size: int) -> bytes:
-        """All of it, at most a piece."""
+        """All of it, at most a long piece."""
+        return bytes(self._read(offset, size))
+
+    def _read(self, offset: int, size: int) -> memoryview:
+        """Into memory that the next reading overwrites."""
         begin = offset - offset % _ALIGNED
         end = offset + size
         wanted = memoryview(self._buffer)[: -(-end // _ALIGNED) * _ALIGNED - begin]
@@ -99,11 +121,11 @@ class Device:
             try:
                 count = os.preadv(self._direct, [wanted[there:]], begin + there)
             except OSError as error:
-                raise Failed(f"{self.path} cannot be read at byte {begin + there}: {error.strerror}") from None
+                raise Unknown(f"{self.path} cannot be read at byte {begin + there}: {error.strerror}") from None
             if not count:
-                raise Failed(f"{self.path} ends at byte {begin + there}, before its end")
+                raise Unknown(f"{self.path} ends at byte {begin + there}, before its end")
             there += count
-        return bytes(wanted[offset - begin : end - begin])
+        return wanted[offset - begin : end - begin]
 
     def settle(self) -> None:
         """Brings what was written to the disk, and forgets it here: what is read next comes from the disk."""
@@ -111,9 +133,8 @@ class Device:
             os.fsync(self._descriptor)
         except OSError as error:
             raise Failed(f"{self.path} did not take what was written: {error.strerror}") from None
+        # this disk alone: a file system of others that hangs would hold up whoever drops all that is remembered
         os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        with suppress(OSError):  # as an ordinary user, in the tests
-            _CACHES.write_text("1", encoding="ascii")
 
     def discard(self) -> bool:
         """Tells the disk that it may forget everything; whether it has that."""
@@ -124,7 +145,7 @@ class Device:
         return True
 
 
-def pieces(begin: int, end: int) -> Iterator[tuple[int, int]]:
+def pieces(begin: int, end: int, length: int = PIECE) -> Iterator[tuple[int, int]]:
     """Offset and length of each piece between two bytes."""
-    for offset in range(begin, end, PIECE):
-        yield offset, min(PIECE, end - offset)
+    for offset in range(begin, end, length):
+        yield offset, min(length, end - offset)

@@ -7,3 +7,7 @@ class Refused(Exception):  # noqa: N818 (an answer, not an error)
 
 class Failed(Exception):  # noqa: N818 (the same)
     """It was begun and cannot be ended; the disk does not start."""
+
+
+class Unknown(Failed):
+    """It was begun, and what lies on the disk now cannot be read."""

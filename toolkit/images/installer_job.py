@@ -76,6 +76,8 @@ class CallHome(BaseModel):
 class InstallerJob(BaseModel):
     """One job; `install` and `wipe` name machine, ports and disk by what is printed on them, never by device name.
 
+    `install` has one `disk_serial`, `wipe` all `disk_serials` that are to be wiped in one go (or one `disk_serial`), by
+    `method` (docs/reset.md), read back as `verify` says; `members_allowed` for disks that are members of an array.
     By `job_id` a disk remembers what was done on it: an installation is not done twice.
     `macs` must all be in the machine. `image_sha256` is the raw image's (the appliance manifest's `sha256`), `seed` the
     box's order (docs/images.md), `authorized_keys` who may log in by SSH. `then` is what follows a job done; after one
@@ -89,6 +91,10 @@ class InstallerJob(BaseModel):
     machine_serial: Serial | None = None
     macs: tuple[Mac, ...] = ()
     disk_serial: Serial | None = None
+    disk_serials: tuple[Serial, ...] = ()
+    method: Annotated[str, StringConstraints(pattern="^[a-z-]{1,40}$")] = "auto"
+    verify: Literal["full", "sample"] = "full"
+    members_allowed: bool = False
     image_sha256: Sha256 | None = None
     seed: dict[str, JsonValue] | None = None
     authorized_keys: tuple[str, ...] = ()
@@ -99,11 +105,16 @@ class InstallerJob(BaseModel):
     @model_validator(mode="after")
     def _complete(self) -> "InstallerJob":
         needed = {"install": ("machine_serial", "macs", "disk_serial", "image_sha256"), "inspect": ()}
-        for name in needed.get(self.action, ("machine_serial", "macs", "disk_serial")):
+        disks = "disk_serial" if self.disk_serial else "disk_serials"
+        for name in needed.get(self.action, ("machine_serial", "macs", disks)):
             if not getattr(self, name):
                 raise ValueError(f"{self.action} needs {name}")
         if self.action != "install" and (self.seed is not None or self.image_sha256 is not None):
             raise ValueError(f"{self.action} takes no seed and no image")
+        if self.disk_serials and (self.action != "wipe" or self.disk_serial):
+            raise ValueError("disk_serials are for a wipe, and then without disk_serial")
+        if len(set(self.disk_serials)) != len(self.disk_serials):
+            raise ValueError("disk_serials has a disk twice")
         if self.authorized_keys and self.seed is None:
             raise ValueError("authorized_keys need a seed to lie on")
         if self.report is not None and self.network is None:

@@ -3,11 +3,10 @@
 import sys
 import time
 
-from toolkit.disks import wipe
 from toolkit.disks.device import Device
 from toolkit.disks.facts import Disk
 from toolkit.disks.refusal import Failed, Refused
-from toolkit.installer import checks, install, medium
+from toolkit.installer import checks, install, medium, wiping
 from toolkit.installer.call_home import CallHome, set_up
 from toolkit.installer.console import Console
 from toolkit.installer.job import Job, read_job
@@ -41,17 +40,18 @@ def _run(console: Console) -> int:
     if job is None or job.action == "inspect":
         console.say("done", action="inspect")
         return SHELL if job is None else _end(job)
-    disk = checks.target(job, machine, name)
+    disks = checks.targets(job, machine, name)
     began = time.monotonic()
-    result = _install(console, job, machine, disk) if job.action == "install" else _wipe(console, disk)
+    wipes = job.action == "wipe"
+    result = wiping.wipe(console, job, disks, name) if wipes else _install(console, job, machine, disks[0])
     seconds = round(time.monotonic() - began, 1)
-    console.say("done", action=job.action, disk_serial=disk.serial, seconds=seconds, **result)
+    console.say("done", action=job.action, disk_serial=job.disk_serial, seconds=seconds, **result)
     return _end(job)
 
 
 def _has_all(job: Job, machine: Inventory) -> bool:
     serials = {disk.serial for disk in machine.disks}
-    wanted = {job.disk_serial, job.data_serial} - {""}
+    wanted = {*job.disk_serials, job.data_serial} - {""}
     return wanted <= serials and set(job.macs) <= set(machine.macs)
 
 
@@ -80,14 +80,6 @@ def _install(console: Console, job: Job, machine: Inventory, disk: Disk) -> dict
             job_id=job.job_id, seed=seed, data=job.data_serial == disk.serial, progress=console.progress("read-back"),
         )  # fmt: skip
     return {"already": False, "image_sha256": image.sha256, "bytes_written": image.size_bytes, "bytes_read": read}
-
-
-def _wipe(console: Console, disk: Disk) -> dict[str, object]:
-    with Device.open(disk.path, disk.size_bytes) as device:
-        console.say("begin", action="wipe", disk_serial=disk.serial, again=device.begun())
-        discarded = wipe.write_zeros(device, console.progress("write"))
-        read = wipe.read_zeros(device, console.progress("read-back"))
-    return {"discarded": discarded, "bytes_written": disk.size_bytes, "bytes_read": read}
 
 
 def _end(job: Job) -> int:

@@ -13,19 +13,20 @@ _END_BYTES = 1 << 20
 _SECTOR_BYTES = 512
 
 
-def target(job: Job, machine: Inventory, medium: str) -> Disk:
-    """The one disk that the job is about; `medium` is the name of the disk it was read from. Raises Refused."""
+def targets(job: Job, machine: Inventory, medium: str) -> list[Disk]:
+    """The disks that the job is about; `medium` is the name of the disk it was read from. Raises Refused."""
     if machine.serial != job.machine_serial:
         raise Refused(f"this machine's serial number is {machine.serial or 'not set'}, not {job.machine_serial}")
     missing = [mac for mac in job.macs if mac not in machine.macs]
     if missing:
         raise Refused(f"no port has the MAC {', '.join(missing)}; there are {', '.join(machine.macs) or 'none'}")
-    disk = _one(machine.disks, job.disk_serial)
-    if disk.name == medium:
-        raise Refused(f"the disk {job.disk_serial} is the medium that the installer runs from")
-    if disk.read_only:
-        raise Refused(f"the disk {job.disk_serial} cannot be written to: it is read-only")
-    return disk
+    found = [_one(machine.disks, serial) for serial in job.disk_serials]
+    for disk in found:
+        if disk.name == medium:
+            raise Refused(f"the disk {disk.serial} is the medium that the installer runs from")
+        if disk.read_only:
+            raise Refused(f"the disk {disk.serial} cannot be written to: it is read-only")
+    return found
 
 
 def room(job: Job, disk: Disk, image_bytes: int, image_sha256: str) -> None:

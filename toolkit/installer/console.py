@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from toolkit.installer.call_home import CallHome
 WORD = "rebox-installer: "
 FINAL = ("done", "refused", "failed")
 _PLACES = (Path("/dev/console"), Path("/dev/tty0"))
-_STEP = 0.05
+_STEP, _QUIET_SECONDS_MAX = 0.05, 60.0
 
 
 class Console:
@@ -33,16 +34,21 @@ class Console:
         if why:
             self._write({"phase": "report", "reason": why})
 
-    def progress(self, phase: str) -> Progress:
-        """Says of a phase how far it is: at its beginning, its end, and every twentieth between."""
-        said = -1.0
-        self.say(phase, fraction=0.0)
+    def progress(self, phase: str, **more: Any) -> Progress:
+        """Says of a phase how far it is: at its beginning, its end, every twentieth between, and once a minute.
+
+        Of a large disk a twentieth takes longer than anybody waits for a machine that says nothing.
+        """
+        said, at = -1.0, time.monotonic()
+        self.say(phase, fraction=0.0, **more)
 
         def step(fraction: float) -> None:
-            nonlocal said
-            if fraction - max(said, 0.0) >= _STEP or (fraction >= 1.0 > said):
-                said = fraction
-                self.say(phase, fraction=round(fraction, 2))
+            nonlocal said, at
+            now = time.monotonic()
+            late = now - at > _QUIET_SECONDS_MAX
+            if fraction - max(said, 0.0) >= _STEP or (fraction >= 1.0 > said) or late:
+                said, at = fraction, now
+                self.say(phase, fraction=round(fraction, 2), **more)
 
         return step
 

@@ -14,19 +14,30 @@ _ACTIONS = ("install", "wipe", "inspect")
 
 @dataclass(frozen=True)
 class Job:
-    """What to do on which machine; `network` and `report` are what they are in the file."""
+    """What to do on which machine; `network` and `report` are what they are in the file.
+
+    `members_allowed`: a disk that is a member of an array, which nobody holds here, may be wiped.
+    """
 
     job_id: str
     action: str
     machine_serial: str
     macs: tuple[str, ...]
-    disk_serial: str
+    disk_serials: tuple[str, ...]
     image_sha256: str
     seed: Mapping[str, Any] | None
     authorized_keys: tuple[str, ...]
     network: Mapping[str, str] | None
     report: Mapping[str, str] | None
     then: str
+    method: str = "auto"
+    verify: str = "full"
+    members_allowed: bool = False
+
+    @property
+    def disk_serial(self) -> str:
+        """The disk of a job that has one; "" when it has none."""
+        return self.disk_serials[0] if self.disk_serials else ""
 
     @property
     def data_serial(self) -> str:
@@ -45,13 +56,16 @@ def read_job(content: bytes) -> Job | None:
             action=str(fields.get("action", "inspect")),
             machine_serial=str(fields.get("machine_serial", "")),
             macs=tuple(str(mac).lower() for mac in fields.get("macs", ())),
-            disk_serial=str(fields.get("disk_serial", "")),
+            disk_serials=_serials(fields),
             image_sha256=str(fields.get("image_sha256", "")).lower(),
             seed=fields.get("seed"),
             authorized_keys=tuple(map(str, fields.get("authorized_keys", ()))),
             network=fields.get("network"),
             report=fields.get("report"),
             then=str(fields.get("then", "power-off")),
+            method=str(fields.get("method", "auto")),
+            verify=str(fields.get("verify", "full")),
+            members_allowed=fields.get("members_allowed") is True,
         )
     except (ValueError, AttributeError, TypeError):
         # what stands in it is not repeated: it may hold a token
@@ -60,4 +74,16 @@ def read_job(content: bytes) -> Job | None:
         raise Refused(f"the job's action is none that this installer knows; it knows {', '.join(_ACTIONS)}")
     if job.action != "inspect" and not (job.machine_serial and job.macs and job.disk_serial):
         raise Refused("the job does not say which machine, ports and disk it is for")
+    if len(set(job.disk_serials)) != len(job.disk_serials) or (job.action == "install" and len(job.disk_serials) > 1):
+        raise Refused("the job names a disk twice, or several disks to install to")
+    if job.verify not in ("full", "sample"):
+        raise Refused("the job does not say how the disk is verified: full or sample")
     return job
+
+
+def _serials(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Of several disks, or of one, as older jobs have it."""
+    several = fields.get("disk_serials") or (fields.get("disk_serial", ""),)
+    if isinstance(several, str):
+        raise TypeError("a list was expected")
+    return tuple(str(serial) for serial in several if serial)

@@ -21,33 +21,23 @@ class WipeOld(Final):
     def look(self, context: StepContext) -> Result | None:
         """What each disk's wipe has proved is kept as it ends: all there, nothing is left to do."""
         proofs = _proofs(context)
-        return _wiped(proofs) if {*_disks(context).disk_serials} <= {*proofs} else None
+        return _wiped(proofs) if not _left(context, proofs) else None
 
     def act(self, context: StepContext) -> Result:
-        """One disk after the other; one that this run has wiped is not wiped again."""
-        disks, proofs = _disks(context), _proofs(context)
-        for number, serial in enumerate(disks.disk_serials):
-            if serial in proofs:
-                continue
-
-            def progress(fraction: float, phase: str, number: int = number, serial: str = serial) -> None:
-                context.progress((number + fraction) / len(disks.disk_serials), f"{serial}: {phase}")
-
-            proofs[serial] = disks.wipe(serial, context.run_id, progress)
-            write_whole(
-                context.run_directory / _WIPED,
-                json.dumps(proofs, indent=1).encode(),
-                what="it cannot be written down that a disk is wiped",
-                then="resume; it is not wiped a second time",
-            )
-        return _wiped(proofs)
+        """All disks in one boot of the installer; one that this run has wiped is not wiped again."""
+        left = _left(context, _proofs(context))
+        if left:
+            _disks(context).wipe(left, context.run_id, context.progress, lambda told: _keep(context, told))
+        return _wiped(_proofs(context))
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """The installer has read every disk back, and the BMC says that the machine is off."""
         disks, proofs = _disks(context), _proofs(context)
-        missing = [serial for serial in disks.disk_serials if serial not in proofs]
+        missing = _left(context, proofs)
         off = disks.is_off()
-        listed = ", ".join(f"{serial} ({proof['bytes_read']:,} bytes)" for serial, proof in proofs.items())
+        listed = ", ".join(
+            f"{serial} ({proof['bytes_read']:,} bytes)" for serial, proof in proofs.items() if serial not in missing
+        )
         summary = f"Wiped and read back: {listed or 'nothing'}; the machine is {'off' if off else 'still on'}."
         if missing:
             summary += f" Not wiped: {', '.join(missing)}."
@@ -66,6 +56,29 @@ def _disks(context: StepContext) -> DiskWiper:
     if world.old_disks is None:
         raise InputError("the old machine's BMC is not known", next_move="Put [old_bmc] back into the inventory.")
     return world.old_disks
+
+
+def _left(context: StepContext, proofs: dict[str, Result]) -> tuple[str, ...]:
+    """The disks without a proof; how a wipe that did not pass ended is kept too, and is none."""
+    return tuple(serial for serial in _disks(context).disk_serials if not _passed(proofs.get(serial)))
+
+
+def _passed(proof: Result | None) -> bool:
+    return proof is not None and proof.get("result", "passed") == "passed"
+
+
+def _keep(context: StepContext, told: Result) -> None:
+    """Written down as it is heard: whatever happens to the next disk, this one is not wiped again."""
+    proofs, serial = _proofs(context), str(told["disk_serial"])
+    if _passed(proofs.get(serial)):
+        return  # heard twice: by the console and by a report, or once more in the end
+    proofs[serial] = {**told, "finished": context.clock.now().isoformat()}
+    write_whole(
+        context.run_directory / _WIPED,
+        json.dumps(proofs, indent=1).encode(),
+        what="it cannot be written down that a disk is wiped",
+        then="resume; it is not wiped a second time",
+    )
 
 
 def _proofs(context: StepContext) -> dict[str, Result]:

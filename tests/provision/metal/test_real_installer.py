@@ -18,6 +18,7 @@ from tests.provision.metal.story import boot, settings
 from toolkit.images.build import build
 from toolkit.images.cache import ImageCache
 from toolkit.images.recipe import RecipeFolder
+from toolkit.model.execution import Result
 from toolkit.probes.tls import observe
 from toolkit.provision.metal.following import Limits
 from toolkit.provision.metal.old_machine import OldMachine
@@ -113,8 +114,11 @@ def test_a_bare_machine_becomes_the_box_and_is_wiped_again(bare: Metal, tmp_path
         lambda: boot(tmp_path / "wipe", settings(hall.url, hall.tls_sha256, hall.here, bare.console), limits=Limits()),
         ("DISK-1",),
     )
-    proof = machine.wipe("DISK-1", "run-1", lambda fraction, phase: None)
-    assert proof["bytes_read"] == 1536 << 20
+    proofs: list[Result] = []
+    machine.wipe(("DISK-1",), "run-1", lambda fraction, phase: None, proofs.append)
+    assert {(proof["disk_serial"], proof["bytes_read"], proof["result"]) for proof in proofs} == {
+        ("DISK-1", 1536 << 20, "passed")
+    }
     assert machine.is_off()
     with (hall.folder / "disk.raw").open("rb") as disk:
         assert all(not any(piece) for piece in iter(lambda: disk.read(1 << 20), b""))

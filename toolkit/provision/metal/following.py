@@ -1,5 +1,6 @@
 """Follows the installer on a machine to its end: by what it says, and by whether the machine is still on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +11,8 @@ from toolkit.provision.metal.media_server import MediaServer
 from toolkit.provision.metal.voice import Event, Voice
 
 Action = Literal["install", "wipe"]
+Hear = Callable[[Event], None]
+"""Called with everything that the installer says, some of it perhaps twice."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Following:
     limits: Limits
     voice: Voice
     progress: Progress
+    hear: Hear
 
     def until_done(self, action: Action, media: MediaServer) -> Event:
         """What the installer says when it is done; raises RefusedError or ApplianceError when it does not do it."""
@@ -46,6 +50,7 @@ class Following:
             for event in self.voice.events():
                 last_word, limit = self.clock.monotonic(), self.limits.silent
                 power.seen_on = True
+                self.hear(event)
                 if self._is_done(event, action, media):
                     return event
             if off:
@@ -72,10 +77,7 @@ class Following:
             if event.get("action") != action or not media.sent_bytes:
                 raise self._failed("another installer than ours was started")
             return True
-        fraction = event.get("fraction")
-        half = 0.5 if phase == "read-back" else 0.0
-        done = half + 0.5 * min(max(float(fraction), 0.0), 1.0) if isinstance(fraction, int | float) else 0.0
-        self.progress(0.15 + 0.6 * done, f"installer: {phase}")
+        self.progress(0.15 + 0.6 * _done(event, phase), f"installer: {phase}")
         return False
 
     def _failed(self, what: str) -> ApplianceError:
@@ -86,6 +88,17 @@ class Following:
             why=f"its console ends with: {tail}" if tail else "",
             next_move="See the machine's console, then try again: what was half written is written anew.",
         )
+
+
+def _done(event: Event, phase: str) -> float:
+    """How much of the work is done: writing is one half of a disk's, reading back the other."""
+    told = event.get("fraction")
+    fraction = min(max(float(told), 0.0), 1.0) if isinstance(told, int | float) else float(phase == "wiped")
+    half = {"erase": 0.0, "read-back": 0.5 + 0.5 * fraction, "wiped": 1.0}.get(phase, 0.5 * fraction)
+    number, of = event.get("number"), event.get("of")
+    if isinstance(number, int) and isinstance(of, int) and 0 < number <= of:
+        return (number - 1 + half) / of
+    return half
 
 
 class _Power:

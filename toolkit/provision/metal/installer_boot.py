@@ -19,7 +19,7 @@ from toolkit.model.execution import Clock, Progress
 from toolkit.model.provision import Bmc as Settings
 from toolkit.provision.metal.bmc import Bmc
 from toolkit.provision.metal.bmc_answers import BootOverride, Medium
-from toolkit.provision.metal.following import Action, Following, Limits
+from toolkit.provision.metal.following import Action, Following, Hear, Limits
 from toolkit.provision.metal.identity import MachineIdentity, check_identity
 from toolkit.provision.metal.media_server import MediaServer, serve_media
 from toolkit.provision.metal.notebook import Notebook, Record
@@ -44,12 +44,19 @@ class InstallerBoot:
     limits: Limits = field(default_factory=Limits)
 
     def carry_out(
-        self, action: Action, order_sha256: str, write_iso: WriteIso, progress: Progress, *, may_be_on: bool
+        self,
+        action: Action,
+        order_sha256: str,
+        write_iso: WriteIso,
+        progress: Progress,
+        *,
+        may_be_on: bool,
+        hear: Hear = lambda _: None,
     ) -> None:
         """From the look at the machine to a BMC that is as it was found and a machine that is off.
 
-        What the installer said at its end is in the record. A machine that is on is switched off if it `may_be_on`;
-        else it is refused, because something runs there.
+        What the installer says is handed to `hear`, and its last is in the record. A machine that is on is switched off
+        if it `may_be_on`; else it is refused, because something runs there.
         """
         progress(0.0, "asking the BMC which machine it has")
         self.check_machine()
@@ -63,7 +70,7 @@ class InstallerBoot:
             )
         self._refuse_foreign_medium()
         try:
-            self._boot_and_follow(action, order_sha256, write_iso, progress)
+            self._boot_and_follow(action, order_sha256, write_iso, progress, hear)
         except ReboxError as error:
             raise self._put_back_after(error) from None
         except BaseException:
@@ -95,7 +102,9 @@ class InstallerBoot:
 
     # -------------------------------------------------------------------------------------------------- the way
 
-    def _boot_and_follow(self, action: Action, order_sha256: str, write_iso: WriteIso, progress: Progress) -> None:
+    def _boot_and_follow(
+        self, action: Action, order_sha256: str, write_iso: WriteIso, progress: Progress, hear: Hear
+    ) -> None:
         settings = self.settings
         with serve_media(
             self.notebook.iso,
@@ -124,7 +133,7 @@ class InstallerBoot:
             console = Console.from_now(self.base_path(settings.console_file)) if settings.console_file else None
             progress(0.1, "starting the installer")
             self.bmc.start()
-            following = Following(self.bmc, self.clock, self.limits, Voice(media, console), progress)
+            following = Following(self.bmc, self.clock, self.limits, Voice(media, console), progress, hear)
             said = following.until_done(action, media)
             fetched = {
                 "fetched_by": tuple(sorted({fetch.peer for fetch in media.fetches})),

@@ -78,16 +78,19 @@ def install_order(
 
 @dataclass(frozen=True)
 class WipeOrder:
-    """The wiping of one disk. Without an address of its own the machine asks DHCP for one to report from."""
+    """The wiping of a machine's disks, in one go. Without an address of its own it asks DHCP for one to report from.
+
+    Members of arrays are wiped too: nothing holds them there, and each is named by whoever wrote the inventory.
+    """
 
     meant: MachineIdentity
-    disk_serial: str
+    disk_serials: tuple[str, ...]
     occasion: str
 
     @property
     def sha256(self) -> str:
-        """Of machine, disk and occasion: what was wiped then may hold data again now."""
-        words = (self.meant.serial_number, self.disk_serial, self.occasion)
+        """Of machine, disks and occasion: what was wiped then may hold data again now."""
+        words = (self.meant.serial_number, *self.disk_serials, self.occasion)
         return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
     def write_iso(self, media: MediaServer) -> None:
@@ -97,7 +100,8 @@ class WipeOrder:
             action="wipe",
             machine_serial=self.meant.serial_number,
             macs=self.meant.macs,
-            disk_serial=self.disk_serial,
+            disk_serials=self.disk_serials,
+            members_allowed=True,
             network=Network(mac=self.meant.macs[0]) if report else None,
             report=report,
         )

@@ -1,0 +1,1 @@
+"""What disks are told to erase themselves by, without any that would."""

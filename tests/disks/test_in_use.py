@@ -1,0 +1,248 @@
+"""What is never wiped: each reason by itself, on real loop devices where the kernel can show it."""
+
+import fcntl
+import os
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.disks.loops import disk_of, loop, needs_root
+from toolkit.disks.facts import Disk, disks
+from toolkit.disks.in_use import Reason, Rules, objections
+from toolkit.disks.signatures import kinds, member
+from toolkit.disks.stack import Stack, mounts
+
+MIB = 1 << 20
+SIZE = 8 * MIB
+
+MEMBERS: dict[str, list[tuple[int, bytes]]] = {
+    "an LVM volume group": [(512, b"LABELONE" + bytes(16) + b"LVM2 001")],
+    "an MD RAID array": [(4096, struct.pack("<I", 0xA92B4EFC))],
+    "a ZFS pool": [(256 * 1024 + 132 * 1024, struct.pack("<Q", 0x00BAB10C))],
+    "a bcache set": [(4096 + 24, bytes.fromhex("c68573f64e1a45ca8265f57f48ba6d81"))],
+    "a btrfs file system of several devices": [(0x10040, b"_BHRfS_M"), (0x10088, struct.pack("<Q", 2))],
+    "a firmware's RAID array": [(SIZE - 1024, b"Intel Raid ISM Cfg Sig. ")],
+}
+OTHERS: dict[str, list[tuple[int, bytes]]] = {
+    "an MD RAID array, old metadata at the end": [(SIZE - 65536, struct.pack(">I", 0xA92B4EFC))],
+    "an MD RAID array, version 1.0": [(SIZE - 8192, struct.pack("<I", 0xA92B4EFC))],
+    "a ZFS pool, the last label, by a machine of the other byte order": [
+        (SIZE - 128 * 1024 + 1024, struct.pack(">Q", 0x00BAB10C))
+    ],
+    "a firmware's RAID array (DDF)": [(SIZE - 512, struct.pack(">I", 0xDE11DE11))],
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "disk.raw"
+    path.write_bytes(bytes(SIZE))
+    return path
+
+
+@pytest.fixture
+def device(file: Path) -> Iterator[Path]:
+    with loop(file) as attached:
+        yield attached
+
+
+def reasons(disk: Disk, rules: Rules | None = None, others: tuple[Disk, ...] = ()) -> dict[Reason, str]:
+    """With what was found in words; the disk is in the plan unless `rules` say otherwise."""
+    there = [*disks(loops=True), *others]
+    return {one.reason: one.why for one in objections(disk, there, rules or Rules(planned=[disk.identity]))}
+
+
+@needs_root
+def test_a_disk_that_is_meant_and_used_by_nobody_may_be_wiped(device: Path) -> None:
+    assert reasons(disk_of(device)) == {}
+
+
+@needs_root
+def test_only_what_is_in_the_plan_is_wiped_and_no_medium_of_the_run(device: Path) -> None:
+    disk = disk_of(device)
+    assert set(reasons(disk, Rules(planned=["another"]))) == {Reason.NOT_IN_PLAN}
+    assert set(reasons(disk, Rules(planned=[disk.identity], media=[disk.identity]))) == {Reason.MEDIUM}
+    assert set(reasons(replace(disk, backing_file=""))) == {Reason.NO_SERIAL_NUMBER}
+
+
+@needs_root
+def test_a_disk_mounted_where_only_another_process_sees_it_is_not_wiped(file: Path, tmp_path: Path) -> None:
+    place = tmp_path / "place with spaces"
+    place.mkdir()
+    with loop(file) as device:
+        subprocess.run(["mkfs.ext4", "-q", str(device)], check=True)
+        script = 'mount "$0" "$1" && echo mounted && exec sleep 60'
+        words = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, str(device), str(place)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as other:
+            try:
+                assert other.stdout is not None
+                assert other.stdout.readline() == b"mounted\n"
+                assert not any(str(place) in mount.place for mount in mounts(Path("/proc/self/mountinfo")))
+                told = reasons(disk_of(device))
+            finally:
+                other.send_signal(signal.SIGKILL)
+    assert f"{device.name} on {place} (process {other.pid})" in told[Reason.MOUNTED]
+    assert "itself alone" in told[Reason.OPEN], "the kernel says it too"
+
+
+@needs_root
+def test_a_disk_that_the_system_swaps_to_is_not_wiped(device: Path) -> None:
+    subprocess.run(["mkswap", "--quiet", str(device)], check=True)
+    subprocess.run(["swapon", str(device)], check=True)
+    try:
+        told = reasons(disk_of(device))
+    finally:
+        subprocess.run(["swapoff", str(device)], check=True)
+    assert told[Reason.SWAP] == f"the system swaps to {device}"
+
+
+@needs_root
+def test_a_disk_that_another_program_has_open_is_not_wiped(device: Path) -> None:
+    """As a virtual machine has its disk open: not for itself alone, so that the kernel would not mind."""
+    script = "import sys; disk = open(sys.argv[1], 'rb+'); print('open', flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", script, str(device)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"open\n"
+        told = reasons(disk_of(device))
+        other.communicate(b"")
+    assert set(told) == {Reason.OPEN}
+    assert str(other.pid) in told[Reason.OPEN]
+
+
+@needs_root
+def test_a_disk_that_somebody_holds_for_itself_alone_is_not_wiped(device: Path) -> None:
+    descriptor = os.open(device, os.O_RDONLY | os.O_EXCL)
+    try:
+        told = reasons(disk_of(device))
+        rules = Rules(planned=[disk_of(device).identity], opened_here=True)
+        assert reasons(disk_of(device), rules) == {}, "ourselves, once it is open"
+    finally:
+        os.close(descriptor)
+    assert "itself alone" in told[Reason.OPEN]
+
+
+@needs_root
+def test_a_disk_of_which_a_loop_was_made_is_held(device: Path) -> None:
+    with loop(device) as upper:
+        assert reasons(disk_of(device))[Reason.HELD] == f"something is made of it: {upper.name}"
+        assert Reason.HELD not in reasons(disk_of(upper))
+
+
+@needs_root
+def test_a_read_only_disk_is_told_as_that(file: Path) -> None:
+    with loop(file, "--read-only") as device:
+        assert set(reasons(disk_of(device))) == {Reason.READ_ONLY}
+
+
+@needs_root
+@pytest.mark.parametrize(("words", "written"), [*MEMBERS.items(), *OTHERS.items()])
+def test_a_member_of_an_array_is_wiped_only_when_that_is_allowed(
+    file: Path, words: str, written: list[tuple[int, bytes]]
+) -> None:
+    with file.open("r+b") as disk:
+        for offset, content in written:
+            disk.seek(offset)
+            disk.write(content)
+    with loop(file) as device:
+        found = disk_of(device)
+        told = reasons(found)
+        assert set(told) == {Reason.MEMBER}
+        assert words.partition(",")[0].removesuffix(" (DDF)") in told[Reason.MEMBER]
+        assert reasons(found, Rules(planned=[found.identity], members_allowed=[found.identity])) == {}
+
+
+def test_every_kind_of_member_that_is_known_has_a_test_and_zeros_are_none() -> None:
+    assert set(MEMBERS) == set(kinds())
+    for size in (0, 512, 4096, 65536, SIZE):
+        assert member(lambda offset, length, size=size: bytes(max(0, min(length, size - offset))), size) == ""  # type: ignore[misc]
+
+
+@needs_root
+def test_two_disks_with_one_serial_number_and_two_ways_to_one_disk_are_not_wiped(device: Path) -> None:
+    disk = replace(disk_of(device), wwn="naa.5000000000000001")
+    twin = replace(disk, name="sdz", wwn="")
+    assert reasons(disk, others=(twin,)) == {Reason.SAME_SERIAL_NUMBER: "sdz has the same serial number"}
+    other_way = replace(disk, name="sdy", backing_file="", serial="S2")
+    assert "sdy has the same WWN" in reasons(disk, others=(other_way,))[Reason.SAME_WWN]
+
+
+@needs_root
+def test_the_disks_under_this_system_and_the_toolkit_are_their_own(file: Path, tmp_path: Path) -> None:
+    """Also where the file system lies on a loop, and the loop's file on a disk: both hold what is ours."""
+    place = tmp_path / "state"
+    place.mkdir()
+    with loop(file) as device:
+        subprocess.run(["mkfs.ext4", "-q", str(device)], check=True)
+        subprocess.run(["mount", str(device), str(place)], check=True)
+        try:
+            told = reasons(disk_of(device), Rules(planned=[str(file)], own=[place]))
+            under = Stack().disks_under(place)
+        finally:
+            subprocess.run(["umount", str(place)], check=True)
+        assert str(place) in told[Reason.OWN]
+        assert {device.name, *Stack().disks_under(tmp_path)} == under
+        assert reasons(disk_of(device), Rules(planned=[str(file)], own=[tmp_path])) == {}, "its file's disk is another"
+        started = Rules(planned=[str(file)], own_names=[device.name])
+        assert reasons(disk_of(device), started)[Reason.OWN] == "this system was started from it"
+
+
+def fake(system: Path, place: str, **files: str) -> Path:
+    folder = system / place
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("__", "/")).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name.replace("__", "/")).write_text(content)
+    return folder
+
+
+def test_what_volumes_and_arrays_are_made_of_is_followed_through_all_of_them(tmp_path: Path) -> None:
+    """A sysfs as the kernel lays it: device-mapper and MD are not in every kernel that runs these tests."""
+    system, processes = tmp_path / "sys", tmp_path / "proc"
+    block = "class/block"
+    fake(system, f"{block}/sda", dev="8:0", size="16384")
+    fake(system, f"{block}/sda/sda1", dev="8:1", partition="1", start="2048", size="8192")
+    (system / block / "sda1").symlink_to("sda/sda1")
+    fake(system, f"{block}/md0", dev="9:0", size="8192")
+    fake(system, f"{block}/dm-0", dev="253:0", size="8192", dm__name="vg-root")
+    for lower, upper in (("sda/sda1", "md0"), ("md0", "dm-0")):
+        fake(system, f"{block}/{lower}/holders/{upper}")
+        fake(system, f"{block}/{upper}/slaves/{Path(lower).name}")
+    line = "30 1 253:0 / /srv rw shared:1 - ext4 /dev/mapper/vg-root rw\n"
+    fake(processes, "7", mountinfo=line, comm="server\n")
+    fake(processes, "self", mountinfo=line)
+    fake(processes, ".", swaps="Filename Type Size Used Priority\n")
+    disk = Disk("sda", "S1", "", 16384 * 512, read_only=False, removable=False)
+    rules = Rules(planned=["S1"], system=system, processes=processes)
+    told = {one.reason: one.why for one in objections(disk, [disk], rules)}
+    assert told[Reason.HELD] == "something is made of it: md0, dm-0 (vg-root)"
+    assert told[Reason.MOUNTED] == "mounted: dm-0 on /srv (process 7)"
+    assert list(Stack(system, processes)._under("dm-0", set())) == ["dm-0", "md0", "sda"]
+
+
+def test_overlays_are_followed_to_the_folders_they_are_made_of(tmp_path: Path) -> None:
+    number = f"{os.major(tmp_path.stat().st_dev)}:{os.minor(tmp_path.stat().st_dev)}"
+    layer = Path("/dev/shm")  # noqa: S108  (a file system without a device number of its own)
+    shown = f"{os.major(layer.stat().st_dev)}:{os.minor(layer.stat().st_dev)}"
+    system, processes = tmp_path / "sys", tmp_path / "proc"
+    fake(system, "class/block/sda", dev=number)
+    line = f"30 1 {shown} / /dev/shm rw - overlay overlay rw,lowerdir=/nowhere:{tmp_path},upperdir=/none\n"
+    fake(processes, "self", mountinfo=line)
+    assert Stack(system, processes).disks_under(layer) == {"sda"}
+
+
+@needs_root
+def test_the_ioctl_that_tells_a_disks_number_in_a_row_is_the_kernels(device: Path) -> None:
+    descriptor = os.open(device, os.O_RDONLY)
+    try:
+        told = bytearray(8)
+        fcntl.ioctl(descriptor, 0x80081280, told)
+    finally:
+        os.close(descriptor)
+    assert struct.unpack("Q", told)[0] == disk_of(device).diskseq > 0

@@ -1,0 +1,228 @@
+"""Why a disk may not be wiped: every reason there is at this moment, all told at once.
+
+Nothing here is remembered from an earlier look: it is derived anew immediately before the first write. What a container
+cannot see (mounts of other process namespaces) the kernel still tells, by not letting the disk be opened for one alone.
+"""
+
+import errno
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from toolkit.disks.facts import Disk, text
+from toolkit.disks.signatures import member
+from toolkit.disks.stack import Stack, block_number, mounts, unescaped
+
+_TOLD_MAX = 5
+
+
+class Reason(StrEnum):
+    """Why not; the values are stable, for programs."""
+
+    NOT_IN_PLAN = "not-in-plan"
+    NO_SERIAL_NUMBER = "no-serial-number"
+    SAME_SERIAL_NUMBER = "same-serial-number"
+    SAME_WWN = "same-wwn"
+    READ_ONLY = "read-only"
+    MOUNTED = "mounted"
+    SWAP = "swap"
+    HELD = "held"
+    OPEN = "open"
+    MEMBER = "member"
+    OWN = "own"
+    MEDIUM = "medium"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Objection:
+    """One reason, with what was found in words."""
+
+    reason: Reason
+    why: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is meant, and what the toolkit needs itself.
+
+    `planned`: serial numbers (a loop device's file) that may be wiped. `media`: those of this run's removable media.
+    `own`: files and folders whose disks stay. `members_allowed`: disks that may be a member of an array that nobody
+    holds any more. `opened_here`: this process has the disk open for itself alone.
+    """
+
+    planned: Collection[str]
+    media: Collection[str] = ()
+    own: Collection[Path] = ()
+    own_names: Collection[str] = ()
+    members_allowed: Collection[str] = ()
+    opened_here: bool = False
+    system: Path = field(default=Path("/sys"))
+    processes: Path = field(default=Path("/proc"))
+
+
+def objections(disk: Disk, others: Iterable[Disk], rules: Rules) -> list[Objection]:
+    """Everything that speaks against wiping a disk; `others` are all disks there are, with or without this one."""
+    stack = Stack(rules.system, rules.processes)
+    names = [*stack.parts(disk.name), *stack.above(disk.name)]
+    numbers = {stack.numbers[name]: name for name in names if stack.numbers.get(name)}
+    return [
+        *_meant(disk, rules),
+        *_twins(disk, [other for other in others if other.name != disk.name]),
+        *_own(disk, stack, rules),
+        *_mounted(numbers, rules),
+        *_swap(disk, numbers, stack),
+        *_held(disk, stack),
+        *_open(disk, numbers, rules),
+        *_member(disk, stack, rules),
+    ]
+
+
+def _meant(disk: Disk, rules: Rules) -> Iterator[Objection]:
+    if not disk.identity:
+        yield Objection(Reason.NO_SERIAL_NUMBER, "it tells no serial number, so that no plan can name it")
+    elif disk.identity not in rules.planned:
+        yield Objection(Reason.NOT_IN_PLAN, "its serial number is not in the plan")
+    if disk.identity and disk.identity in rules.media:
+        yield Objection(Reason.MEDIUM, "it is a removable medium of this run")
+    if disk.read_only:
+        yield Objection(Reason.READ_ONLY, "it is read-only")
+
+
+def _twins(disk: Disk, others: Sequence[Disk]) -> Iterator[Objection]:
+    same = [other.name for other in others if disk.identity and other.identity == disk.identity]
+    if same:
+        yield Objection(Reason.SAME_SERIAL_NUMBER, f"{', '.join(same)} has the same serial number")
+    ways = [other.name for other in others if disk.wwn and other.wwn == disk.wwn]
+    if ways:
+        yield Objection(Reason.SAME_WWN, f"{', '.join(ways)} has the same WWN: perhaps another way to the same disk")
+
+
+def _own(disk: Disk, stack: Stack, rules: Rules) -> Iterator[Objection]:
+    if disk.name in rules.own_names:
+        yield Objection(Reason.OWN, "this system was started from it")
+    here = [str(path) for path in rules.own if disk.name in stack.disks_under(path)]
+    if here:
+        yield Objection(Reason.OWN, f"this system or the toolkit is on it: {', '.join(here)}")
+
+
+def _mounted(numbers: dict[str, str], rules: Rules) -> Iterator[Objection]:
+    """In any process's mount namespace; a file system without a number of its own is known by its source."""
+    seen: set[str] = set()
+    found: dict[str, str] = {}
+    for process in _processes(rules.processes):
+        # the same for most processes; without the right to see it, read again
+        namespace = _link(f"{process}/ns/mnt")
+        if namespace and namespace in seen:
+            continue
+        seen.add(namespace)
+        for mount in mounts(process / "mountinfo"):
+            number = mount.number
+            if number.startswith("0:") and mount.source.startswith("/"):
+                number = block_number(mount.source)
+            if number in numbers:
+                found.setdefault(f"{numbers[number]} on {mount.place}", f" (process {process.name})")
+    for pool in (rules.system / "fs/btrfs").glob("*/devices/*"):
+        if pool.name in numbers.values():
+            found[f"{pool.name} in the btrfs file system {pool.parent.parent.name}"] = ""
+    if found:
+        told = [where + process for where, process in found.items()]
+        more = f" and {len(told) - _TOLD_MAX} more" if len(told) > _TOLD_MAX else ""
+        yield Objection(Reason.MOUNTED, f"mounted: {', '.join(told[:_TOLD_MAX])}{more}")
+
+
+def _swap(disk: Disk, numbers: dict[str, str], stack: Stack) -> Iterator[Objection]:
+    for line in text(stack.processes / "swaps").splitlines()[1:]:
+        path = unescaped(line.split()[0])
+        number = block_number(path)
+        if number in numbers or (not number and disk.name in stack.disks_under(Path(path))):
+            yield Objection(Reason.SWAP, f"the system swaps to {path}")
+
+
+def _held(disk: Disk, stack: Stack) -> Iterator[Objection]:
+    above = stack.above(disk.name)
+    if above:
+        called = {name: text(stack.system / "class/block" / name / "dm/name") for name in above}
+        told = ", ".join(f"{name} ({volume})" if volume else name for name, volume in called.items())
+        yield Objection(Reason.HELD, f"something is made of it: {told}")
+
+
+def _open(disk: Disk, numbers: dict[str, str], rules: Rules) -> Iterator[Objection]:
+    if not rules.opened_here:
+        yield from _opened_alone(disk)
+    by: dict[str, None] = {}
+    for process in _processes(rules.processes):
+        if process.name != str(os.getpid()) and any(number in numbers for number in _devices_open(process)):
+            by[f"{text(process / 'comm') or 'a process'} ({process.name})"] = None
+    if by:
+        yield Objection(Reason.OPEN, f"opened by {', '.join(by)}")
+
+
+def _opened_alone(disk: Disk) -> Iterator[Objection]:
+    """open(2), O_EXCL: a block device in use by the system (e.g. mounted) is not opened, in whatever namespace."""
+    try:
+        os.close(os.open(disk.path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as error:
+        busy = error.errno == errno.EBUSY
+        why = "the system holds it for itself alone" if busy else f"it cannot be opened: {error.strerror}"
+        yield Objection(Reason.OPEN if busy else Reason.UNREADABLE, why)
+
+
+def _devices_open(process: Path) -> Iterator[str]:
+    folder = f"{process}/fd"
+    try:
+        opened = os.listdir(folder)  # noqa: PTH208  (thousands of them: as text they take a fifth of the time)
+    except OSError:
+        return  # it is gone, or not ours to see
+    for one in opened:
+        # what is no device is not asked: a file on a dead server would never answer
+        if "/dev/" in _link(f"{folder}/{one}"):
+            yield block_number(f"{folder}/{one}")
+
+
+def _member(disk: Disk, stack: Stack, rules: Rules) -> Iterator[Objection]:
+    if disk.identity and disk.identity in rules.members_allowed:
+        return
+    try:
+        descriptor = os.open(disk.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # told above
+    try:
+        for name, begin, size in _places(disk, stack):
+            found = _member_at(descriptor, begin, size)
+            if found:
+                yield Objection(Reason.MEMBER, f"{name} is a member of {found}, which others may need")
+    except OSError as error:
+        yield Objection(Reason.UNREADABLE, f"whether it is a member of an array cannot be read: {error.strerror}")
+    finally:
+        os.close(descriptor)
+
+
+def _places(disk: Disk, stack: Stack) -> Iterator[tuple[str, int, int]]:
+    yield disk.name, 0, disk.size_bytes
+    for name in stack.parts(disk.name)[1:]:
+        folder = stack.system / "class/block" / name
+        yield name, int(text(folder / "start") or 0) * 512, int(text(folder / "size") or 0) * 512
+
+
+def _member_at(descriptor: int, begin: int, size: int) -> str:
+    def read(offset: int, length: int) -> bytes:
+        length = min(length, size - offset)
+        return os.pread(descriptor, length, begin + offset) if offset >= 0 and length > 0 else b""
+
+    return member(read, size)
+
+
+def _processes(folder: Path) -> Iterator[Path]:
+    for one in folder.iterdir():
+        if one.name.isdigit():
+            yield one
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)  # noqa: PTH115  (the same)
+    except OSError:
+        return ""
