@@ -43,7 +43,7 @@ erasures = st.builds(
     technique=words, passes=st.integers(0, 99), discarded=st.booleans(), again=st.booleans(), tool=words,
     tool_version=words, verification=st.sampled_from(["full", "sampled", "none"]), verified_bytes=numbers,
     verified_fraction=st.floats(0, 1), sample_seed=words, result=st.sampled_from(["passed", "failed", "unknown"]),
-    reason=words, started=moments, finished=moments, operator=words, run_id=st.none() | words,
+    reason=words, started=moments, finished=moments, operator=words, run_id=st.none() | words, backing_file=words,
 )  # fmt: skip
 contexts = st.builds(
     RecordContext,

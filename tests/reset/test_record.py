@@ -73,7 +73,7 @@ def test_a_stranger_counts_only_for_who_asks_nobodys_name() -> None:
         ({"format": "rebox-media-manifest"}, InputError, "another kind"),
         ({"version": 2}, InputError, "this release knows 1"),
         ({"version": [["deep"] * 9] * 9}, InputError, "this release knows 1"),
-        ({"erasure": {}}, VerificationError, "erasure.serial_number: Field required"),
+        ({"erasure": {}}, VerificationError, "erasure.media_type: Field required"),
         ({"extra": 1}, VerificationError, "extra: Extra inputs"),
     ],
 )

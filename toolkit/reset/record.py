@@ -110,7 +110,7 @@ def sign_record(record: Record, key: SigningKey) -> bytes:
     if len(content) > RECORD_BYTES_MAX:
         raise InputError(
             "the erasure record is too long",
-            where=record.erasure.serial_number[:100],
+            where=record.erasure.identity[:100],
             why=f"it has {len(content):,} bytes; {RECORD_BYTES_MAX:,} are read at most",
             next_move="Shorten what was given to be written into it.",
         )

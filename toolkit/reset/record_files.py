@@ -55,7 +55,7 @@ def write_records(
 
 def _write(folder: Path, record: Record, key: SigningKey) -> Path:
     content = sign_record(record, key)
-    stem = file_stem(record.erasure.serial_number)
+    stem = file_stem(record.erasure.identity)
     for number in count(1):
         path = folder / (stem + (f"~{number}" if number > 1 else "") + RECORD)
         if _is_there(path, content):
