@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
 from tests.report.samples import a_plan, a_run
+from tests.report.test_browser import FLAGS, opened
 from tests.reset.erasures import an_erasure
 from toolkit.model.run_report import RunReport
 from toolkit.model.verdict import Verdict
@@ -35,6 +39,18 @@ def test_each_record_is_listed_with_its_verdict_and_linked(tmp_path: Path) -> No
     for row in report.erasures:
         assert (tmp_path / row.record).is_file()
         assert (tmp_path / row.page).is_file()
+
+
+def test_the_list_is_accessible(tmp_path: Path) -> None:
+    write_records(tmp_path / RECORDS_FOLDER, [an_erasure()], RecordContext(), own_key(tmp_path / "state"))
+    reported(tmp_path)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        page, trouble = opened(browser, tmp_path / "report.html")
+        found = Axe().run(page)
+        browser.close()
+    assert found.violations_count == 0, found.generate_report()
+    assert trouble == []
 
 
 def test_an_altered_record_is_listed_and_not_believed(tmp_path: Path) -> None:

@@ -214,6 +214,13 @@ def a_machine_laid_over_it_elsewhere(box: OldBox) -> dict[str, Any]:
     return {}
 
 
+def a_machine_that_may_be_laid_over_it(box: OldBox) -> dict[str, Any]:
+    child = box.hypervisor.folder / "child.qcow2"
+    _qemu_img("create", "-q", "-f", "qcow2", "-b", box.data, "-F", "raw", child)
+    box.define(_domain(_disk(child, "vda", kind="qcow2"), "other", UUID.replace("44", "45"), "RB-OTHER-1"))
+    return {}
+
+
 def shared(box: OldBox) -> dict[str, Any]:
     box.define(_domain(box.usual(more="<shareable/>")))
     return {}
@@ -252,6 +259,7 @@ CASES: dict[Callable[[OldBox], dict[str, Any]], str] = {
     a_second_machine_with_the_volume: "in use by the virtual machine other",
     a_volume_laid_over_it: "the volume child.qcow2, which is laid over it",
     a_machine_laid_over_it_elsewhere: "in use by the virtual machine other",
+    a_machine_that_may_be_laid_over_it: "perhaps the virtual machine other: its disk",
     shared: "shared with other machines",
     read_only: "read only",
     in_no_pool: "lies in no storage pool",

@@ -30,6 +30,8 @@ class DomainDisk:
     format: str = "raw"
     read_only: bool = False
     shared: bool = False
+    chain_told: bool = False
+    """Whether the domain says what the disk is laid over, as one does that runs."""
 
     @property
     def place(self) -> str:
@@ -68,6 +70,7 @@ def _disk(element: Any) -> DomainDisk:
         format="raw" if driver is None else driver.get("type", "raw"),
         read_only=element.find("readonly") is not None,
         shared=element.find("shareable") is not None,
+        chain_told=element.find("backingStore") is not None,
     )
 
 
@@ -162,6 +165,14 @@ def _refuse_if_others_use(host: Hypervisor, machine: str, domain: Any, volume: O
             f"the virtual machine {other.name()}"
             for other in connection.listAllDomains()
             if other.UUIDString() != own and any(_is(host, disk, key) for disk in _all_disks(other))
+        ]
+        users += [
+            f"perhaps the virtual machine {other.name()}: its disk {disk.path} lies in no storage pool, so that it "
+            "cannot be seen what it is laid over"
+            for other in connection.listAllDomains()
+            if other.UUIDString() != own
+            for disk in disks_of(other.XMLDesc())
+            if disk.path and disk.format != "raw" and not disk.chain_told and _look_up(host, disk) is None
         ]
         twice = sum(_is(host, disk, key) for disk in disks_of(domain_xml(domain)))
         for pool in _active(connection):
