@@ -36,7 +36,7 @@ from toolkit.model.errors import InputError
 from toolkit.model.facts import Facts, NameFacts
 from toolkit.model.inventory import DnsSwing, Inventory, read_inventory
 from toolkit.model.plan import Plan
-from toolkit.model.provision import LabProvision, LibvirtProvision, NewMachine, RedfishProvision
+from toolkit.model.provision import LabProvision, LibvirtProvision, NewMachine, OldVirtualMachine, RedfishProvision
 from toolkit.model.run_report import RunReport
 from toolkit.model.settings_text import line_of
 from toolkit.procedures.hardware_migration import plan_hardware_migration
@@ -44,6 +44,7 @@ from toolkit.provision.metal.machine import RedfishMachine
 from toolkit.provision.metal.opening import old_machine, redfish_machine
 from toolkit.provision.virtual.machine import VirtualMachine
 from toolkit.provision.virtual.mark import here
+from toolkit.provision.virtual.old_disks import OldVirtualDisks
 from toolkit.provision.virtual.preparation import prepare
 from toolkit.recognition import recognise
 from toolkit.report import write_report
@@ -134,6 +135,8 @@ def open_world(
         world.courier = _courier(world, inventory.carry)
     if inventory.old_bmc is not None:
         world.old_disks = old_machine(world, inventory.old_bmc, _state_directory(), SystemClock())
+    if inventory.old_vm is not None:
+        world.old_disks = _old_virtual_machine(inventory, inventory.old_vm)
     return world
 
 
@@ -150,6 +153,17 @@ def _courier(world: World, carry: Carry) -> StickCourier:
         key=lambda: own_key(state),
         trusted=lambda: trusted_signers(state),
         clock=SystemClock(),
+    )
+
+
+def _old_virtual_machine(inventory: Inventory, old_vm: OldVirtualMachine) -> OldVirtualDisks:
+    return OldVirtualDisks(
+        uri=old_vm.uri,
+        name=old_vm.name,
+        uuid=old_vm.machine_uuid,
+        serial_number=old_vm.machine_serial or inventory.old.serial_number,
+        disk_serials=old_vm.disk_serials,
+        state=_state_directory(),
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 from tests.migration.rehearsal import unlock_identity
 from toolkit.lab.lab import Lab
 from toolkit.lab.topology import load_topology
+from toolkit.lab.virtual_world import disk_files
 
 pytestmark = [pytest.mark.vm, pytest.mark.endurance, pytest.mark.timeout(1500)]
 
@@ -157,11 +158,14 @@ def test_from_a_virtual_machine_to_metal(tmp_path: Path) -> None:
     with story("migration-vm-to-metal.toml", tmp_path) as told:
         status, words = told.ends(told.rebox("run", told.inventory, "--yes"))
         assert status == 0, words
-        assert told.report()["verdict"] == "passed"
+        report = told.report()
+        assert report["verdict"] == "passed"
+        assert report["old_appliance"]["state"] == "wiped-and-off"
         assert answers(told.lab, "new")
-        # it has said that it goes off, and does not answer any more: what is left of that takes its moment
-        old = told.lab.machine("old")
-        old.wait_for(lambda: old.power == "off", seconds=60)
+        assert told.lab.machine("old").power == "off"
+        for volume in disk_files(told.lab.folder, "old", told.lab.description.topology.boxes["old"]):
+            with volume.open("rb") as file:  # the container itself, whatever it was
+                assert not any(piece.strip(b"\0") for piece in iter(lambda: file.read(1 << 20), b"")), volume
 
 
 @pytest.mark.timeout(3000)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.catalogue import GATES, STEPS
-from toolkit.model.errors import RefusedError
+from toolkit.model.errors import InputError, RefusedError
 from toolkit.model.facts import Facts
 from toolkit.model.inventory import Inventory, read_inventory
 from toolkit.model.plan import Plan
@@ -172,6 +172,34 @@ def test_the_disks_of_old_metal_are_wiped_behind_its_reset_and_that_cannot_be_ta
     assert codes <= set(GATES)
     assert {gate.severity for gate in wipe.gates} == {"block"}
     assert "DISK-1, DISK-2" in wipe.title
+
+
+OLD_VM = """
+[old_vm]
+name = "old-box"
+machine_uuid = "5F1D0F0C-8B5E-4F27-9D57-0D4D3C9B7A44"
+disk_serials = ["OLD-0", "/var/lib/libvirt/images/old-data.raw"]
+"""
+
+
+def inventory_with_old_vm(more: str = "", kind: str = "virtual") -> Inventory:
+    text = (FIXTURES / "inventories" / "dns.toml").read_text(encoding="utf-8")
+    return read_inventory(text.replace('kind = "physical"', f'kind = "{kind}"') + OLD_VM + more, "dns.toml")
+
+
+def test_the_volumes_of_an_old_virtual_machine_are_wiped_once_it_is_off() -> None:
+    plan = plan_hardware_migration(inventory_with_old_vm(), facts_of("dns"))
+    assert [step.name for step in plan.steps][-3:] == ["reset-old", "shut-down-old", "wipe-old"]
+    wipe = plan.step("wipe-old")
+    assert wipe.irreversible
+    assert "OLD-0, /var/lib/libvirt/images/old-data.raw of the virtual machine old-box" in wipe.title
+    assert {gate.code for gate in wipe.gates} == {gate.code for gate in plan_with(OLD_BMC).step("wipe-old").gates}
+
+
+@pytest.mark.parametrize(("more", "kind"), [("", "physical"), (OLD_BMC, "virtual")])
+def test_a_machine_that_is_none_has_no_volumes(more: str, kind: str) -> None:
+    with pytest.raises(InputError, match="old_vm is for a virtual old box"):
+        inventory_with_old_vm(more, kind)
 
 
 def test_metal_without_a_bmc_is_installed_by_a_person_who_is_told_every_step() -> None:

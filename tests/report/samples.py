@@ -12,6 +12,7 @@ from toolkit.model.plan import Mode, Plan, Step
 from toolkit.model.run_report import (
     CertificateReport,
     Compared,
+    ErasureReport,
     Gap,
     OldAppliance,
     Outage,
@@ -167,6 +168,19 @@ run_reports = st.builds(
         OldAppliance,
         serial_number=texts,
         state=st.sampled_from(["serving", "out-of-service", "reset", "reset-and-off", "wiped-and-off", "unknown"]),
+    ),
+    erasures=_some(
+        st.builds(
+            ErasureReport,
+            record=texts,
+            page=texts,
+            medium=texts,
+            technique=texts,
+            verification=texts,
+            verdict=verdicts,
+            reason=texts,
+            signer=texts,
+        )
     ),
     way_back=st.builds(
         WayBack,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from toolkit.emulator.update_server.repository import Repository
 from toolkit.lab import operator
+from toolkit.lab.bmc import system_id
 from toolkit.lab.description import LabDescription
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.network import BRIDGE
@@ -68,6 +69,7 @@ def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[
         },
         "provision": _provision(folder, lab, new),
         **_bmcs(folder, lab, old, new),
+        **_old_vm(lab, old),
         "swing": _swing(lab, new, secret(operator.TSIG_KEY)),
         "package": {"version": topology.swing.package, "eula_accepted": True, "eula_signed_by": "the lab's operator"},
         "certificate": {"passphrase": secret(operator.CERTIFICATE_PASSPHRASE)},
@@ -142,6 +144,15 @@ def _bmcs(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[st
         macs = (lab.machines[old].mac,)
         tables["old_bmc"] = {**_bmc(folder, lab, old), "macs": macs, "disk_serials": disk_serials(boxes[old])}
     return tables
+
+
+def _old_vm(lab: LabDescription, old: str) -> dict[str, Table]:
+    """The table of an old box that is a virtual machine of the lab's libvirt."""
+    box = lab.topology.boxes[old]
+    if lab.topology.backend == "namespaces" or box.kind != "virtual":
+        return {}
+    uuid = str(system_id(box.serial_number))
+    return {"old_vm": {"name": old, "machine_uuid": uuid, "disk_serials": disk_serials(box)}}
 
 
 def _bmc(folder: LabFolder, lab: LabDescription, name: str) -> Table:

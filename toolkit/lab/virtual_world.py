@@ -112,7 +112,8 @@ class VirtualWorld:
             return
         folder = self._folder.host(name)
         system, data = disk_serials(box)
-        drives = [Drive(folder / "system.qcow2", system, "qcow2"), Drive(folder / "data.raw", data)]
+        files = disk_files(self._folder, name, box)
+        drives = [Drive(files[0], system, "qcow2"), Drive(files[1], data)]
         await self._system_disk(drives[0].file, blank=box.site_version is None)
         _blank(drives[1].file, box.data_disk_mb)
         if box.site_version is not None:
@@ -161,6 +162,13 @@ class VirtualWorld:
 def disk_serials(box: Box) -> tuple[str, str]:
     """The serial numbers of a box's two disks, system and data; a virtio disk has room for 20 characters."""
     return f"{box.serial_number[-18:]}-0", f"{box.serial_number[-18:]}-1"
+
+
+def disk_files(folder: LabFolder, name: str, box: Box) -> tuple[Path, Path]:
+    """Where a box's two disks lie: a virtual one's are volumes of the lab's pool, as they are on any host."""
+    if box.kind == "virtual":
+        return folder.pool / f"{name}-system.qcow2", folder.pool / f"{name}-data.raw"
+    return folder.host(name) / "system.qcow2", folder.host(name) / "data.raw"
 
 
 def _blank(file: Path, size_mb: int) -> None:

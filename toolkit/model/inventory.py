@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from toolkit.model.carry import Carry
 from toolkit.model.fields import Address, Fingerprint, HostName, Recipient, VersionText
-from toolkit.model.provision import ExistingProvision, NewMachine, OldBmc, Provision
+from toolkit.model.provision import ExistingProvision, NewMachine, OldBmc, OldVirtualMachine, Provision
 from toolkit.model.secret import SecretReference
 from toolkit.model.settings_text import read_settings
 
@@ -161,6 +161,10 @@ class Inventory(_Table):
     old_bmc: OldBmc | None = Field(
         default=None, description="Metal: the old box's BMC, through which its disks are wiped once it is reset."
     )
+    old_vm: OldVirtualMachine | None = Field(
+        default=None,
+        description="A virtual machine: the old box's, whose volumes are wiped once it is reset and off.",
+    )
     swing: SharedAddressSwing | DnsSwing = Field(discriminator="method")
     package: Package
     certificate: Certificate
@@ -186,6 +190,8 @@ class Inventory(_Table):
                 raise ValueError(
                     f"{role}.tls_sha256 is missing: by what is the {role} box recognised at first contact?"
                 )
+        if self.old_vm is not None and (self.old_bmc is not None or self.old.kind != "virtual"):
+            raise ValueError('old_vm is for a virtual old box: old.kind = "virtual", and no [old_bmc]')
         if self.new.admin_password is None:
             raise ValueError("new.admin_password is missing: a factory box insists on a new password at first login")
         if isinstance(self.swing, SharedAddressSwing):

@@ -159,6 +159,31 @@ class OldBmc(Bmc):
     disk_serials: tuple[str, ...] = Field(min_length=1, description="Serial numbers of the disks that are wiped.")
 
 
+class OldVirtualMachine(_Table):
+    """The old box's virtual machine: its volumes are wiped through libvirt once the box was reset and is off."""
+
+    uri: str = Field(
+        default="qemu:///system",
+        pattern=r"^qemu(\+[a-z0-9]+)?://",
+        description="Any libvirt URI of a QEMU host: local, qemu+ssh, qemu+tls.",
+    )
+    name: str = Field(min_length=1, description="The virtual machine's name on that host.")
+    machine_uuid: Uuid = Field(description="Its UUID, as virsh domuuid tells it.")
+    machine_serial: str | None = Field(
+        default=None, min_length=1, description="The serial number that it is given (SMBIOS); left out: the box's."
+    )
+    disk_serials: tuple[str, ...] = Field(
+        min_length=1,
+        description="Serial numbers of the disks that are wiped; for a disk without one, the path of its volume.",
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "OldVirtualMachine":
+        if len({*self.disk_serials}) != len(self.disk_serials):
+            raise ValueError("disk_serials names a disk twice")
+        return self
+
+
 Provision = Annotated[
     LabProvision | ExistingProvision | LibvirtProvision | RedfishProvision | OperatorProvision,
     Field(discriminator="driver"),

@@ -89,6 +89,19 @@ class OldAppliance(_Frozen):
     state: Literal["serving", "out-of-service", "reset", "reset-and-off", "wiped-and-off", "unknown"]
 
 
+class ErasureReport(_Frozen):
+    """One erasure record of the run, as it says itself; `verdict` is unknown also where it cannot be believed."""
+
+    record: str = Field(description="Its file, from the run's folder; the page for people lies beside it.")
+    page: str
+    medium: str = Field(description="Serial number and what else the disk tells.")
+    technique: str = ""
+    verification: str = ""
+    verdict: Verdict
+    reason: str = ""
+    signer: str = ""
+
+
 class WayBack(_Frozen):
     """Until which step `back` is possible, and how long it is expected to take."""
 
@@ -117,6 +130,7 @@ class RunReport(_Frozen):
     settings: tuple[Compared, ...] = ()
     data: tuple[Compared, ...] = ()
     old_appliance: OldAppliance
+    erasures: tuple[ErasureReport, ...] = ()
     way_back: WayBack
     notes: tuple[str, ...] = ()
     went_back: bool = False

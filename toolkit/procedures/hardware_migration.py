@@ -7,7 +7,7 @@ from toolkit.model.errors import RefusedError
 from toolkit.model.facts import Facts
 from toolkit.model.inventory import DnsSwing, Inventory, SharedAddressSwing
 from toolkit.model.plan import GateReference, Mode, Plan, Severity, Step
-from toolkit.model.provision import LibvirtProvision, OldBmc, OperatorProvision, RedfishProvision
+from toolkit.model.provision import LibvirtProvision, OldBmc, OldVirtualMachine, OperatorProvision, RedfishProvision
 from toolkit.procedures.carrying import carry_by_stick, taken_from
 
 # measured on the emulated box; only used to tell people how long a step may take
@@ -430,8 +430,9 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
         irreversible=True,
         expected_seconds=10.0,
     )
+    still_asked = tuple(gate for gate in gates if gate.code in _STILL_ASKED)
     if inventory.old_bmc is not None:
-        yield _wipe_old(inventory.old_bmc, tuple(gate for gate in gates if gate.code in _STILL_ASKED))
+        yield _wipe_old(inventory.old_bmc, still_asked)
     yield Step(
         name="shut-down-old",
         kind="shut-down-old",
@@ -441,20 +442,40 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
         irreversible=True,
         expected_seconds=3.0,
     )
+    if inventory.old_vm is not None:
+        # nobody but its host can write to its disks, and only when it is off
+        yield _wipe_old_volumes(inventory.old_vm, still_asked)
+
+
+def _wipe_old_volumes(old_vm: OldVirtualMachine, still_asked: tuple[GateReference, ...]) -> Step:
+    disks = ", ".join(old_vm.disk_serials)
+    return _wipe_old_step(
+        f"Wipe {disks} of the virtual machine {old_vm.name} on its host, and read all of it back",
+        "A factory reset leaves what a volume's blocks still hold. The machine never starts again.",
+        "The serial number is confirmed by hand, and the host has that machine, its disks no other's.",
+        still_asked,
+    )
 
 
 def _wipe_old(old_bmc: OldBmc, still_asked: tuple[GateReference, ...]) -> Step:
     disks = ", ".join(old_bmc.disk_serials)
+    return _wipe_old_step(
+        f"Wipe {disks} of the old machine through its BMC, and read all of it back",
+        "A factory reset leaves what a disk's own sectors still hold.",
+        "The serial number is confirmed by hand, and the BMC has that machine.",
+        still_asked,
+    )
+
+
+def _wipe_old_step(title: str, why: str, confirmed: str, still_asked: tuple[GateReference, ...]) -> Step:
     return Step(
         name="wipe-old",
         kind="wipe-old",
-        title=f"Wipe {disks} of the old machine through its BMC, and read all of it back",
-        why="A factory reset leaves what a disk's own sectors still hold.",
+        title=title,
+        why=why,
         requirements=("H8",),
         gates=(
-            GateReference(
-                code="wipe-confirmed", why="The serial number is confirmed by hand, and the BMC has that machine."
-            ),
+            GateReference(code="wipe-confirmed", why=confirmed),
             GateReference(code="old-was-reset", why="The reset stands behind every gate there is.", after="reset-old"),
             GateReference(
                 code="new-proven", why="The new box, all there is now, must be able to serve users.", after="prove-new"

@@ -11,6 +11,7 @@ from toolkit.model.execution import Result
 from toolkit.model.run_report import CertificateReport, Compared, OldAppliance, OwnerChange, RunReport
 from toolkit.model.verdict import Verdict
 from toolkit.probes.watch import WatchResult
+from toolkit.report.erasures import read_erasures
 from toolkit.traffic.watching import outages, read_watches
 
 OldState = Literal["serving", "out-of-service", "reset", "reset-and-off", "wiped-and-off", "unknown"]
@@ -33,6 +34,7 @@ def compose(run_directory: Path) -> RunReport:
             "old_appliance": OldAppliance(
                 serial_number=report.old_appliance.serial_number, state=old_state(history.steps)
             ),
+            "erasures": read_erasures(run_directory),
             "facts": _facts(results),
         }
     )

@@ -7,10 +7,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from toolkit.model.printable import printable
 from toolkit.report.outage_plot import draw_outage
 from toolkit.report.outage_rows import OWNER_WORDS
 from toolkit.report.patterns import patterns
-from toolkit.report.printable import printable
 from toolkit.report.reading import Reading
 from toolkit.report.svg import PAPERS
 from toolkit.report.timeline import draw_timeline

@@ -6,7 +6,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from toolkit.report.printable import markdown_text, one_line, shell_word
+from toolkit.model.printable import markdown_text, one_line, shell_word
 from toolkit.report.reading import Reading
 
 

@@ -226,6 +226,9 @@ def _attention(report: RunReport, passages: Sequence[Passage], watch: Watch) -> 
             waiting[0].anchor,
         )
     yield from _doubts(report, passages, watch)
+    for row in report.erasures:
+        if row.verdict is not Verdict.PASSED:
+            yield Attention(f"Not proven to be erased: {row.medium}; {row.reason}", "the erased media", "erasures")
     if report.certificate.findings:
         yield Attention(
             f"Certificate: {counted(len(report.certificate.findings), 'finding')}.", "the certificate", "certificate"

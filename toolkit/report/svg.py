@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from toolkit.report.printable import printable
+from toolkit.model.printable import printable
 
 
 @dataclass(frozen=True)

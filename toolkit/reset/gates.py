@@ -44,7 +44,7 @@ def wipe_confirmed(context: StepContext, gate: GateReference) -> Outcome:
     """The serial number typed by the operator is the plan's, and the BMC's machine is the one that is meant."""
     world: World = context.world
     if world.old_disks is None:
-        return Outcome(Verdict.FAILED, "The inventory has no [old_bmc] any more.")
+        return Outcome(Verdict.FAILED, "The inventory has neither [old_bmc] nor [old_vm] any more.")
     if world.confirmed_serial_number != context.plan.boxes["old"]:
         return Outcome(
             Verdict.FAILED,
@@ -55,7 +55,7 @@ def wipe_confirmed(context: StepContext, gate: GateReference) -> Outcome:
         world.old_disks.check_machine()
     except RefusedError as error:
         return Outcome(Verdict.FAILED, str(error))
-    return Outcome(Verdict.PASSED, "The serial number is confirmed, and the BMC has that machine.")
+    return Outcome(Verdict.PASSED, "The serial number is confirmed, and the machine is the one that is meant.")
 
 
 def old_was_reset(context: StepContext, gate: GateReference) -> Outcome:

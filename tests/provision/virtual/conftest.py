@@ -89,7 +89,7 @@ def hypervisor(libvirtd: PrivateLibvirt) -> Iterator[PrivateLibvirt]:
     yield libvirtd
     for name in libvirtd.domains():
         subprocess.run(["virsh", "-q", "-c", libvirtd.uri, "destroy", name], capture_output=True, check=False)
-        libvirtd.virsh("undefine", name, "--nvram")
+        libvirtd.virsh("undefine", name, "--nvram", "--snapshots-metadata")
     for path in (libvirtd.folder / "pools" / "default").iterdir():
         path.unlink()
     libvirtd.virsh("pool-refresh", "default")

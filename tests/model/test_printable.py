@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.report.printable import markdown_text, one_line, printable, shell_word
+from toolkit.model.printable import markdown_text, one_line, printable, shell_word
 
 
 @pytest.mark.parametrize("text", ["\x00", "\x1b", "\u202e", "\u2066", "\u200b", "\ufffe", "\ud800"])

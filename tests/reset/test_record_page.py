@@ -1,0 +1,119 @@
+"""The page as a real browser shows and prints it: one sheet, which never looks like a certificate when it is none."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from hypothesis import given
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.report.test_browser import FLAGS, opened
+from tests.reset.erasures import a_record, records
+from toolkit.reset.record import Record, RecordContext, as_signed
+from toolkit.reset.record_page import record_page
+
+LONG = "Ultra Long Enterprise Solid State Drive Model Name With Everything In It For Marketing Reasons 2025 Plus"
+SAMPLES: dict[str, dict[str, Any]] = {
+    "passed": {},
+    "unknown": {"result": "unknown", "verified_bytes": 0, "verified_fraction": 0.0, "passes": 0, "again": True,
+                "reason": "The wipe was cut off by a power failure at 41 %, and the machine has not come back."},
+    "failed": {"result": "failed", "reason": "The disk is not wiped: something is left after byte 4096."},
+    "long": {"vendor": LONG, "model": LONG, "serial_number": LONG.replace(" ", "-"), "technique": LONG * 3, "wwn": LONG,
+             "media_type": LONG, "operator": LONG, "tool_version": LONG, "run_id": LONG, "sample_seed": "f" * 64,
+             "result": "unknown", "reason": LONG * 12, "firmware": LONG},
+}  # fmt: skip
+
+
+def page_of(name: str) -> str:
+    context = a_record().context
+    if name == "long":
+        words = {field: LONG for field in RecordContext.model_fields if field != "backed_up"}
+        context = RecordContext.model_validate(words)
+    record = a_record(**SAMPLES[name]).model_copy(update={"context": context})
+    return record_page(record, "S5GYNX0T100001.erasure.json", "5f" * 32, "ed25519:" + "A" * 43 + "=")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    for name in SAMPLES:
+        (folder / f"{name}.html").write_text(page_of(name))
+    return {name: folder / f"{name}.html" for name in SAMPLES}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "look", "width"),
+    [("passed", "light", 900), ("passed", "dark", 900), ("unknown", "dark", 900), ("failed", "light", 360),
+     ("failed", "dark", 900), ("unknown", "light", 900), ("long", "light", 360)],
+)  # fmt: skip
+def test_the_page_is_accessible_needs_nothing_else_and_fits(
+    browser: Browser, pages: dict[str, Path], name: str, look: str, width: int
+) -> None:
+    page, trouble = opened(browser, pages[name], scheme=look, width=width)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert trouble == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "paper"), [("passed", "A4"), ("passed", "Letter"), ("unknown", "A4"), ("long", "A4"), ("long", "Letter")]
+)
+def test_it_is_one_sheet_of_either_paper(browser: Browser, pages: dict[str, Path], name: str, paper: str) -> None:
+    page, _ = opened(browser, pages[name])
+    assert sheets(page.pdf(format=paper)) == 1
+    page.context.close()
+
+
+def test_chromium_prints_it_from_the_command_line(pages: dict[str, Path], tmp_path: Path) -> None:
+    words = ["--headless", *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--no-pdf-header-footer"]
+    written = tmp_path / "page.pdf"
+    subprocess.run(
+        ["/usr/bin/chromium", *words, f"--print-to-pdf={written}", pages["passed"].as_uri()],
+        check=True, capture_output=True, timeout=50,
+    )  # fmt: skip
+    assert sheets(written.read_bytes()) == 1
+
+
+def sheets(pdf: bytes) -> int:
+    """How many pages a PDF has (ISO 32000-1, 7.7.3.3): Chromium's page objects are not compressed."""
+    assert pdf.startswith(b"%PDF-")
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def test_only_what_passed_is_called_a_certificate() -> None:
+    assert "<h1>Certificate of sanitization</h1>" in page_of("passed")
+    for name in ("unknown", "failed", "long"):
+        assert "Certificate of sanitization" not in page_of(name)
+        assert "this is no certificate</h1>" in page_of(name)
+        assert "Passed" not in page_of(name)
+
+
+def test_what_is_not_known_is_a_line_to_write_on_and_nothing_is_made_up() -> None:
+    blank = page_of("passed").count('class="blank"')
+    record = a_record()
+    known = record.model_copy(update={"context": record.context.model_copy(update={"destination": "internal reuse"})})
+    page = record_page(known, "x", "0" * 64, "ed25519:x")
+    assert page.count('class="blank"') == blank - 1
+    assert "internal reuse" in page
+
+
+@given(records)
+def test_no_disk_can_write_markup(record: Record) -> None:
+    page = record_page(as_signed(record), "x.erasure.json", "0" * 64, "ed25519:x")
+    assert "<script" not in page
+    assert page.isprintable() or not re.search("[\x00-\x08\x0b-\x1f\u202e\u200b]", page)
+    assert page.count("<tr") == page.count("</tr>")
