@@ -9,6 +9,7 @@ from toolkit.model.execution import GateImplementation, StepImplementation
 from toolkit.provision.metal.by_hand import InstallByHand
 from toolkit.provision.steps import ProvisionNew, TakeIntoUse
 from toolkit.reset.disks import WipeOld
+from toolkit.reset.firmware import ResetFirmware
 from toolkit.reset.gates import old_was_reset, serial_confirmed, soak_passed, wipe_confirmed
 from toolkit.reset.settings import ResetOld
 from toolkit.reset.shut_down import ShutDownOld
@@ -53,6 +54,7 @@ STEPS: dict[str, StepImplementation] = {
     "soak": Soak(),
     "reset-old": ResetOld(),
     "wipe-old": WipeOld(),
+    "reset-firmware": ResetFirmware(),
     "shut-down-old": ShutDownOld(),
 }
 

@@ -37,7 +37,7 @@ from toolkit.model.run_report import RunReport
 from toolkit.model.settings_text import line_of
 from toolkit.procedures.hardware_migration import plan_hardware_migration
 from toolkit.provision.metal.machine import RedfishMachine
-from toolkit.provision.metal.opening import old_machine, redfish_machine
+from toolkit.provision.metal.opening import old_firmware, old_machine, redfish_machine
 from toolkit.provision.virtual.machine import VirtualMachine
 from toolkit.provision.virtual.mark import here
 from toolkit.provision.virtual.preparation import prepare
@@ -127,6 +127,7 @@ def open_world(
     world.provisioner = _provisioner(world)
     if inventory.old_bmc is not None:
         world.old_disks = old_machine(world, inventory.old_bmc, _state_directory(), SystemClock())
+        world.old_firmware = old_firmware(world, inventory.old_bmc, _state_directory(), SystemClock())
     return world
 
 

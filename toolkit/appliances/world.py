@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from toolkit.appliances.protocol import Appliance
-from toolkit.appliances.provisioner import DiskWiper, ExistingBox, Provisioner
+from toolkit.appliances.provisioner import DiskWiper, ExistingBox, FirmwareResetter, Provisioner
 from toolkit.model.inventory import DnsSwing, Inventory
 from toolkit.model.provision import RedfishProvision
 from toolkit.model.secret import SecretReference
@@ -33,6 +33,7 @@ class World:
     known_secrets: Callable[[], frozenset[str]] = frozenset
     provisioner: Provisioner = field(default_factory=ExistingBox)
     old_disks: DiskWiper | None = None
+    old_firmware: FirmwareResetter | None = None
     confirmed_serial_number: str | None = None
     inventory_file: Path = Path("inventory.toml")
     _made: dict[str, Any] = field(default_factory=dict, repr=False)

@@ -426,7 +426,10 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
         expected_seconds=10.0,
     )
     if inventory.old_bmc is not None:
-        yield _wipe_old(inventory.old_bmc, tuple(gate for gate in gates if gate.code in _STILL_ASKED))
+        still_asked = _gates_of_metal(tuple(gate for gate in gates if gate.code in _STILL_ASKED))
+        yield _wipe_old(inventory.old_bmc, still_asked)
+        if inventory.old_bmc.firmware_reset != "none":
+            yield _reset_firmware(inventory.old_bmc, still_asked)
     yield Step(
         name="shut-down-old",
         kind="shut-down-old",
@@ -438,7 +441,21 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
     )
 
 
-def _wipe_old(old_bmc: OldBmc, still_asked: tuple[GateReference, ...]) -> Step:
+def _gates_of_metal(still_asked: tuple[GateReference, ...]) -> tuple[GateReference, ...]:
+    """What must hold before anything is destroyed on the old box's machine through its BMC."""
+    return (
+        GateReference(
+            code="wipe-confirmed", why="The serial number is confirmed by hand, and the BMC has that machine."
+        ),
+        GateReference(code="old-was-reset", why="The reset stands behind every gate there is.", after="reset-old"),
+        GateReference(
+            code="new-proven", why="The new box, all there is now, must be able to serve users.", after="prove-new"
+        ),
+        *still_asked,
+    )
+
+
+def _wipe_old(old_bmc: OldBmc, gates: tuple[GateReference, ...]) -> Step:
     disks = ", ".join(old_bmc.disk_serials)
     return Step(
         name="wipe-old",
@@ -446,16 +463,21 @@ def _wipe_old(old_bmc: OldBmc, still_asked: tuple[GateReference, ...]) -> Step:
         title=f"Wipe {disks} of the old machine through its BMC, and read all of it back",
         why="A factory reset leaves what a disk's own sectors still hold.",
         requirements=("H8",),
-        gates=(
-            GateReference(
-                code="wipe-confirmed", why="The serial number is confirmed by hand, and the BMC has that machine."
-            ),
-            GateReference(code="old-was-reset", why="The reset stands behind every gate there is.", after="reset-old"),
-            GateReference(
-                code="new-proven", why="The new box, all there is now, must be able to serve users.", after="prove-new"
-            ),
-            *still_asked,
-        ),
+        gates=gates,
         irreversible=True,
         expected_seconds=600.0,
+    )
+
+
+def _reset_firmware(old_bmc: OldBmc, gates: tuple[GateReference, ...]) -> Step:
+    bmc_too = old_bmc.firmware_reset == "bios-and-bmc"
+    return Step(
+        name="reset-firmware",
+        kind="reset-firmware",
+        title=f"Reset the old machine's BIOS settings{' and its BMC' if bmc_too else ''} to defaults, where offered",
+        why="Passwords, keys, addresses and names of the site stand in there too.",
+        requirements=("H8",),
+        gates=gates,
+        irreversible=True,
+        expected_seconds=300.0 if bmc_too else 60.0,
     )
