@@ -83,8 +83,8 @@ class Machine:
         return (self.bmc.pop(0) if len(self.bmc) > 1 else self.bmc[0]), "as it was seen"
 
 
-def context(folder: Path, machine: Machine | None, **named: bool) -> StepContext:
-    return context_of(folder, world_of(folder, old_firmware=machine), **named)
+def context(folder: Path, machine: Machine | None) -> StepContext:
+    return context_of(folder, world_of(folder, old_firmware=machine))
 
 
 def carried_out(folder: Path, machine: Machine) -> Outcome:
