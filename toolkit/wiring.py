@@ -17,6 +17,7 @@ from toolkit.appliances.facts import read_facts
 from toolkit.appliances.first_password import first_password
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.provisioner import ExistingBox, Provisioner
+from toolkit.appliances.quarantine import Quarantine
 from toolkit.appliances.world import RUN_INVENTORY, Role, World
 from toolkit.backup.age import check_recipients
 from toolkit.catalogue import GATES, STEPS
@@ -51,6 +52,23 @@ from toolkit.traffic.dns import zone_of
 _ORIGIN = "origin.json"
 
 WrapTransport = Callable[[httpx.BaseTransport], httpx.BaseTransport]
+
+
+def open_quarantine() -> Quarantine:
+    """The boxes that may be in no plan, as this machine knows them."""
+    return Quarantine(_state_directory())
+
+
+def refuse_quarantined(file: Path) -> Inventory:
+    """The inventory in `file`; raises RefusedError when one of its boxes is in quarantine, and as `load_inventory`."""
+    inventory = load_inventory(file)
+    open_quarantine().refuse(boxes_of(inventory).items())
+    return inventory
+
+
+def boxes_of(inventory: Inventory) -> dict[Role, str]:
+    """The serial numbers of an inventory's boxes, by role."""
+    return {"old": inventory.old.serial_number, "new": inventory.new.serial_number}
 
 
 def load_inventory(file: Path) -> Inventory:
@@ -119,6 +137,7 @@ def open_world(
         old=driver("old"),
         new=driver("new"),
         resolve_secret=secret,
+        quarantine=open_quarantine(),
         known_secrets=lambda: frozenset(secrets.values()),
         provisioner=ExistingBox(),
         confirmed_serial_number=confirmed_serial_number or inventory.reset.confirm_serial_number,
@@ -242,8 +261,11 @@ def look(world: World) -> Facts:
 
 
 def make_plan(file: Path, *, wrap_transport: WrapTransport = lambda transport: transport) -> Plan:
-    """The plan for an inventory: looks at the boxes, changes nothing, writes nothing."""
-    inventory = load_inventory(file)
+    """The plan for an inventory: looks at the boxes, changes nothing, writes nothing.
+
+    Raises RefusedError when a box is in quarantine, before any is asked.
+    """
+    inventory = refuse_quarantined(file)
     world = open_world(inventory, file.parent, inventory_file=file, read_only=True, wrap_transport=wrap_transport)
     notes = [str(recognised) for recognised in recognise(world, _state_directory(), RUN_INVENTORY)]
     plan = plan_hardware_migration(inventory, look(world))

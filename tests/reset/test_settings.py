@@ -1,25 +1,14 @@
 """The factory reset: known beforehand, followed to its end, and believed only when the box answers as a factory box."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.emulator.appliance.box_process import (
-    CLIENT_ID,
-    CLIENT_SECRET,
-    NEW_SERIAL_NUMBER,
-    OLD_SERIAL_NUMBER,
-    BoxProcess,
-    in_use_order,
-)
-from tests.emulator.appliance.paperwork import Chain
-from tests.step_context import OLD_SERIAL, Notebook, StubBox, context_of, inventory, world_of
-from toolkit.appliances.connection import BoxConnection
-from toolkit.appliances.emulated import EmulatedAppliance
+from tests.emulator.appliance.box_process import BoxProcess
+from tests.reset.conftest import Reached
+from tests.step_context import OLD_SERIAL, Notebook, StubBox, context_of, world_of
 from toolkit.appliances.protocol import ResetStatus
 from toolkit.model.box import Exposure, Shown
 from toolkit.model.errors import AuthenticationError, StorageError, UnreachableError, VerificationError
@@ -28,7 +17,6 @@ from toolkit.model.verdict import Verdict
 from toolkit.probes.tls import TlsResult
 from toolkit.reset.settings import ResetOld
 
-Reached = Callable[[BoxProcess], StepContext]
 BEFORE, NEXT = "2" * 64, "3" * 64
 
 
@@ -141,41 +129,6 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_guessed(tmp_path: 
 
 
 # a real appliance, emulated
-
-CHAIN = Chain.issue()
-
-
-@pytest.fixture
-def box(tmp_path: Path) -> Iterator[BoxProcess]:
-    folder = tmp_path / "box"
-    folder.mkdir()
-    box = BoxProcess(folder, in_use_order(certificate=CHAIN.pem, key=CHAIN.leaf.key_pem()))
-    try:
-        yield box.power_on()
-    finally:
-        box.remove()
-
-
-@pytest.fixture
-def reached(tmp_path: Path) -> Iterator[Reached]:
-    """The box as a run reaches it: by the certificate it has now, and those the run has learnt."""
-    drivers: list[EmulatedAppliance] = []
-
-    def reach(box: BoxProcess) -> StepContext:
-        host, port = box.place()
-        pins = {box.console_fingerprint()}
-        link = BoxConnection("old", host, port, pins, client_id=CLIENT_ID, client_secret=lambda: CLIENT_SECRET)
-        drivers.append(EmulatedAppliance(link, client_id=CLIENT_ID, client_secret=lambda: CLIENT_SECRET))
-        of = inventory("shared-ip.toml", old={"address": host, "port": port, "serial_number": OLD_SERIAL_NUMBER})
-        world = world_of(tmp_path, of=of)
-        world.old = drivers[-1]
-        context = context_of(tmp_path, world)
-        boxes = {"old": OLD_SERIAL_NUMBER, "new": NEW_SERIAL_NUMBER}
-        return replace(context, plan=context.plan.model_copy(update={"boxes": boxes}))
-
-    yield reach
-    for driver in drivers:
-        driver.close()
 
 
 def test_a_real_reset_leaves_a_factory_box_and_proving_it_does_not_change_it(box: BoxProcess, reached: Reached) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.provisioner import DiskWiper, ExistingBox, FirmwareResetter, Provisioner
+from toolkit.appliances.quarantine import Quarantine
 from toolkit.model.inventory import DnsSwing, Inventory
 from toolkit.model.provision import RedfishProvision
 from toolkit.model.secret import SecretReference
@@ -30,6 +31,7 @@ class World:
     old: Appliance
     new: Appliance
     resolve_secret: Callable[[SecretReference, str], str]
+    quarantine: Quarantine
     known_secrets: Callable[[], frozenset[str]] = frozenset
     provisioner: Provisioner = field(default_factory=ExistingBox)
     old_disks: DiskWiper | None = None
