@@ -37,6 +37,7 @@ from toolkit.model.provision import LabProvision, LibvirtProvision, NewMachine, 
 from toolkit.model.run_report import RunReport
 from toolkit.model.settings_text import line_of
 from toolkit.procedures.hardware_migration import plan_hardware_migration
+from toolkit.procedures.settings_reset import plan_settings_reset
 from toolkit.provision.metal.machine import RedfishMachine
 from toolkit.provision.metal.opening import old_firmware, old_machine, redfish_machine
 from toolkit.provision.virtual.machine import VirtualMachine
@@ -272,6 +273,11 @@ def make_plan(file: Path, *, wrap_transport: WrapTransport = lambda transport: t
     return plan.model_copy(update={"notes": (*plan.notes, *notes)})
 
 
+def make_settings_reset_plan(file: Path) -> Plan:
+    """The plan that only resets the old box of an inventory; a box in quarantine is just what it may be for."""
+    return plan_settings_reset(load_inventory(file))
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a run came from, kept in its folder: a resumed run reads its inventory from there.
@@ -341,9 +347,13 @@ def build_engine(
     confirmed_serial_number: str | None = None,
     read_only: bool = False,
     fetch_secrets: bool = False,
+    only_old: bool = False,
     wrap_transport: WrapTransport = lambda transport: transport,
 ) -> Engine:
-    """An engine whose steps and gates know the boxes of `origin`; `fetch_secrets` asks for all of them at once."""
+    """An engine whose steps and gates know the boxes of `origin`.
+
+    `fetch_secrets` asks for all secrets at once; with `only_old`, for those of the old box.
+    """
     world = open_world(
         origin.inventory(),
         origin.folder,
@@ -355,7 +365,7 @@ def build_engine(
     if read_only:
         recognise(world, _state_directory(), RUN_INVENTORY)
     if fetch_secrets:
-        world.fetch_secrets()
+        world.fetch_secrets(only_old=only_old)
     return Engine(
         runs_directory=runs_directory,
         state_directory=_state_directory(),

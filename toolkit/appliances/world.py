@@ -58,9 +58,15 @@ class World:
             self._made[name] = make()
         return cast(Made, self._made[name])
 
-    def fetch_secrets(self) -> None:
-        """Fetches every secret of the inventory now: a prompt must not come in the middle of a step."""
+    def fetch_secrets(self, *, only_old: bool = False) -> None:
+        """Fetches every secret of the inventory now: a prompt must not come in the middle of a step.
+
+        `only_old`: just what the old box's own account needs.
+        """
         inventory = self.inventory
+        if only_old:
+            self.resolve_secret(inventory.old.client_secret, "the old box's API account")
+            return
         wanted: list[tuple[SecretReference | None, str]] = [
             (inventory.old.client_secret, "the old box's API account"),
             (inventory.new.client_secret, "the new box's API account"),
