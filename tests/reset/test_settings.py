@@ -8,7 +8,7 @@ import pytest
 
 from tests.emulator.appliance.box_process import BoxProcess
 from tests.reset.conftest import Reached
-from tests.step_context import OLD_SERIAL, Notebook, StubBox, context_of, world_of
+from tests.step_context import OLD_SERIAL, Notebook, StubBox, context_of, inventory, world_of
 from toolkit.appliances.protocol import ResetStatus
 from toolkit.model.box import Exposure, Shown
 from toolkit.model.errors import AuthenticationError, StorageError, UnreachableError, VerificationError
@@ -108,6 +108,22 @@ def test_a_box_that_does_not_answer_is_neither_passed_nor_failed(tmp_path: Path)
         outcome = ResetOld(serves(None)).verify(after_act(tmp_path, **silence), {})
         assert outcome.verdict is Verdict.UNKNOWN
         assert outcome.evidence
+
+
+def test_the_announced_certificate_may_stand_in_the_inventory_by_then(tmp_path: Path) -> None:
+    context = after_act(tmp_path, exposure=nothing_given())
+    context.world.inventory = inventory(old={"tls_sha256": NEXT})
+    assert ResetOld(serves(NEXT)).verify(context, {}).verdict is Verdict.PASSED
+
+
+def test_a_box_that_was_reset_before_anybody_asked_it_what_it_would_serve_is_unknown(tmp_path: Path) -> None:
+    done = StubBox("old", "10.77.0.21", reset_status=status(state="complete"), exposure=nothing_given())
+    context = context_of(tmp_path, world_of(tmp_path, old=done))
+    step = ResetOld(serves(NEXT))
+    result = step.look(context)
+    assert result == {"serial_number": OLD_SERIAL, "announced_sha256": None}
+    outcome = step.verify(context, result)
+    assert (outcome.verdict, "not announced to this run" in outcome.summary) == (Verdict.UNKNOWN, True)
 
 
 def test_a_box_that_answers_under_its_old_certificate_has_failed_whatever_it_would_say(tmp_path: Path) -> None:

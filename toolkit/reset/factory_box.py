@@ -49,7 +49,7 @@ def judge_certificate(served: str | None, before: Before) -> tuple[Finding, ...]
     if served in before.certificates:
         return (_left(f"it still serves the certificate of before its reset ({served})"),)
     if before.announced is None:
-        return (_untold(f"the certificate it was to have was not announced; it serves {served}"),)
+        return (_untold(f"the certificate it was to have was not announced to this run; it serves {served}"),)
     if served != before.announced:
         return (_left(f"it serves another certificate than it announced ({served})"),)
     return ()

@@ -119,13 +119,15 @@ def _before(context: StepContext) -> Before:
     """What must not be found again, as far as this run knows it."""
     world: World = context.world
     known, inventory = _read(context), world.inventory
-    certificates = {known.served_sha256, inventory.old.tls_sha256}
-    certificates |= {context.results.get("export-certificate", {}).get("leaf_sha256")}  # type: ignore[arg-type]
+    exported = context.results.get("export-certificate", {}).get("leaf_sha256")
+    # people put the announced one into the inventory too, once the box serves it
+    pinned = None if inventory.old.tls_sha256 == known.announced_sha256 else inventory.old.tls_sha256
+    certificates = {str(each) for each in (known.served_sha256, pinned, exported) if each}
     traces = {context.plan.site}
     if isinstance(inventory.swing, SharedAddressSwing):
         # a site by DNS may have been at the box's own addresses, which it keeps until it is switched off
         traces |= {*inventory.site.addresses}
-    return Before(known.announced_sha256, frozenset(filter(None, certificates)), frozenset(traces))
+    return Before(known.announced_sha256, frozenset(certificates), frozenset(traces))
 
 
 def _read(context: StepContext) -> _Known:
