@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -57,6 +57,7 @@ def paths(document: Any, so_far: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [so_far, *(path for key, value in inside for path in paths(value, (*so_far, key)))]
 
 
+@settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_manifest_is_refused_in_words_or_is_as_good(data: st.DataObject) -> None:
     document = json.loads(json.dumps(GOOD))
