@@ -1,12 +1,11 @@
 """A program that watches sticks in a world of umockdev's: sysfs, udev's memory and events are made up, libudev is not.
 
 Run with the library preloaded (umockdev-wrapper); prints what `toolkit.media.sticks` sees, as JSON. umockdev is called
-by ctypes, since its bindings belong to the system's Python. A disk's content is a file in its world's /dev.
+by ctypes, since its bindings belong to the system's Python. Its disks cannot be read: what is on them is what udev says.
 """
 
 import ctypes
 import json
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -33,13 +32,12 @@ A: model=Cruzer Blade    \\n
 """
 _DISK = f"""\
 P: {SCSI}/block/{{name}}
-N: {{name}}
 E: SUBSYSTEM=block
 E: DEVNAME=/dev/{{name}}
 E: DEVTYPE=disk
 E: MAJOR=8
 E: MINOR={{minor}}
-E: ID_PATH=pci-0000:00:14.0-usb-0:{{port}}:1.0-scsi-0:0:0:0
+{{more}}E: ID_PATH=pci-0000:00:14.0-usb-0:{{port}}:1.0-scsi-0:0:0:0
 A: size={{sectors}}\\n
 A: removable=1\\n
 A: ro=0\\n
@@ -67,14 +65,13 @@ class World:
 
     def remove(self, path: str) -> None:
         self._library.umockdev_testbed_remove_device(self._bed, f"/sys{path}".encode())
+        (self.root / "sys/block" / Path(path).name).unlink()  # which umockdev forgets
 
-    def plug(self, name: str, port: int, serial: str, content: str = "", sectors: int = 81920) -> str:
+    def plug(self, name: str, port: int, serial: str, label: str = "", sectors: int = 81920) -> str:
         facts: dict[str, Any] = {"name": name, "port": port, "serial": serial, "minor": 16 * port, "sectors": sectors}
+        facts["more"] = f"E: ID_FS_TYPE=vfat\nE: ID_FS_UUID=1234-ABCD\nE: ID_FS_LABEL={label}\n" if label else ""
         self.add(_DEVICES.format(**facts))
         self.add(_DISK.format(**facts))
-        if content:
-            (self.root / "dev" / name).unlink()
-            shutil.copy(content, self.root / "dev" / name)
         return SCSI.format(**facts) + f"/block/{name}"
 
 
@@ -85,19 +82,19 @@ def said(event: Event) -> dict[str, Any]:
     return {"event": event.what, **facts, "label": found.label if found else "", "size_bytes": stick.size_bytes}
 
 
-def listing(image: str) -> Iterator[Any]:
+def listing() -> Iterator[Any]:
     """Two sticks of one make, one of them without a file system; and a drive without a medium."""
     world = World()
-    world.plug("sdy", 2, "4C530001", image)
+    world.plug("sdy", 2, "4C530001", "CARRIED")
     world.plug("sdz", 3, "4C530002")
     world.plug("sdx", 4, "READER", sectors=0)
     yield from (said(Event("plugged", stick)) for stick in sticks())
 
 
-def events(image: str) -> Iterator[Any]:
+def events() -> Iterator[Any]:
     """One is there; another comes; the first goes, and comes back elsewhere under the same name."""
     world = World()
-    first = world.plug("sdy", 2, "4C530001", image)
+    first = world.plug("sdy", 2, "4C530001", "CARRIED")
     watching = watch(seconds=2)
     yield said(next(watching))
     second = world.plug("sdz", 3, "4C530002")
@@ -106,12 +103,12 @@ def events(image: str) -> Iterator[Any]:
     world.tell(first, "remove")
     yield said(next(watching))
     world.remove(first)
-    world.tell(world.plug("sdy", 5, "4C530001", image), "add")
+    world.tell(world.plug("sdy", 5, "4C530001", "CARRIED"), "add")
     yield said(next(watching))
     world.tell(second, "change")  # nothing is different: nobody is told
     yield from map(said, watching)
 
 
 if __name__ == "__main__":
-    for line in {"listing": listing, "events": events}[sys.argv[1]](sys.argv[2]):
+    for line in {"listing": listing, "events": events}[sys.argv[1]]():
         sys.stdout.write(json.dumps(line) + "\n")
