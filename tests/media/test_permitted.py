@@ -1,4 +1,4 @@
-"""A drive that this machine runs on is never taken for a stick, whatever was allowed; with real loop devices and mounts."""
+"""A drive that this machine runs on is never taken for a stick, whatever was allowed; with real loop devices."""
 
 import subprocess
 from pathlib import Path

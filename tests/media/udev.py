@@ -1,7 +1,7 @@
 """A program that watches sticks in a world of umockdev's: sysfs, udev's memory and events are made up, libudev is not.
 
 Run with the library preloaded (umockdev-wrapper); prints what `toolkit.media.sticks` sees, as JSON. umockdev is called
-by ctypes, since its bindings belong to the system's Python. Its disks cannot be read: what is on them is what udev says.
+by ctypes, since its bindings belong to the system's Python. Its disks cannot be read: what is on them is udev's word.
 """
 
 import ctypes
