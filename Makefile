@@ -13,7 +13,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 # boxes as programs in namespaces; or as virtual machines, from metal to libvirt, or with DIRECTION=to-metal
 TOPOLOGY := fixtures/labs/migration-$(if $(filter vm,$(LAB)),vm$(DIRECTION:%=-%),$(SWING)).toml
 
-.PHONY: help migrate test test-endurance check bench lock clean setup setup-image setup-test setup-vm setup-bench
+.PHONY: help migrate test test-endurance check bench lock clean setup setup-image setup-media setup-test setup-vm setup-bench
 
 help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -41,6 +41,7 @@ bench: setup-bench ## Compare with peers; writes docs/benchmarks.md.
 
 setup: $(STAMPS)/run
 setup-image: $(STAMPS)/run $(STAMPS)/image-debian
+setup-media: $(STAMPS)/run $(STAMPS)/media-debian
 setup-test: $(STAMPS)/test
 setup-vm: $(STAMPS)/vm
 setup-bench: $(STAMPS)/bench
@@ -62,7 +63,7 @@ $(STAMPS)/vm: $(STAMPS)/run $(STAMPS)/image-debian $(STAMPS)/vm-debian packages/
 	@$(PIP) --require-hashes --no-build-isolation -r packages/python-metal-lab.lock
 	@touch $@
 
-$(STAMPS)/test: $(STAMPS)/run $(STAMPS)/image-debian $(STAMPS)/vm-debian $(STAMPS)/test-debian packages/python-dev.lock
+$(STAMPS)/test: $(STAMPS)/run $(STAMPS)/image-debian $(STAMPS)/media-debian $(STAMPS)/vm-debian $(STAMPS)/test-debian packages/python-dev.lock
 	@echo "Installing Python packages for testing"
 	@$(PIP) --require-hashes --no-build-isolation -r packages/python-dev.lock
 	@touch $@

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGES = Path(__file__).parents[1] / "packages"
 LOCKS = sorted(path.name for path in PACKAGES.glob("*.lock"))
-PURPOSES = {"run", "image", "vm", "test", "bench"}
+PURPOSES = {"run", "image", "media", "vm", "test", "bench"}
 PROGRAMS = {
     "run": {"named": "bind9", "python3-config": "python3-dev", "gcc": "gcc", "pkg-config": "pkg-config"},
     "image": {
@@ -24,6 +24,13 @@ PROGRAMS = {
         "syslinux": "syslinux",
         "xorriso": "xorriso",
         "newuidmap": "uidmap",
+    },
+    "media": {
+        "mkfs.vfat": "dosfstools",
+        "mcopy": "mtools",
+        "mkfs.exfat": "exfatprogs",
+        "mount.exfat-fuse": "exfat-fuse",
+        "fusermount3": "fuse3",
     },
     "vm": {
         "qemu-system-x86_64": "qemu-system-x86",
@@ -42,6 +49,9 @@ PROGRAMS = {
         "nsupdate": "bind9-dnsutils",
         "tshark": "tshark",
         "chromium": "chromium",
+        "umockdev-wrapper": "umockdev",
+        "nbdfuse": "libnbd-bin",
+        "nbdkit": "nbdkit",
         "ip": "iproute2",
         "ping": "iputils-ping",
         "ps": "procps",
@@ -97,7 +107,7 @@ def test_a_version_is_the_same_in_every_lock() -> None:
 def test_the_debian_list_says_what_for_which_and_why() -> None:
     for line in (PACKAGES / "debian.list").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
-            assert re.fullmatch(r"(run  |image|vm   |test |bench) [a-z0-9][a-z0-9.+-]+ +# \S.*", line), line
+            assert re.fullmatch(r"(run  |image|media|vm   |test |bench) [a-z0-9][a-z0-9.+-]+ +# \S.*", line), line
     assert len(listed()) == len({*listed()}), "none twice"
     assert {purpose for purpose, _ in listed()} == PURPOSES
 

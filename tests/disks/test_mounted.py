@@ -15,7 +15,7 @@ import pytest
 
 from tests.disks.block_devices import change_medium, image, loop, only_root, run
 from toolkit.disks.mounted import Mounted
-from toolkit.disks.opening import open_volume
+from toolkit.disks.opening import open_volume, opened
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.volumes import FOLDER, Damaged, FileSystem, Gone, find
 
@@ -117,13 +117,15 @@ def test_a_stick_swapped_for_its_own_copy_is_noticed(tmp_path: Path, kind: str) 
         volume.write("one", [DATA] * 4)
     second = tmp_path / "second.img"
     second.write_bytes(first.read_bytes())
-    with loop(first, "--read-only") as device, pytest.raises(Gone, match="another device"):
-        with open_volume(found(device), writing=False) as volume:
-            pieces = volume.read("one")
-            assert next(pieces)
-            change_medium(device, second)
-            with pytest.raises(Gone, match="another device"):
-                next(pieces)
+    with loop(first, "--read-only") as device:
+        volume = opened(found(device), writing=False)
+        pieces = volume.read("one")
+        assert next(pieces)
+        change_medium(device, second)
+        with pytest.raises(Gone, match="another device"):
+            next(pieces)
+        with pytest.raises(Gone, match="another device"):
+            volume.close()
 
 
 @only_root

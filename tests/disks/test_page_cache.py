@@ -47,6 +47,6 @@ def test_what_the_kernel_does_not_let_go_of_is_not_believed(medium: Path, monkey
     device = LiveDevice(medium, writing=True)
     with mmap.mmap(device.descriptor, SIZE) as held:
         assert held[0] == ord("a")  # a page that is mapped stays
-        with pytest.raises(Damaged, match="keeps [0-9]+ bytes"):
+        with pytest.raises(Damaged, match=r"keeps [0-9]+ bytes"):
             forget(device)
     os.close(device.descriptor)

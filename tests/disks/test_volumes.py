@@ -94,9 +94,7 @@ def test_a_full_stick_says_so_and_keeps_what_it_had(stick: FileSystem) -> None:
     assert content(stick, "one") == b"kept"
 
 
-@pytest.mark.parametrize(
-    "name", ["../x", "/etc/passwd", "", ".", "..", "-x", "a/b", "A", "a\nb", "x" * 121, "*", "a b"]
-)
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "", "..", "-x", "a/b", "A", "a\nb", "x" * 121, "*", "a b"])
 def test_a_name_that_is_none_touches_nothing(tmp_path: Path, name: str) -> None:
     path = image(tmp_path / "stick.img", "vfat")
     before = path.read_bytes()
@@ -196,11 +194,12 @@ def test_a_disk_that_does_not_read_is_named(tmp_path: Path, kind: str) -> None:
             stick = found(device)
             with open_volume(stick, writing=True) as volume:
                 volume.write("one", [DATA] * 3)
-            with pytest.raises(Failed, match=str(device)), open_volume(stick, writing=False) as volume:
+            with open_volume(stick, writing=False) as volume:
                 pieces = volume.read("one")
-                next(pieces)
+                assert next(pieces)
                 disk.fail("pread")
-                [*pieces]
+                with pytest.raises(Failed, match=str(device)):
+                    list(pieces)
     finally:
         disk.close()
 

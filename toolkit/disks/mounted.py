@@ -81,17 +81,25 @@ class Mounted:
     def _mount_by_fuse(self) -> None:
         """A program beside us that ends with us: told by the kernel, when the thread that started it ends."""
         options = "nosuid,nodev,noexec,umask=0077" + ("" if self._writing else ",ro")
-        words = [program("setpriv"), "--pdeathsig", "KILL", program("mount.exfat-fuse"), "-d", "-o", options]
+        words = [program("setpriv"), "--pdeathsig", "KILL", program("unshare"), "--mount", "--propagation", "private"]
+        words += ["--", program("mount.exfat-fuse"), "-d", "-o", options, str(self._device.path), str(self._place)]
         self._daemon = subprocess.Popen(
-            [*words, str(self._device.path), str(self._place)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            self._wait_for_daemon(self._daemon)
+            mount_namespace.move_here(self._daemon.pid, self._place)
+        except BaseException:
+            self._daemon.kill()
+            self._daemon.wait()
+            raise
+
+    def _wait_for_daemon(self, daemon: "subprocess.Popen[bytes]") -> None:
+        """Until it has mounted the device in its own namespace."""
         major, minor = self._device.number
         deadline = time.monotonic() + _FUSE_SECONDS_MAX
-        while f"{major}:{minor}" not in self._namespace.mounts().values():
-            if self._daemon.poll() is not None or time.monotonic() > deadline:
-                self._daemon.kill()
-                self._daemon.wait()
+        while f"{major}:{minor}" not in mount_namespace.mounts_of(f"{daemon.pid}").values():
+            if daemon.poll() is not None or time.monotonic() > deadline:
                 raise Failed(f"{self._device.path} cannot be mounted by exfat-fuse: its file system may be damaged")
             time.sleep(_INTERVAL_SECONDS)
 

@@ -22,7 +22,7 @@ def open_volume(file_system: FileSystem, *, writing: bool) -> Iterator[Volume]:
             forget(device)
         finally:
             device.close()
-    volume = _opened(file_system, writing=writing)
+    volume = opened(file_system, writing=writing)
     try:
         yield volume
     except BaseException:
@@ -33,7 +33,8 @@ def open_volume(file_system: FileSystem, *, writing: bool) -> Iterator[Volume]:
     volume.close()
 
 
-def _opened(file_system: FileSystem, *, writing: bool) -> Volume:
+def opened(file_system: FileSystem, *, writing: bool) -> Volume:
+    """In the way that goes; to be closed. Raises Refused, Failed, Gone."""
     if file_system.kind not in KINDS:
         what = file_system.kind or "no file system that is known"
         raise Refused(f"{file_system.path} has {what}: only {', '.join(KINDS)} are read and written; format it")

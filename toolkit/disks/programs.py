@@ -13,5 +13,5 @@ def program(name: str) -> str:
     folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *_SYSTEM]
     found = shutil.which(name, path=os.pathsep.join(folders))
     if found is None:
-        raise Refused(f"{name} is not installed on this machine")
+        raise Refused(f"{name} is not installed on this machine (make setup-media installs it)")
     return found

@@ -148,7 +148,7 @@ def read_manifest(document: dict[str, Any], where: str) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         raise VerificationError(
-            "the manifest is not one that can be used",
+            "the manifest cannot be used",
             where=where,
             why=f"{'.'.join(str(step) for step in first['loc'][:6]) or 'manifest'}: {first['msg']}"[:300],
             next_move="It is signed, but by another rebox: use the version that wrote it.",

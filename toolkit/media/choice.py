@@ -16,7 +16,7 @@ def choose(which: str, there: Sequence[Stick]) -> Stick:
     key, equals, value = which.partition("=")
     if equals and key in KEYS:
         return _only(which, [stick for stick in there if value and facts(stick)[key] == value], there)
-    if "/" in which or Path(which).exists():
+    if "/" in which or (which and Path(which).exists()):
         return _at(Path(which), there)
     raise InputError(
         "this chooses no stick",

@@ -7,7 +7,7 @@ from toolkit.model.errors import RefusedError
 from toolkit.model.facts import Facts
 from toolkit.model.inventory import DnsSwing, Inventory, SharedAddressSwing
 from toolkit.model.plan import GateReference, Mode, Plan, Severity, Step
-from toolkit.model.provision import LibvirtProvision, OldBmc, OldVirtualMachine, OperatorProvision, RedfishProvision
+from toolkit.model.provision import LibvirtProvision, OldBmc, OperatorProvision, RedfishProvision
 from toolkit.procedures.carrying import carry_by_stick, taken_from
 
 # measured on the emulated box; only used to tell people how long a step may take
