@@ -16,6 +16,7 @@ from toolkit.model.inventory import Inventory, read_inventory
 from toolkit.model.plan import GateReference, Plan, Step
 from toolkit.model.secret import SecretReference
 from toolkit.model.verdict import Verdict
+from toolkit.signing import own_key
 
 INVENTORIES = Path(__file__).parents[1] / "fixtures" / "inventories"
 GATE = GateReference(code="gate", why="a test asks")
@@ -117,7 +118,12 @@ def world_of(
         base=folder,
         old=(old or StubBox("old", "10.77.0.21")).appliance,
         new=(new or StubBox("new", "10.77.0.22")).appliance,
-        **{"resolve_secret": no_secret, "quarantine": Quarantine(folder / "state"), **named},
+        **{
+            "resolve_secret": no_secret,
+            "quarantine": Quarantine(folder / "state"),
+            "signing_key": lambda: own_key(folder / "state"),
+            **named,
+        },
     )
 
 

@@ -56,8 +56,6 @@ PROGRAMS = {
         "ping": "iputils-ping",
         "ps": "procps",
         "photorec": "testdisk",
-        "nbdkit": "nbdkit",
-        "nbdfuse": "libnbd-bin",
         "fusermount3": "fuse3",
     },
     "bench": {"fping": "fping", "nmap": "nmap", "keepalived": "keepalived", "restic": "restic", "nwipe": "nwipe"},

@@ -1,5 +1,6 @@
 """The one place where implementations are picked: drivers, provisioner, procedure."""
 
+import getpass
 import json
 import os
 import time
@@ -147,7 +148,9 @@ def open_world(
         quarantine=open_quarantine(),
         known_secrets=lambda: frozenset(secrets.values()),
         provisioner=ExistingBox(),
+        signing_key=lambda: own_key(_state_directory()),
         confirmed_serial_number=confirmed_serial_number or inventory.reset.confirm_serial_number,
+        operator_name=operator_name(),
         inventory_file=inventory_file,
     )
     world.provisioner = _provisioner(world)
@@ -164,15 +167,14 @@ def open_world(
 def _courier(world: World, carry: Carry) -> StickCourier:
     """The stick that an inventory names; it is not looked for yet."""
     mover = carry.mover
-    state = _state_directory()
     return StickCourier(
         choice=carry.stick,
         stations={"old": station(carry.old, world.path), "new": station(carry.new, world.path)},
         move=None
         if mover is None
         else StickMover(world.path(mover.folder), {"old": mover.old_host, "new": mover.new_host}),
-        key=lambda: own_key(state),
-        trusted=lambda: trusted_signers(state),
+        key=world.signing_key,
+        trusted=lambda: trusted_signers(_state_directory()),
         clock=SystemClock(),
     )
 
@@ -420,6 +422,11 @@ def _state_directory() -> Path:
     """Where locks and claims on boxes are; a lab's boxes exist only in that lab, so theirs are there."""
     lab = os.environ.get("REBOX_LAB")
     return state_folder() if lab is None else Path(lab) / "operator" / "state"
+
+
+def operator_name() -> str:
+    """Who is at work, as records name them: the user who called, also through sudo."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 class SystemClock:

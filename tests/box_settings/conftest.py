@@ -17,6 +17,7 @@ from toolkit.appliances.world import World
 from toolkit.box_settings.guarded import change_network
 from toolkit.model.box import NetworkRoute, TlsSettings, WantedNetwork
 from toolkit.model.execution import StepContext
+from toolkit.signing import own_key
 from toolkit.wiring import SystemClock
 
 OLD, NEW = "10.77.0.21", "10.77.0.22"
@@ -56,6 +57,7 @@ class Site:
             new=new or self.driver("new"),
             resolve_secret=no_secret,
             quarantine=Quarantine(self.folder / "state"),
+            signing_key=lambda: own_key(self.folder / "state"),
         )
         return replace(context_of(self.folder, world), clock=SystemClock())
 

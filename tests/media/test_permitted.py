@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.disks.block_devices import image, loop, only_root, run
+from toolkit.disks.in_use import Reason, uses
 from toolkit.disks.plugged import of_device, of_image
-from toolkit.media.permitted import check_permitted, uses
+from toolkit.media.permitted import check_permitted
 from toolkit.model.errors import RefusedError
 
 
@@ -37,7 +38,8 @@ def test_a_mount_that_only_another_process_sees_counts(tmp_path: Path) -> None:
         ) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == b"ready\n"
-            assert [*uses(device.name)] == [f"{device} is mounted at /mnt"]
+            (use,) = uses(device.name)
+            assert (use.reason, f"{device.name} on /mnt" in use.why) == (Reason.MOUNTED, True)
             with pytest.raises(RefusedError, match="in use"):
                 check_permitted(of_device(device.name), [str(device)])
             other.communicate(b"\n")
@@ -50,10 +52,11 @@ def test_swap_space_counts(tmp_path: Path) -> None:
         run("mkswap", device)
         run("swapon", device)
         try:
-            assert [*uses(device.name)] == [f"{device} is swap space"]
+            (use,) = uses(device.name)
+            assert (use.reason, str(device) in use.why) == (Reason.SWAP, True)
         finally:
             run("swapoff", device)
-        assert not [*uses(device.name)]
+        assert not uses(device.name)
 
 
 def lay(folder: Path, files: dict[str, str]) -> None:
@@ -68,7 +71,10 @@ def test_what_is_built_on_a_drive_counts_as_its_use(tmp_path: Path) -> None:
     lay(system / "class/block", {"sda/dev": "8:0\n", "sda/sda1/partition": "1\n", "sda1/partition": "1\n"})
     lay(system / "class/block", {"sda1/dev": "8:1\n", "sda1/holders/md0": "", "md0/dev": "9:0\n"})
     lay(processes, {"swaps": "Filename\tType\n", "1/mountinfo": "20 1 9:0 / / rw - ext4 /dev/md0 rw\n"})
-    assert [*uses("sda", system, processes)] == ["/dev/sda1 is part of /dev/md0", "/dev/md0 is mounted at /"]
+    found = {use.reason: use.why for use in uses("sda", system, processes)}
+    assert {*found} == {Reason.HELD, Reason.MOUNTED}
+    assert "md0" in found[Reason.HELD]
+    assert "md0 on /" in found[Reason.MOUNTED]
 
 
 def test_the_disk_of_this_machines_root_is_in_use() -> None:
@@ -78,4 +84,4 @@ def test_the_disk_of_this_machines_root_is_in_use() -> None:
         assert number >> 8 == 0  # root lies on no disk of its own here, as in containers: there is none to protect
         return
     name = disk.parent.name if (disk / "partition").exists() else disk.name
-    assert any("mounted at /" in use for use in uses(name))
+    assert any(" on / " in f"{use.why} " for use in uses(name))

@@ -12,6 +12,7 @@ from toolkit.appliances.quarantine import Quarantine
 from toolkit.model.inventory import DnsSwing, Inventory
 from toolkit.model.provision import RedfishProvision
 from toolkit.model.secret import SecretReference
+from toolkit.signing import SigningKey
 
 RUN_INVENTORY = "inventory.toml"
 """A run's own copy of the inventory, in its folder."""
@@ -33,12 +34,14 @@ class World:
     new: Appliance
     resolve_secret: Callable[[SecretReference, str], str]
     quarantine: Quarantine
+    signing_key: Callable[[], SigningKey]
     known_secrets: Callable[[], frozenset[str]] = frozenset
     provisioner: Provisioner = field(default_factory=ExistingBox)
     old_disks: DiskWiper | None = None
     courier: Courier | None = None
     old_firmware: FirmwareResetter | None = None
     confirmed_serial_number: str | None = None
+    operator_name: str = ""
     inventory_file: Path = Path("inventory.toml")
     _made: dict[str, Any] = field(default_factory=dict, repr=False)
 

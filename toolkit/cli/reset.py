@@ -1,9 +1,7 @@
 """`rebox reset`: the disks of this machine, what speaks against wiping each, and wiping those that are named."""
 
-import getpass
 import importlib.metadata
 import json as json_module
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -30,6 +28,7 @@ from toolkit.reset import local_disks
 from toolkit.reset.erasure import Erasure
 from toolkit.signing import own_key
 from toolkit.storage.whole_file import write_whole
+from toolkit.wiring import operator_name
 
 app = typer.Typer(
     help="The end of disks: list, wipe. What speaks against wiping one is looked at anew each time.",
@@ -125,7 +124,7 @@ def wipe_disks(  # noqa: PLR0917  (typer hands all of them by name)
         now=lambda: datetime.now(UTC),
         sleep=time.sleep,
         tool_version=importlib.metadata.version("rebox"),
-        operator=operator or os.environ.get("SUDO_USER") or getpass.getuser(),
+        operator=operator or operator_name(),
         keep=keep,
     )
     with progress_bar("wiping") as progress:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.disks.frames import Alive, Frames, Interrupted, Lost
+from toolkit.disks.in_use import uses
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.opening import open_volume
 from toolkit.disks.plugged import Stick, of_image, plugged, with_file_system
@@ -126,13 +127,15 @@ def heard(fields: dict[str, Any]) -> Stick:
 
 
 def _stick(path: Path) -> Stick:
-    """A removable drive, or an image file; raises Refused for anything else."""
+    """A removable drive that nobody uses, or an image file; raises Refused for anything else."""
     if not stat.S_ISBLK(path.stat().st_mode):
         return of_image(path)
-    for stick in plugged():
-        if stick.path == path:
-            return stick
-    raise Refused(f"{path} is no removable drive of this machine")
+    stick = next((stick for stick in plugged() if stick.path == path), None)
+    if stick is None:
+        raise Refused(f"{path} is no removable drive of this machine")
+    for objection in uses(path.name):
+        raise Refused(f"{path} is in use: {objection.why}")
+    return stick
 
 
 def main() -> None:

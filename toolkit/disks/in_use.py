@@ -66,18 +66,31 @@ class Rules:
 def objections(disk: Disk, others: Iterable[Disk], rules: Rules) -> list[Objection]:
     """Everything that speaks against wiping a disk; `others` are all disks there are, with or without this one."""
     stack = Stack(rules.system, rules.processes)
-    names = [*stack.parts(disk.name), *stack.above(disk.name)]
-    numbers = {stack.numbers[name]: name for name in names if stack.numbers.get(name)}
+    numbers = _numbers(disk.name, stack)
     return [
         *_meant(disk, rules),
         *_twins(disk, [other for other in others if other.name != disk.name]),
         *_own(disk, stack, rules),
         *_mounted(numbers, rules),
-        *_swap(disk, numbers, stack),
-        *_held(disk, stack),
+        *_swap(disk.name, numbers, stack),
+        *_held(disk.name, stack),
         *_open(disk, numbers, rules),
         *_member(disk, stack, rules),
     ]
+
+
+def uses(name: str, system: Path = Path("/sys"), processes: Path = Path("/proc")) -> list[Objection]:
+    """By what a disk, its partitions or what is made of them is in use: mounted anywhere, swapped to, held."""
+    stack = Stack(system, processes)
+    numbers = _numbers(name, stack)
+    rules = Rules(planned=(), system=system, processes=processes)
+    return [*_mounted(numbers, rules), *_swap(name, numbers, stack), *_held(name, stack)]
+
+
+def _numbers(name: str, stack: Stack) -> dict[str, str]:
+    """Device number to name, of the disk, its partitions, and what is made of them."""
+    names = [*stack.parts(name), *stack.above(name)]
+    return {stack.numbers[each]: each for each in names if stack.numbers.get(each)}
 
 
 def _meant(disk: Disk, rules: Rules) -> Iterator[Objection]:
@@ -133,16 +146,16 @@ def _mounted(numbers: dict[str, str], rules: Rules) -> Iterator[Objection]:
         yield Objection(Reason.MOUNTED, f"mounted: {', '.join(told[:_TOLD_MAX])}{more}")
 
 
-def _swap(disk: Disk, numbers: dict[str, str], stack: Stack) -> Iterator[Objection]:
+def _swap(name: str, numbers: dict[str, str], stack: Stack) -> Iterator[Objection]:
     for line in text(stack.processes / "swaps").splitlines()[1:]:
         path = unescaped(line.split()[0])
         number = block_number(path)
-        if number in numbers or (not number and disk.name in stack.disks_under(Path(path))):
+        if number in numbers or (not number and name in stack.disks_under(Path(path))):
             yield Objection(Reason.SWAP, f"the system swaps to {path}")
 
 
-def _held(disk: Disk, stack: Stack) -> Iterator[Objection]:
-    above = stack.above(disk.name)
+def _held(disk: str, stack: Stack) -> Iterator[Objection]:
+    above = stack.above(disk)
     if above:
         called = {name: text(stack.system / "class/block" / name / "dm/name") for name in above}
         told = ", ".join(f"{name} ({volume})" if volume else name for name, volume in called.items())

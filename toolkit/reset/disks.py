@@ -1,6 +1,7 @@
-"""The old machine's disks, wiped where a BMC allows it, and read back (requirement H8)."""
+"""The old machine's disks, wiped from outside of its own system and read back, each with a record (requirement H8)."""
 
 import json
+from importlib.metadata import version
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -8,7 +9,10 @@ from toolkit.appliances.provisioner import DiskWiper
 from toolkit.appliances.world import World
 from toolkit.model.errors import InputError, StorageError
 from toolkit.model.execution import Outcome, Result, StepContext, witness
+from toolkit.reset.erasure import erasure_of
 from toolkit.reset.final import Final
+from toolkit.reset.record import RecordContext
+from toolkit.reset.record_files import RECORDS_FOLDER, write_records
 from toolkit.storage.whole_file import write_whole
 
 _WIPED = "wiped-disks.json"
@@ -70,8 +74,10 @@ def _passed(proof: Result | None) -> bool:
 def _keep(context: StepContext, told: Result) -> None:
     """Written down as it is heard: whatever happens to the next disk, this one is not wiped again."""
     proofs, serial = _proofs(context), str(told["disk_serial"])
-    if _passed(proofs.get(serial)):
+    known = proofs.get(serial, {})
+    if _passed(known) or {name: value for name, value in known.items() if name != "finished"} == told:
         return  # heard twice: by the console and by a report, or once more in the end
+    _record(context, told)
     proofs[serial] = {**told, "finished": context.clock.now().isoformat()}
     write_whole(
         context.run_directory / _WIPED,
@@ -79,6 +85,26 @@ def _keep(context: StepContext, told: Result) -> None:
         what="it cannot be written down that a disk is wiped",
         then="resume; it is not wiped a second time",
     )
+
+
+def _record(context: StepContext, told: Result) -> None:
+    """A record of its own for every wipe that ended, well or not; it comes first: a proof says that there is one."""
+    world: World = context.world
+    erasure = erasure_of(
+        told,
+        finished=context.clock.now(),
+        tool_version=version("rebox"),
+        operator=world.operator_name,
+        run_id=context.run_id,
+    )
+    backed_up = context.results.get("back-up-settings")
+    about = RecordContext(
+        site=world.inventory.site.name,
+        source=f"the old box of {world.inventory.site.name}, serial number {context.plan.boxes['old']}",
+        backed_up="yes" if backed_up else "unknown",
+        backup_location=f"backup folder of run {context.run_id}" if backed_up else "",
+    )
+    write_records(context.run_directory / RECORDS_FOLDER, [erasure], about, world.signing_key())
 
 
 def _proofs(context: StepContext) -> dict[str, Result]:
