@@ -18,7 +18,7 @@ TOPOLOGY := fixtures/labs/migration-$(if $(filter vm,$(LAB)),vm$(DIRECTION:%=-%)
 help: ## What can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-migrate: $(if $(filter vm,$(LAB)),setup-vm,setup) ## Rehearse the migration in a fresh lab; SWING=dns, CARRY=media, LAB=vm, LAB=vm DIRECTION=to-metal; or INVENTORY=file.toml.
+migrate: $(if $(filter vm,$(LAB)),setup-vm,setup) $(if $(filter media,$(CARRY)),setup-media) ## Rehearse the migration in a fresh lab; SWING=dns, CARRY=media, LAB=vm, LAB=vm DIRECTION=to-metal; or INVENTORY=file.toml.
 	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--topology $(TOPOLOGY) --carry $(CARRY))
 
 test: setup-test check ## Set up, check and test everything.
