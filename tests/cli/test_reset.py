@@ -14,6 +14,9 @@ import pytest
 
 from tests.disks.loops import loop, needs_root
 from tests.lab.test_cli import screen
+from toolkit.cli import reset
+from toolkit.cli.main import main
+from toolkit.model.errors import StorageError
 from toolkit.signing import open_signed, trusted_signers
 
 MIB = 1 << 20
@@ -108,6 +111,36 @@ def test_a_record_is_not_kept_on_the_disk_that_is_wiped(file: Path, tmp_path: Pa
     assert done.returncode == 3
     assert f"this system or the toolkit is on it: {place}" in done.stderr
     assert "mounted" in done.stderr, "all reasons at once"
+
+
+def test_records_that_have_no_place_or_no_key_are_told_while_the_disk_is_whole(
+    device: Path, file: Path, tmp_path: Path, state: Path
+) -> None:
+    before = file.read_bytes()
+    (tmp_path / "taken").touch()
+    done = rebox("disk", file, "--yes", file, "--record", tmp_path / "taken")
+    assert (done.returncode, "there is no place for the records" in done.stderr) == (1, True), done.stderr
+    (state / "signing.key").write_text("no key")
+    done = rebox("disk", file, "--yes", file, "--record", tmp_path / "records")
+    assert done.returncode == 2
+    assert "signing.key" in done.stderr
+    assert file.read_bytes() == before == device.read_bytes()
+
+
+def test_what_was_wiped_is_told_though_its_record_cannot_be_written(
+    device: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StorageError("the record of a wiped disk cannot be written", why="No space left on device")
+
+    monkeypatch.setattr(reset, "write_whole", full)
+    with pytest.raises(SystemExit) as ended:
+        main(["reset", "disk", str(file), "--yes", str(file), "--record", str(tmp_path / "records")])
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert f"passed  {file}" in told
+    assert "No space left on device" in told
+    assert device.read_bytes() == bytes(3 * MIB)
 
 
 @pytest.mark.parametrize("typed", ["right", "wrong"])

@@ -52,10 +52,16 @@ def device(file: Path) -> Iterator[Path]:
         yield attached
 
 
-def reasons(disk: Disk, rules: Rules | None = None, others: tuple[Disk, ...] = ()) -> dict[Reason, str]:
-    """With what was found in words; the disk is in the plan unless `rules` say otherwise."""
+def reasons(
+    disk: Disk, rules: Rules | None = None, others: tuple[Disk, ...] = (), *, is_open: bool = False
+) -> dict[Reason, str]:
+    """With what was found in words; the disk is in the plan unless `rules` say otherwise.
+
+    Another test may be looking at all disks just now: where none `is_open`, it is waited until it has closed them.
+    """
     there = [*disks(loops=True), *others]
-    return {one.reason: one.why for one in objections(disk, there, rules or Rules(planned=[disk.identity]))}
+    rules = rules or Rules(planned=[disk.identity])
+    return {one.reason: one.why for one in objections(disk, there, rules, patience_seconds=0 if is_open else 20)}
 
 
 @needs_root
@@ -84,7 +90,7 @@ def test_a_disk_mounted_where_only_another_process_sees_it_is_not_wiped(file: Pa
                 assert other.stdout is not None
                 assert other.stdout.readline() == b"mounted\n"
                 assert not any(str(place) in mount.place for mount in mounts(Path("/proc/self/mountinfo")))
-                told = reasons(disk_of(device))
+                told = reasons(disk_of(device), is_open=True)
             finally:
                 other.send_signal(signal.SIGKILL)
     assert f"{device.name} on {place} (process {other.pid})" in told[Reason.MOUNTED]
@@ -96,7 +102,7 @@ def test_a_disk_that_the_system_swaps_to_is_not_wiped(device: Path) -> None:
     subprocess.run(["mkswap", "--quiet", str(device)], check=True)
     subprocess.run(["swapon", str(device)], check=True)
     try:
-        told = reasons(disk_of(device))
+        told = reasons(disk_of(device), is_open=True)
     finally:
         subprocess.run(["swapoff", str(device)], check=True)
     assert told[Reason.SWAP] == f"the system swaps to {device}"
@@ -110,17 +116,27 @@ def test_a_disk_that_another_program_has_open_is_not_wiped(device: Path) -> None
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"open\n"
-        told = reasons(disk_of(device))
+        told = reasons(disk_of(device), is_open=True)
         other.communicate(b"")
     assert set(told) == {Reason.OPEN}
     assert str(other.pid) in told[Reason.OPEN]
 
 
 @needs_root
+def test_a_program_that_only_looks_at_a_disk_is_waited_for(device: Path) -> None:
+    """As udev does whenever somebody has written to one."""
+    script = "import sys, time; disk = open(sys.argv[1], 'rb'); print('open', flush=True); time.sleep(0.3)"
+    with subprocess.Popen([sys.executable, "-c", script, str(device)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"open\n"
+        assert reasons(disk_of(device)) == {}
+
+
+@needs_root
 def test_a_disk_that_somebody_holds_for_itself_alone_is_not_wiped(device: Path) -> None:
     descriptor = os.open(device, os.O_RDONLY | os.O_EXCL)
     try:
-        told = reasons(disk_of(device))
+        told = reasons(disk_of(device), is_open=True)
         rules = Rules(planned=[disk_of(device).identity], opened_here=True)
         assert reasons(disk_of(device), rules) == {}, "ourselves, once it is open"
     finally:
@@ -182,7 +198,7 @@ def test_the_disks_under_this_system_and_the_toolkit_are_their_own(file: Path, t
         subprocess.run(["mkfs.ext4", "-q", str(device)], check=True)
         subprocess.run(["mount", str(device), str(place)], check=True)
         try:
-            told = reasons(disk_of(device), Rules(planned=[str(file)], own=[place]))
+            told = reasons(disk_of(device), Rules(planned=[str(file)], own=[place]), is_open=True)
             under = Stack().disks_under(place)
         finally:
             subprocess.run(["umount", str(place)], check=True)

@@ -27,6 +27,7 @@ from toolkit.model.verdict import Verdict, combine
 from toolkit.reset import local_disks
 from toolkit.reset.erasure import Erasure
 from toolkit.signing import own_key
+from toolkit.storage.errors import storage_error
 from toolkit.storage.whole_file import write_whole
 from toolkit.wiring import operator_name
 
@@ -110,11 +111,16 @@ def wipe_disks(  # noqa: PLR0917  (typer hands all of them by name)
     rules = Rules(planned=wanted, own=own, members_allowed=member or (), media=medium or ())
     order = Order(method, verify.value)
     chosen = local_disks.choose(serials, rules, order)
+    if record is not None:
+        _prepare(record)
     _show_plan(chosen, verify)
     if not yes:
         _ask(chosen)
 
+    kept: list[Erasure] = []
+
     def keep(erasure: Erasure) -> None:
+        kept.append(erasure)
         if record is not None:
             _write(record, erasure)
 
@@ -127,8 +133,14 @@ def wipe_disks(  # noqa: PLR0917  (typer hands all of them by name)
         operator=operator or operator_name(),
         keep=keep,
     )
-    with progress_bar("wiping") as progress:
-        ended = wiping.wipe(chosen, progress)
+    try:
+        with progress_bar("wiping") as progress:
+            ended = wiping.wipe(chosen, progress)
+    except BaseException:
+        # interrupted, or a record that cannot be written: what was done to which disk is told all the same
+        for one in kept:
+            err.print(_in_words(one), markup=False, soft_wrap=True)
+        raise
     _tell(ended, as_json=json)
 
 
@@ -180,10 +192,18 @@ def _ask(chosen: Sequence[local_disks.Chosen]) -> None:
             raise typer.Exit(1)
 
 
+def _prepare(folder: Path) -> None:
+    """The records' folder and the key that signs them: what is wrong with these is told while the disks are whole."""
+    own_key(state_folder())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error, what="there is no place for the records") from None
+
+
 def _write(folder: Path, erasure: Erasure) -> None:
     name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in erasure.identity).strip("_.")
     target = folder / f"erasure-{name}-{erasure.finished:%Y%m%dT%H%M%S}.json"
-    folder.mkdir(parents=True, exist_ok=True)
     write_whole(
         target, own_key(state_folder()).sign(json_module.loads(erasure.model_dump_json())),
         what="the record of a wiped disk cannot be written", then="keep what is printed here",
@@ -196,11 +216,14 @@ def _tell(ended: Sequence[Erasure], *, as_json: bool) -> None:
         emit_json({"verdict": verdict.value, "disks": [one.model_dump(mode="json") for one in ended]})
         end(verdict)
     for one in ended:
-        again = "; an earlier wipe had been cut off, this one began again" if one.again else ""
-        read = f"{one.verified_bytes:,} bytes read back ({one.verification}, {one.verified_fraction:.1%})"
-        why = f": {one.reason}" if one.reason else f": {one.technique}; {read}{again}"
-        out.print(f"{one.result}  {one.identity}{why}", markup=False, soft_wrap=True)
+        out.print(_in_words(one), markup=False, soft_wrap=True)
     end(verdict)
+
+
+def _in_words(one: Erasure) -> str:
+    again = "; an earlier wipe had been cut off, this one began again" if one.again else ""
+    read = f"{one.verified_bytes:,} bytes read back ({one.verification}, {one.verified_fraction:.1%})"
+    return f"{one.result}  {one.identity}: {one.reason or f'{one.technique}; {read}'}{again}"
 
 
 def _size(size_bytes: int) -> str:

@@ -6,7 +6,7 @@ import mmap
 import os
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -135,6 +135,18 @@ class Device:
             raise Failed(f"{self.path} did not take what was written: {error.strerror}") from None
         # this disk alone: a file system of others that hangs would hold up whoever drops all that is remembered
         os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        self._forget_file()
+
+    def _forget_file(self) -> None:
+        """A loop device is no disk: what it reads may come from what the kernel remembers of its file."""
+        number = os.fstat(self._descriptor).st_rdev
+        place = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/loop/backing_file")
+        with suppress(OSError):  # no loop; or a file that has no name here
+            descriptor = os.open(place.read_text(encoding="utf-8").rstrip("\n"), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
 
     def discard(self) -> bool:
         """Tells the disk that it may forget everything; whether it has that."""

@@ -12,7 +12,7 @@ from toolkit.disks.commands.technique import Category, CommandFailed, Sleep, Tec
 from toolkit.disks.device import Device, Progress
 from toolkit.disks.facts import Disk
 from toolkit.disks.identity import Meant, find, prove, still
-from toolkit.disks.in_use import Objection, Rules, objections
+from toolkit.disks.in_use import PATIENCE_SECONDS, Objection, Rules, objections
 from toolkit.disks.refusal import Failed, Refused, Unknown
 from toolkit.disks.sampling import covered, samples
 
@@ -75,10 +75,11 @@ def opened(meant: Meant, rules: Rules, there: Callable[[], Iterable[Disk]]) -> I
     """
     found = list(there())
     disk = find(meant, found)
-    refuse(disk, objections(disk, found, rules))
+    refuse(disk, objections(disk, found, rules, patience_seconds=PATIENCE_SECONDS))
     with Device.open(disk.path, disk.size_bytes) as device:
         prove(Meant.seen(disk), device.descriptor)
-        refuse(disk, objections(disk, there(), replace(rules, opened_here=True)))
+        ours = replace(rules, opened_here=True)
+        refuse(disk, objections(disk, there(), ours, patience_seconds=PATIENCE_SECONDS))
         yield disk, device
 
 

@@ -6,6 +6,7 @@ cannot see (mounts of other process namespaces) the kernel still tells, by not l
 
 import errno
 import os
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +17,8 @@ from toolkit.disks.signatures import member
 from toolkit.disks.stack import Stack, block_number, mounts, unescaped
 
 _TOLD_MAX = 5
+_MOMENT_SECONDS = 0.1
+PATIENCE_SECONDS = 3.0
 
 
 class Reason(StrEnum):
@@ -63,8 +66,22 @@ class Rules:
     processes: Path = field(default=Path("/proc"))
 
 
-def objections(disk: Disk, others: Iterable[Disk], rules: Rules) -> list[Objection]:
-    """Everything that speaks against wiping a disk; `others` are all disks there are, with or without this one."""
+def objections(disk: Disk, others: Iterable[Disk], rules: Rules, *, patience_seconds: float = 0.0) -> list[Objection]:
+    """Everything that speaks against wiping a disk; `others` are all disks there are, with or without this one.
+
+    Who only looks at a disk (udev, blkid, another of these lists) has closed it in a moment: for so long a disk that is
+    open is looked at again.
+    """
+    there, began = list(others), time.monotonic()
+    while True:
+        found = _objections(disk, there, rules)
+        is_open = any(objection.reason is Reason.OPEN for objection in found)
+        if not is_open or time.monotonic() - began >= patience_seconds:
+            return found
+        time.sleep(_MOMENT_SECONDS)
+
+
+def _objections(disk: Disk, others: Sequence[Disk], rules: Rules) -> list[Objection]:
     stack = Stack(rules.system, rules.processes)
     numbers = _numbers(disk.name, stack)
     return [

@@ -7,7 +7,7 @@ from toolkit.disks.device import Progress
 from toolkit.disks.erase import Erased, Order, erase, opened, refuse
 from toolkit.disks.facts import Disk, disks
 from toolkit.disks.identity import Meant
-from toolkit.disks.in_use import Rules, objections
+from toolkit.disks.in_use import PATIENCE_SECONDS, Rules, objections
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.installer.console import Console
 from toolkit.installer.job import Job
@@ -25,7 +25,7 @@ def wipe(console: Console, job: Job, wanted: Sequence[Disk], medium: str) -> dic
     )
     there = list(disks())
     for disk in wanted:
-        refuse(disk, objections(disk, there, rules))
+        refuse(disk, objections(disk, there, rules, patience_seconds=PATIENCE_SECONDS))
     ended = [_one(console, job, disk, rules, number) for number, disk in enumerate(wanted, start=1)]
     failed = [f"{one.disk.identity}: {one.reason}" for one in ended if one.result != "passed"]
     if failed:

@@ -26,7 +26,7 @@ class Erasure(BaseModel):
     wwn: str = ""
     firmware: str = ""
     media_type: str
-    """In words: "solid-state disk (NVMe)", "magnetic disk (SATA)", "virtual disk (virtio)", "loop device"."""
+    """In words: "solid-state disk (nvme)", "magnetic disk (sata)", "virtual disk (virtio)", "loop device"."""
     capacity_bytes: int = Field(ge=0)
     sector_bytes: int = Field(default=512, gt=0)
 

@@ -11,7 +11,7 @@ from toolkit.disks.commands.technique import Offer
 from toolkit.disks.erase import Erased, Order, erase, opened
 from toolkit.disks.facts import Disk, disks
 from toolkit.disks.identity import Meant, find
-from toolkit.disks.in_use import Objection, Rules, objections
+from toolkit.disks.in_use import PATIENCE_SECONDS, Objection, Rules, objections
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.model.errors import InputError, PermissionDeniedError, RefusedError
 from toolkit.model.execution import Progress
@@ -65,7 +65,7 @@ def choose(words: Sequence[str], rules: Rules, order: Order) -> list[Chosen]:
         except Refused as refused:
             against.append(str(refused))
             continue
-        against += [f"{serial} ({disk.name}): {one.why}" for one in objections(disk, found, rules)]
+        against += [f"{serial} ({disk.name}): {one.why}" for one in _patiently(disk, found, rules)]
         words_of = tuple(technique.words for technique in techniques)
         chosen.append(Chosen(Meant.seen(disk), disk, words_of, offer.missing))
     if len({one.meant.identity for one in chosen}) != len(chosen):
@@ -77,6 +77,10 @@ def choose(words: Sequence[str], rules: Rules, order: Order) -> list[Chosen]:
             next_move="See rebox reset list; free the disk, or name another.",
         )
     return chosen
+
+
+def _patiently(disk: Disk, found: Sequence[Disk], rules: Rules) -> list[Objection]:
+    return objections(disk, found, rules, patience_seconds=PATIENCE_SECONDS)
 
 
 def planned(words: Sequence[str]) -> tuple[str, ...]:

@@ -51,7 +51,10 @@ class OldMachine:
         sha256 = self._order(boot.meant, self.disk_serials, occasion).sha256
 
         def hear(event: Event) -> None:
-            if event.get("phase") == "wiped" and event.get("disk_serial") in disk_serials:
+            if event.get("phase") != "wiped" or event.get("disk_serial") not in disk_serials:
+                return
+            # one that claims to have passed and proves nothing is told in the end, as an error
+            if is_proof(event) or event.get("result") != "passed":
                 ended(dict(_of_disk(event)))
 
         with boot.notebook.alone():
