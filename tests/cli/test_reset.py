@@ -17,7 +17,8 @@ from tests.lab.test_cli import screen
 from toolkit.cli import reset
 from toolkit.cli.main import main
 from toolkit.model.errors import StorageError
-from toolkit.signing import open_signed, trusted_signers
+from toolkit.reset.record import open_record
+from toolkit.signing import trusted_signers
 
 MIB = 1 << 20
 REBOX = (sys.executable, "-m", "toolkit.cli.main")
@@ -70,11 +71,23 @@ def test_a_disk_is_wiped_and_its_record_is_signed(device: Path, file: Path, tmp_
     (told,) = document(done)["disks"]
     assert (document(done)["verdict"], told["result"], told["verification"]) == ("passed", "passed", "full")
     assert not any(file.read_bytes())
-    (record,) = (tmp_path / "records").iterdir()
-    signed, _ = open_signed(record.read_bytes(), trusted_signers(state), str(record))
-    assert signed == told
+    (path,) = document(done)["records"]
+    assert {each.suffix for each in (tmp_path / "records").iterdir()} == {".json", ".html"}
+    opened = open_record(Path(path), trusted_signers(state))
+    assert opened.record.erasure.model_dump(mode="json") == told
     assert told["operator"] == "somebody"
     assert str(device) in done.stderr, "the plan is shown before"
+    verified = rebox("verify", path, "--device", device)
+    assert verified.returncode == 0, verified.stderr
+    device.write_bytes(b"used again")
+    assert rebox("verify", path, "--device", device).returncode == 1
+
+
+def test_without_a_folder_the_record_is_kept_where_rebox_keeps_its_state(device: Path, file: Path, state: Path) -> None:
+    done = rebox("disk", file, "--yes", file)
+    assert done.returncode == 0, done.stderr
+    (record,) = (state / "erasure").glob("*.json")
+    assert str(record) in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -133,7 +146,7 @@ def test_what_was_wiped_is_told_though_its_record_cannot_be_written(
     def full(*_: object, **__: object) -> None:
         raise StorageError("the record of a wiped disk cannot be written", why="No space left on device")
 
-    monkeypatch.setattr(reset, "write_whole", full)
+    monkeypatch.setattr(reset, "write_records", full)
     with pytest.raises(SystemExit) as ended:
         main(["reset", "disk", str(file), "--yes", str(file), "--record", str(tmp_path / "records")])
     assert ended.value.code == 1

@@ -29,7 +29,7 @@ COMMANDS = {
     "provision": ("toolkit.cli.provision", "The new box: a virtual machine, or a physical one behind a BMC."),
     "media": ("toolkit.cli.media", "Sticks: list, watch, write, verify, read, format, eject."),
     "signer": ("toolkit.cli.signer", "Whose signature counts: show, trust, list."),
-    "reset": ("toolkit.cli.reset", "The end of disks: list them, wipe them, read them back."),
+    "reset": ("toolkit.cli.reset", "The end of a box: its settings, its disks, and the records of both."),
     "lab": ("toolkit.cli.lab", "A lab in network namespaces: up, status, shell, down."),
 }
 

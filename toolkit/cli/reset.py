@@ -1,7 +1,6 @@
 """`rebox reset`: the disks of this machine, what speaks against wiping each, and wiping those that are named."""
 
 import importlib.metadata
-import json as json_module
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +16,8 @@ from rich.markup import escape
 
 import toolkit
 from toolkit.cli.output import JsonOption, emit_json, end, err, out, progress_bar, refuse_unasked
+from toolkit.cli.reset_records import verify_record
+from toolkit.cli.reset_settings import reset_settings
 from toolkit.disks.erase import Order
 from toolkit.disks.facts import Disk
 from toolkit.disks.in_use import Rules
@@ -26,16 +27,19 @@ from toolkit.model.errors import RefusedError
 from toolkit.model.verdict import Verdict, combine
 from toolkit.reset import local_disks
 from toolkit.reset.erasure import Erasure
-from toolkit.signing import own_key
+from toolkit.reset.record import RecordContext
+from toolkit.reset.record_files import RECORDS_FOLDER, write_records
+from toolkit.signing import SigningKey, own_key
 from toolkit.storage.errors import storage_error
-from toolkit.storage.whole_file import write_whole
 from toolkit.wiring import operator_name
 
 app = typer.Typer(
-    help="The end of disks: list, wipe. What speaks against wiping one is looked at anew each time.",
+    help="The end of a box and of its disks. What speaks against wiping one is looked at anew each time.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
+app.command("settings")(reset_settings)
+app.command("verify")(verify_record)
 
 
 class Verify(StrEnum):
@@ -86,7 +90,8 @@ def wipe_disks(  # noqa: PLR0917  (typer hands all of them by name)
         Verify.full
     ),
     record: Annotated[
-        Path | None, typer.Option("--record", metavar="FOLDER", help="Where a signed record of each disk is written.")
+        Path | None,
+        typer.Option("--record", metavar="FOLDER", help="Where the signed records go; default: rebox's state folder."),
     ] = None,
     member: Annotated[
         list[str] | None,
@@ -107,22 +112,22 @@ def wipe_disks(  # noqa: PLR0917  (typer hands all of them by name)
     local_disks.must_be_root()
     wanted = local_disks.planned(serials)
     _check_yes(wanted, yes or ())
-    own = (*_own(), record) if record else _own()
+    records = state_folder() / RECORDS_FOLDER if record is None else record
+    own = (*_own(), records)
     rules = Rules(planned=wanted, own=own, members_allowed=member or (), media=medium or ())
     order = Order(method, verify.value)
     chosen = local_disks.choose(serials, rules, order)
-    if record is not None:
-        _prepare(record)
+    key = _prepare(records)
     _show_plan(chosen, verify)
     if not yes:
         _ask(chosen)
 
-    kept: list[Erasure] = []
+    kept: dict[str, Erasure] = {}
+    written: list[str] = []
 
     def keep(erasure: Erasure) -> None:
-        kept.append(erasure)
-        if record is not None:
-            _write(record, erasure)
+        kept[erasure.identity] = erasure
+        written.extend(map(str, write_records(records, [erasure], RecordContext(), key)))
 
     wiping = local_disks.Wiping(
         rules=rules,
@@ -138,10 +143,10 @@ def wipe_disks(  # noqa: PLR0917  (typer hands all of them by name)
             ended = wiping.wipe(chosen, progress)
     except BaseException:
         # interrupted, or a record that cannot be written: what was done to which disk is told all the same
-        for one in kept:
+        for one in kept.values():
             err.print(_in_words(one), markup=False, soft_wrap=True)
         raise
-    _tell(ended, as_json=json)
+    _tell(ended, written, as_json=json)
 
 
 def _own() -> tuple[Path, ...]:
@@ -192,31 +197,31 @@ def _ask(chosen: Sequence[local_disks.Chosen]) -> None:
             raise typer.Exit(1)
 
 
-def _prepare(folder: Path) -> None:
+def _prepare(folder: Path) -> SigningKey:
     """The records' folder and the key that signs them: what is wrong with these is told while the disks are whole."""
-    own_key(state_folder())
+    key = own_key(state_folder())
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(folder, error, what="there is no place for the records") from None
+    return key
 
 
-def _write(folder: Path, erasure: Erasure) -> None:
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in erasure.identity).strip("_.")
-    target = folder / f"erasure-{name}-{erasure.finished:%Y%m%dT%H%M%S}.json"
-    write_whole(
-        target, own_key(state_folder()).sign(json_module.loads(erasure.model_dump_json())),
-        what="the record of a wiped disk cannot be written", then="keep what is printed here",
-    )  # fmt: skip
-
-
-def _tell(ended: Sequence[Erasure], *, as_json: bool) -> None:
+def _tell(ended: Sequence[Erasure], written: Sequence[str], *, as_json: bool) -> None:
     verdict = combine(Verdict(one.result) for one in ended)
     if as_json:
-        emit_json({"verdict": verdict.value, "disks": [one.model_dump(mode="json") for one in ended]})
+        emit_json(
+            {
+                "verdict": verdict.value,
+                "disks": [one.model_dump(mode="json") for one in ended],
+                "records": [*written],
+            }
+        )
         end(verdict)
     for one in ended:
         out.print(_in_words(one), markup=False, soft_wrap=True)
+    for record in written:
+        out.print(f"  record  {record}", markup=False, soft_wrap=True)
     end(verdict)
 
 
