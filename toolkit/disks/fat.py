@@ -140,11 +140,12 @@ class FatReader:
         """Clusters that belong to nothing, counted in the table itself."""
         if self._bits == 12:
             return self._cluster_bytes * sum(not self._next(cluster) for cluster in range(2, self._clusters + 2))
-        mask, kind = (0xFFFF, "H") if self._bits == 16 else (0x0FFFFFFF, "I")
+        mask = 0xFFFF if self._bits == 16 else 0x0FFFFFFF
         free = 0
         for number in range(-(-self._table_bytes // _TABLE_PIECE)):
             # the first two entries are no clusters, and never zero
-            free += sum(not value & mask for value in memoryview(self._table_piece(number)).cast(kind))
+            piece = memoryview(self._table_piece(number))
+            free += sum(not value & mask for value in (piece.cast("H") if self._bits == 16 else piece.cast("I")))
         return free * self._cluster_bytes
 
     def _chain(self, cluster: int, bytes_max: int) -> list[int]:
