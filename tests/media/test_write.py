@@ -18,10 +18,11 @@ from tests.media.carrying import (
     killed_at,
     something,
 )
-from toolkit.disks.plugged import of_device
+from toolkit.disks.plugged import of_device, with_file_system
 from toolkit.disks.volumes import FOLDER
 from toolkit.media.cargo import MANIFEST, MARKER, Manifest
 from toolkit.media.carrier import Carrier
+from toolkit.media.formatting import format_stick
 from toolkit.media.local import held
 from toolkit.media.sources import sources
 from toolkit.media.write import write
@@ -202,6 +203,25 @@ def test_another_stick_in_its_place_is_not_written_to(tmp_path: Path) -> None:
         with pytest.raises(MediaError, match="not there any more"):
             carry(Meddling(carrier, before), something(tmp_path), tmp_path / "state")
         assert (tmp_path / "stick.img").read_bytes() == before_bytes
+
+
+@only_root
+@pytest.mark.parametrize("same_size", [False, True])
+def test_another_stick_under_the_name_that_was_chosen_is_not_written_to(tmp_path: Path, same_size: bool) -> None:
+    """Between a person's choice and the first write another one may be plugged in."""
+    first, second = (image(tmp_path / f"{name}.img", "ext4", mib=16) for name in ("first", "second"))
+    if not same_size:
+        second = image(tmp_path / "second.img", "ext4", mib=17)
+    before = second.read_bytes()
+    with loop(first) as device:
+        chosen = with_file_system(of_device(device.name))
+        run("losetup", "--detach", device)
+        run("losetup", device, second)
+        with pytest.raises(MediaError, match="not there any more"), held(chosen, [str(device)], writing=True):
+            pass
+        with pytest.raises(MediaError, match="not there any more"):
+            format_stick(chosen, "vfat", "REBOX", str(device), [str(device)])
+    assert second.read_bytes() == before
 
 
 @only_root

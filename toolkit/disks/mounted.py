@@ -1,6 +1,7 @@
 """A volume that is mounted for us alone: nobody else sees it, and nothing is left mounted when we are killed."""
 
 import contextlib
+import errno
 import io
 import mmap
 import os
@@ -23,18 +24,12 @@ _PARTIAL = "."
 _SEND_AHEAD = 8 << 20
 _FUSE_SECONDS_MAX, _INTERVAL_SECONDS = 20.0, 0.01
 _LOOK_SECONDS = 0.2
-_DATA = {"ext4": "errors=remount-ro", "vfat": "iocharset=ascii,shortname=mixed", "exfat": ""}
+_DATA = {"ext4": "errors=remount-ro", "vfat": "iocharset=ascii,shortname=lower", "exfat": ""}
 _PLACES = ("/mnt", "/media", "/srv", "/opt")  # any folder does: what is mounted there is seen by us alone
 
 
-def kernel_has(kind: str, listed: Path = Path("/proc/filesystems")) -> bool:
-    """Whether the kernel mounts it without any program's help; a module that can be loaded is loaded by mount(2)."""
-    return kind in listed.read_text(encoding="ascii").split() or _is_module(kind)
-
-
-def _is_module(kind: str) -> bool:
-    folder = Path("/lib/modules") / os.uname().release / "kernel/fs"
-    return any(folder.glob(f"**/{kind}.ko*"))
+class NoFileSystemError(Refused):
+    """The kernel has no such file system, nor a module for it."""
 
 
 class Mounted:
@@ -44,7 +39,7 @@ class Mounted:
         """Raises Refused where it cannot be mounted, Failed when mounting fails."""
         if os.geteuid() != 0:
             raise Refused(f"{file_system.path} has {file_system.kind}, which only root can mount")
-        self._writing = writing
+        self._writing, self._kind = writing, file_system.kind
         self._daemon: subprocess.Popen[bytes] | None = None
         self._root = self._folder = -1
         self._reading: set[io.FileIO] = set()
@@ -64,21 +59,19 @@ class Mounted:
 
     def _mount(self, kind: str) -> None:
         flags = NOSUID | NODEV | NOEXEC | (0 if self._writing else RDONLY)
+        # not the name, which may be another's by now: what is held open
+        source = f"/proc/self/fd/{self._device.descriptor}"
+        data = "noload" if kind == "ext4" and not self._writing else _DATA[kind]
         try:
-            if kernel_has(kind):
-                # not the name, which may be another's by now: what is held open
-                source = f"/proc/self/fd/{self._device.descriptor}"
-                data = _DATA[kind] if self._writing or kind != "ext4" else "noload"
-                mount_namespace.mount(source, self._place, kind, flags, data)
-            elif kind == "exfat":
-                self._mount_by_fuse()
-                mount_namespace.restrict(self._place, flags)
-            else:
-                raise Refused(f"the kernel cannot mount {kind}")
+            mount_namespace.mount(source, self._place, kind, flags, data)
         except OSError as error:
-            raise Failed(f"{self._device.path} cannot be mounted as {kind}: {error.strerror}") from None
+            if error.errno != errno.ENODEV:
+                raise Failed(f"{self._device.path} cannot be mounted as {kind}: {error.strerror}") from None
+            if kind != "exfat":
+                raise NoFileSystemError(f"the kernel of this machine has no {kind}") from None
+            self._mount_by_fuse(flags)
 
-    def _mount_by_fuse(self) -> None:
+    def _mount_by_fuse(self, flags: int) -> None:
         """A program beside us that ends with us: told by the kernel, when the thread that started it ends."""
         options = "nosuid,nodev,noexec,umask=0077" + ("" if self._writing else ",ro")
         words = [program("setpriv"), "--pdeathsig", "KILL", program("unshare"), "--mount", "--propagation", "private"]
@@ -89,10 +82,18 @@ class Mounted:
         try:
             self._wait_for_daemon(self._daemon)
             mount_namespace.move_here(self._daemon.pid, self._place)
+            mount_namespace.restrict(self._place, flags)
+        except OSError as error:
+            self._kill_daemon(self._daemon)
+            raise Failed(f"{self._device.path} cannot be mounted by exfat-fuse: {error.strerror}") from None
         except BaseException:
-            self._daemon.kill()
-            self._daemon.wait()
+            self._kill_daemon(self._daemon)
             raise
+
+    @staticmethod
+    def _kill_daemon(daemon: "subprocess.Popen[bytes]") -> None:
+        daemon.kill()
+        daemon.wait()
 
     def _wait_for_daemon(self, daemon: "subprocess.Popen[bytes]") -> None:
         """Until it has mounted the device in its own namespace."""
@@ -153,7 +154,8 @@ class Mounted:
             found = []
             with os.scandir(self._folder) as entries:
                 for entry in entries:
-                    found.append(entry.name)
+                    # on FAT, a name that is short has no case of its own
+                    found.append(entry.name.lower() if self._kind == "vfat" else entry.name)
                     if len(found) > NAMES_MAX:
                         raise Damaged(f"{self._device.path} holds more than {NAMES_MAX} files")
             return tuple(sorted(found))
