@@ -6,15 +6,14 @@ import io
 import mmap
 import os
 import stat
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from toolkit.disks import mount_namespace
+from toolkit.disks.exfat_fuse import ExfatFuse
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.mount_namespace import NODEV, NOEXEC, NOSUID, RDONLY, MountNamespace
-from toolkit.disks.programs import program
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.troubles import translated
 from toolkit.disks.volumes import FOLDER, NAMES_MAX, Damaged, FileSystem, Gone, check_name
@@ -22,7 +21,6 @@ from toolkit.disks.volumes import FOLDER, NAMES_MAX, Damaged, FileSystem, Gone, 
 PIECE = 1 << 20
 _PARTIAL = "."
 _SEND_AHEAD = 8 << 20
-_FUSE_SECONDS_MAX, _INTERVAL_SECONDS = 20.0, 0.01
 _LOOK_SECONDS = 0.2
 _DATA = {"ext4": "errors=remount-ro", "vfat": "iocharset=ascii,shortname=lower", "exfat": ""}
 _PLACES = ("/mnt", "/media", "/srv", "/opt")  # any folder does: what is mounted there is seen by us alone
@@ -40,7 +38,7 @@ class Mounted:
         if os.geteuid() != 0:
             raise Refused(f"{file_system.path} has {file_system.kind}, which only root can mount")
         self._writing, self._kind = writing, file_system.kind
-        self._daemon: subprocess.Popen[bytes] | None = None
+        self._server: ExfatFuse | None = None
         self._root = self._folder = -1
         self._reading: set[io.FileIO] = set()
         self._looked = 0.0
@@ -69,40 +67,7 @@ class Mounted:
                 raise Failed(f"{self._device.path} cannot be mounted as {kind}: {error.strerror}") from None
             if kind != "exfat":
                 raise NoFileSystemError(f"the kernel of this machine has no {kind}") from None
-            self._mount_by_fuse(flags)
-
-    def _mount_by_fuse(self, flags: int) -> None:
-        """A program beside us that ends with us: told by the kernel, when the thread that started it ends."""
-        options = "nosuid,nodev,noexec,umask=0077" + ("" if self._writing else ",ro")
-        words = [program("setpriv"), "--pdeathsig", "KILL", program("unshare"), "--mount", "--propagation", "private"]
-        words += ["--", program("mount.exfat-fuse"), "-d", "-o", options, str(self._device.path), str(self._place)]
-        self._daemon = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            self._wait_for_daemon(self._daemon)
-            mount_namespace.move_here(self._daemon.pid, self._place)
-            mount_namespace.restrict(self._place, flags)
-        except OSError as error:
-            self._kill_daemon(self._daemon)
-            raise Failed(f"{self._device.path} cannot be mounted by exfat-fuse: {error.strerror}") from None
-        except BaseException:
-            self._kill_daemon(self._daemon)
-            raise
-
-    @staticmethod
-    def _kill_daemon(daemon: "subprocess.Popen[bytes]") -> None:
-        daemon.kill()
-        daemon.wait()
-
-    def _wait_for_daemon(self, daemon: "subprocess.Popen[bytes]") -> None:
-        """Until it has mounted the device in its own namespace."""
-        major, minor = self._device.number
-        deadline = time.monotonic() + _FUSE_SECONDS_MAX
-        while f"{major}:{minor}" not in mount_namespace.mounts_of(f"{daemon.pid}").values():
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                raise Failed(f"{self._device.path} cannot be mounted by exfat-fuse: its file system may be damaged")
-            time.sleep(_INTERVAL_SECONDS)
+            self._server = ExfatFuse.mounted(self._device, self._place, flags)
 
     def check(self, *, closely: bool = False) -> None:
         """Raises Gone unless the mount is there, of the device that was opened, and that is there.
@@ -275,24 +240,11 @@ class Mounted:
             with translated(f"{self._device.path} cannot be unmounted", self._device.check):
                 self._namespace.call(lambda: mount_namespace.unmount(self._place))
         except BaseException:
-            if self._daemon is not None:
-                self._daemon.kill()
+            if self._server is not None:
+                self._server.kill()
             raise
-        finally:
-            self._end_daemon()
-
-    def _end_daemon(self) -> None:
-        """It ends by itself once it is unmounted and has written everything."""
-        if self._daemon is None:
-            return
-        try:
-            status = self._daemon.wait(_FUSE_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            self._daemon.kill()
-            status = self._daemon.wait()
-        self._daemon = None
-        if status:
-            raise Failed(f"exfat-fuse ended with {status}: not everything may be on {self._device.path}")
+        if self._server is not None:
+            self._server.wait()
 
 
 def _empty_place() -> Path:
