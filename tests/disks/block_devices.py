@@ -18,6 +18,7 @@ MAKERS = {
     "exfat": ("mkfs.exfat", "-L"),
     "ext4": ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-L"),
 }
+_FAT32_MIB_MIN = 34
 _PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
@@ -32,7 +33,10 @@ def image(path: Path, kind: str, *, mib: int = 40, label: str = "STICK") -> Path
     """A new image file with a file system."""
     with path.open("wb") as file:
         file.truncate(mib << 20)
-    run(*MAKERS[kind], label, path)
+    words = MAKERS[kind]
+    if kind == "vfat" and mib < _FAT32_MIB_MIN:
+        words = ("mkfs.vfat", "-n")
+    run(*words, label, path)
     return path
 
 

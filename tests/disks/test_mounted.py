@@ -50,12 +50,17 @@ def test_nobody_else_sees_it_and_it_lets_no_program_run(tmp_path: Path, kind: st
 
 @only_root
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_in_the_midst_nothing_is_left_mounted_and_nothing_runs_on(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("all_at_once", [False, True], ids=["us", "us and who serves us"])
+def test_killed_in_the_midst_nothing_is_left_mounted_and_nothing_runs_on(
+    tmp_path: Path, kind: str, all_at_once: bool
+) -> None:
+    """A file system's own server must not be the last to see it mounted: it would wait for itself, for ever."""
     with loop(image(tmp_path / "stick.img", kind)) as device:
         stick = found(device)
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
+            os.setsid()
 
             def pieces() -> Iterator[bytes]:
                 yield DATA
@@ -66,6 +71,8 @@ def test_killed_in_the_midst_nothing_is_left_mounted_and_nothing_runs_on(tmp_pat
                 volume.write("one", pieces())
             os._exit(0)
         os.read(reader, 1)
+        if all_at_once:
+            os.killpg(child, signal.SIGKILL)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         deadline = time.monotonic() + 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.disks.block_devices import loop, only_root
+from tests.disks.block_devices import loop, only_root, run
 from toolkit.disks import page_cache
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.page_cache import forget, remembered_bytes
@@ -28,6 +28,20 @@ def test_a_file_that_was_written_is_remembered_until_it_is_forgotten(medium: Pat
     forget(device)
     assert remembered_bytes(device) == 0
     device.close()
+
+
+@only_root
+def test_where_memory_is_the_disk_there_is_nothing_to_forget(tmp_path: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=8m", "memory", tmp_path / "memory")
+    try:
+        (tmp_path / "memory/stick.img").write_bytes(bytes(SIZE))
+        device = LiveDevice(tmp_path / "memory/stick.img", writing=True)
+        forget(device)
+        assert remembered_bytes(device) == SIZE
+        device.close()
+    finally:
+        run("umount", tmp_path / "memory")
 
 
 @only_root

@@ -50,7 +50,7 @@ def test_a_usb_stick_is_taken_away_and_then_its_port_is_switched_off(
     ways = [system / SCSI / "delete", system / USB / "remove"]
     for way in ways:
         way.write_text("")
-    stick = replace(of_device("sdz", system), path=tmp_path / "sdz", bus="usb")
+    stick = replace(of_device("sdz", system), path=tmp_path / "sdz")
     image(stick.path, "vfat")
     monkeypatch.setattr(module, "check_permitted", lambda *_: None)  # this machine has no such drive
     ejected = eject(stick, system)

@@ -18,10 +18,11 @@ from tests.media.carrying import (
     killed_at,
     something,
 )
-from toolkit.disks.plugged import of_device
+from toolkit.disks.plugged import of_device, with_file_system
 from toolkit.disks.volumes import FOLDER
 from toolkit.media.cargo import MANIFEST, MARKER, Manifest
 from toolkit.media.carrier import Carrier
+from toolkit.media.formatting import format_stick
 from toolkit.media.local import held
 from toolkit.media.sources import sources
 from toolkit.media.write import write
@@ -150,16 +151,17 @@ def test_a_stick_that_forgets_its_manifest_is_found_out(tmp_path: Path) -> None:
 def test_killed_anywhere_it_is_known_as_unfinished_and_is_written_again(
     tmp_path: Path, kind: str, replacing: bool
 ) -> None:
-    """A real kill -9, at every fourth deed on an image file, at every twelfth on a device."""
+    """A real kill -9, at every fourth deed on an image file, at some of them on a device."""
     given, state = something(tmp_path, {"backup/settings.age": bytes(PART_BYTES + 1)}), tmp_path / "state"
     own_key(state)
-    with a_stick(tmp_path, kind) as carrier:
+    with a_stick(tmp_path, kind, mib=16) as carrier:
         earlier = carry(carrier, given, state) if replacing else None
-    number, step = 1, 4 if kind == "image" else 12
-    path, pristine = tmp_path / "stick.img", (tmp_path / "stick.img").read_bytes()
+    number, step = 1, 4 if kind == "image" else 14
+    path, pristine = tmp_path / "stick.img", tmp_path / "pristine.img"
+    run("cp", "--sparse=always", path, pristine)
     ends = set()
     while True:
-        path.write_bytes(pristine)
+        run("cp", "--sparse=always", pristine, path)
         with again(path, kind) as carrier:
 
             def work(before: Callable[[str], None], carrier: Carrier = carrier) -> None:
@@ -201,6 +203,25 @@ def test_another_stick_in_its_place_is_not_written_to(tmp_path: Path) -> None:
         with pytest.raises(MediaError, match="not there any more"):
             carry(Meddling(carrier, before), something(tmp_path), tmp_path / "state")
         assert (tmp_path / "stick.img").read_bytes() == before_bytes
+
+
+@only_root
+@pytest.mark.parametrize("same_size", [False, True])
+def test_another_stick_under_the_name_that_was_chosen_is_not_written_to(tmp_path: Path, same_size: bool) -> None:
+    """Between a person's choice and the first write another one may be plugged in."""
+    first, second = (image(tmp_path / f"{name}.img", "ext4", mib=16) for name in ("first", "second"))
+    if not same_size:
+        second = image(tmp_path / "second.img", "ext4", mib=17)
+    before = second.read_bytes()
+    with loop(first) as device:
+        chosen = with_file_system(of_device(device.name))
+        run("losetup", "--detach", device)
+        run("losetup", device, second)
+        with pytest.raises(MediaError, match="not there any more"), held(chosen, [str(device)], writing=True):
+            pass
+        with pytest.raises(MediaError, match="not there any more"):
+            format_stick(chosen, "vfat", "REBOX", str(device), [str(device)])
+    assert second.read_bytes() == before
 
 
 @only_root

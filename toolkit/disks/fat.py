@@ -19,6 +19,7 @@ _FOLDER, _LABEL, _LONG = 0x10, 0x08, 0x0F
 _DELETED, _END = 0xE5, 0x00
 _FAT12_MAX, _FAT16_MAX = 4085, 65525  # clusters, by the specification's own comparison
 _TABLE_BYTES_MAX = 256 << 20  # 2 TB in clusters of 32 KiB
+_TABLE_PIECE = 64 << 10
 _FOLDER_BYTES_MAX = 2 << 20  # 65,536 entries: no folder has more
 
 
@@ -74,9 +75,9 @@ class FatReader:
     def __init__(self, device: LiveDevice, offset_bytes: int = 0) -> None:
         self._reader = DirectReader(device, offset_bytes)
         self._path = device.path
+        self._pieces: dict[int, bytes] = {}
         try:
             self._layout(self._reader.read(0, 512))
-            self._table = self._whole_table()
         except BaseException:
             self._reader.close()
             raise
@@ -101,9 +102,18 @@ class FatReader:
             raise self._damaged("its table does not fit its size")
         self._table_bytes = needed
 
-    def _whole_table(self) -> bytes:
-        begin, end = self._table_offset, self._table_offset + self._table_bytes
-        return b"".join(self._reader.read(at, min(PIECE, end - at)) for at in range(begin, end, PIECE))
+    def _table_piece(self, number: int) -> bytes:
+        """Of the table: a stick's may have megabytes, of which a file needs little."""
+        if number not in self._pieces:
+            at = number * _TABLE_PIECE
+            size = min(_TABLE_PIECE, self._table_bytes - at)
+            self._pieces[number] = self._reader.read(self._table_offset + at, size)
+        return self._pieces[number]
+
+    def _table_entry(self, at: int, size: int) -> int:
+        """None lies in two pieces: those of 12 bits are all in the first."""
+        number, inside = divmod(at, _TABLE_PIECE)
+        return int.from_bytes(self._table_piece(number)[inside : inside + size], "little")
 
     def entries(self, folder: Entry | None = None) -> list[Entry]:
         """What is in a folder, in the volume's own when none is named; raises Damaged."""
@@ -130,9 +140,13 @@ class FatReader:
         """Clusters that belong to nothing, counted in the table itself."""
         if self._bits == 12:
             return self._cluster_bytes * sum(not self._next(cluster) for cluster in range(2, self._clusters + 2))
-        table = memoryview(self._table).cast("H" if self._bits == 16 else "I")
         mask = 0xFFFF if self._bits == 16 else 0x0FFFFFFF
-        return self._cluster_bytes * sum(not value & mask for value in table[2:])
+        free = 0
+        for number in range(-(-self._table_bytes // _TABLE_PIECE)):
+            # the first two entries are no clusters, and never zero
+            piece = memoryview(self._table_piece(number))
+            free += sum(not value & mask for value in (piece.cast("H") if self._bits == 16 else piece.cast("I")))
+        return free * self._cluster_bytes
 
     def _chain(self, cluster: int, bytes_max: int) -> list[int]:
         """The clusters of a file, in order; at most one more than `bytes_max` need."""
@@ -152,11 +166,9 @@ class FatReader:
 
     def _next(self, cluster: int) -> int:
         if self._bits == 12:
-            pair = int.from_bytes(self._table[cluster * 3 // 2 : cluster * 3 // 2 + 2], "little")
+            pair = self._table_entry(cluster * 3 // 2, 2)
             return (pair >> 4) if cluster & 1 else pair & 0xFFF
-        if self._bits == 16:
-            return int(struct.unpack_from("<H", self._table, cluster * 2)[0])
-        return int(struct.unpack_from("<I", self._table, cluster * 4)[0]) & 0x0FFFFFFF
+        return self._table_entry(cluster * self._bits // 8, self._bits // 8) & 0x0FFFFFFF
 
     def _runs(self, chain: list[int]) -> Iterator[bytes]:
         """The content of clusters; those that lie side by side are read at once."""

@@ -1,19 +1,19 @@
 """A volume that is mounted for us alone: nobody else sees it, and nothing is left mounted when we are killed."""
 
 import contextlib
+import errno
 import io
 import mmap
 import os
 import stat
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from toolkit.disks import mount_namespace
+from toolkit.disks.exfat_fuse import ExfatFuse
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.mount_namespace import NODEV, NOEXEC, NOSUID, RDONLY, MountNamespace
-from toolkit.disks.programs import program
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.troubles import translated
 from toolkit.disks.volumes import FOLDER, NAMES_MAX, Damaged, FileSystem, Gone, check_name
@@ -21,20 +21,13 @@ from toolkit.disks.volumes import FOLDER, NAMES_MAX, Damaged, FileSystem, Gone, 
 PIECE = 1 << 20
 _PARTIAL = "."
 _SEND_AHEAD = 8 << 20
-_FUSE_SECONDS_MAX, _INTERVAL_SECONDS = 20.0, 0.01
 _LOOK_SECONDS = 0.2
-_DATA = {"ext4": "errors=remount-ro", "vfat": "iocharset=ascii,shortname=mixed", "exfat": ""}
+_DATA = {"ext4": "errors=remount-ro", "vfat": "iocharset=ascii,shortname=lower", "exfat": ""}
 _PLACES = ("/mnt", "/media", "/srv", "/opt")  # any folder does: what is mounted there is seen by us alone
 
 
-def kernel_has(kind: str, listed: Path = Path("/proc/filesystems")) -> bool:
-    """Whether the kernel mounts it without any program's help; a module that can be loaded is loaded by mount(2)."""
-    return kind in listed.read_text(encoding="ascii").split() or _is_module(kind)
-
-
-def _is_module(kind: str) -> bool:
-    folder = Path("/lib/modules") / os.uname().release / "kernel/fs"
-    return any(folder.glob(f"**/{kind}.ko*"))
+class NoFileSystemError(Refused):
+    """The kernel has no such file system, nor a module for it."""
 
 
 class Mounted:
@@ -44,8 +37,8 @@ class Mounted:
         """Raises Refused where it cannot be mounted, Failed when mounting fails."""
         if os.geteuid() != 0:
             raise Refused(f"{file_system.path} has {file_system.kind}, which only root can mount")
-        self._writing = writing
-        self._daemon: subprocess.Popen[bytes] | None = None
+        self._writing, self._kind = writing, file_system.kind
+        self._server: ExfatFuse | None = None
         self._root = self._folder = -1
         self._reading: set[io.FileIO] = set()
         self._looked = 0.0
@@ -64,44 +57,17 @@ class Mounted:
 
     def _mount(self, kind: str) -> None:
         flags = NOSUID | NODEV | NOEXEC | (0 if self._writing else RDONLY)
+        # not the name, which may be another's by now: what is held open
+        source = f"/proc/self/fd/{self._device.descriptor}"
+        data = "noload" if kind == "ext4" and not self._writing else _DATA[kind]
         try:
-            if kernel_has(kind):
-                # not the name, which may be another's by now: what is held open
-                source = f"/proc/self/fd/{self._device.descriptor}"
-                data = _DATA[kind] if self._writing or kind != "ext4" else "noload"
-                mount_namespace.mount(source, self._place, kind, flags, data)
-            elif kind == "exfat":
-                self._mount_by_fuse()
-                mount_namespace.restrict(self._place, flags)
-            else:
-                raise Refused(f"the kernel cannot mount {kind}")
+            mount_namespace.mount(source, self._place, kind, flags, data)
         except OSError as error:
-            raise Failed(f"{self._device.path} cannot be mounted as {kind}: {error.strerror}") from None
-
-    def _mount_by_fuse(self) -> None:
-        """A program beside us that ends with us: told by the kernel, when the thread that started it ends."""
-        options = "nosuid,nodev,noexec,umask=0077" + ("" if self._writing else ",ro")
-        words = [program("setpriv"), "--pdeathsig", "KILL", program("unshare"), "--mount", "--propagation", "private"]
-        words += ["--", program("mount.exfat-fuse"), "-d", "-o", options, str(self._device.path), str(self._place)]
-        self._daemon = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            self._wait_for_daemon(self._daemon)
-            mount_namespace.move_here(self._daemon.pid, self._place)
-        except BaseException:
-            self._daemon.kill()
-            self._daemon.wait()
-            raise
-
-    def _wait_for_daemon(self, daemon: "subprocess.Popen[bytes]") -> None:
-        """Until it has mounted the device in its own namespace."""
-        major, minor = self._device.number
-        deadline = time.monotonic() + _FUSE_SECONDS_MAX
-        while f"{major}:{minor}" not in mount_namespace.mounts_of(f"{daemon.pid}").values():
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                raise Failed(f"{self._device.path} cannot be mounted by exfat-fuse: its file system may be damaged")
-            time.sleep(_INTERVAL_SECONDS)
+            if error.errno != errno.ENODEV:
+                raise Failed(f"{self._device.path} cannot be mounted as {kind}: {error.strerror}") from None
+            if kind != "exfat":
+                raise NoFileSystemError(f"the kernel of this machine has no {kind}") from None
+            self._server = ExfatFuse.mounted(self._device, self._place, flags)
 
     def check(self, *, closely: bool = False) -> None:
         """Raises Gone unless the mount is there, of the device that was opened, and that is there.
@@ -153,7 +119,8 @@ class Mounted:
             found = []
             with os.scandir(self._folder) as entries:
                 for entry in entries:
-                    found.append(entry.name)
+                    # on FAT, a name that is short has no case of its own
+                    found.append(entry.name.lower() if self._kind == "vfat" else entry.name)
                     if len(found) > NAMES_MAX:
                         raise Damaged(f"{self._device.path} holds more than {NAMES_MAX} files")
             return tuple(sorted(found))
@@ -273,24 +240,11 @@ class Mounted:
             with translated(f"{self._device.path} cannot be unmounted", self._device.check):
                 self._namespace.call(lambda: mount_namespace.unmount(self._place))
         except BaseException:
-            if self._daemon is not None:
-                self._daemon.kill()
+            if self._server is not None:
+                self._server.kill()
             raise
-        finally:
-            self._end_daemon()
-
-    def _end_daemon(self) -> None:
-        """It ends by itself once it is unmounted and has written everything."""
-        if self._daemon is None:
-            return
-        try:
-            status = self._daemon.wait(_FUSE_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            self._daemon.kill()
-            status = self._daemon.wait()
-        self._daemon = None
-        if status:
-            raise Failed(f"exfat-fuse ended with {status}: not everything may be on {self._device.path}")
+        if self._server is not None:
+            self._server.wait()
 
 
 def _empty_place() -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from toolkit.disks.liveness import LiveDevice
-from toolkit.disks.mounted import Mounted, kernel_has
+from toolkit.disks.mounted import Mounted, NoFileSystemError
 from toolkit.disks.mtools import Mtools
 from toolkit.disks.page_cache import forget
 from toolkit.disks.refusal import Failed, Refused
@@ -38,16 +38,15 @@ def opened(file_system: FileSystem, *, writing: bool) -> Volume:
     if file_system.kind not in KINDS:
         what = file_system.kind or "no file system that is known"
         raise Refused(f"{file_system.path} has {what}: only {', '.join(KINDS)} are read and written; format it")
-    if file_system.kind == "vfat" and not _mountable(file_system):
+    is_device = stat.S_ISBLK(file_system.path.stat().st_mode)
+    if file_system.kind == "vfat":
+        if is_device and not file_system.offset_bytes and os.geteuid() == 0:
+            with suppress(NoFileSystemError):
+                return Mounted(file_system, writing=writing)
         return Mtools(file_system, writing=writing)
-    if not stat.S_ISBLK(file_system.path.stat().st_mode):
+    if not is_device:
         raise Refused(
             f"{file_system.path} is an image with {file_system.kind}: only vfat is used without a device; "
             "attach it with losetup, and name the loop device"
         )
     return Mounted(file_system, writing=writing)
-
-
-def _mountable(file_system: FileSystem) -> bool:
-    is_device = stat.S_ISBLK(file_system.path.stat().st_mode)
-    return is_device and not file_system.offset_bytes and os.geteuid() == 0 and kernel_has(file_system.kind)

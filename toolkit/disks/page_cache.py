@@ -4,6 +4,7 @@ import ctypes
 import mmap
 import os
 import time
+from pathlib import Path
 
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.volumes import Damaged
@@ -11,6 +12,8 @@ from toolkit.disks.volumes import Damaged
 _PAGE = mmap.PAGESIZE
 _WINDOW = 1 << 30
 _SECONDS_MAX, _INTERVAL_SECONDS = 5.0, 0.05
+
+_MOUNTS = Path("/proc/self/mountinfo")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mincore.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p)
@@ -28,6 +31,8 @@ def forget(device: LiveDevice) -> None:
     while True:
         device.check()
         device.flush()
+        if device.is_file and _lies_in_memory(device.number[0]):
+            return
         kept = remembered_bytes(device)
         if not kept:
             return
@@ -36,6 +41,13 @@ def forget(device: LiveDevice) -> None:
                 f"the kernel keeps {kept} bytes of {device.path} in memory: what it holds cannot be read from itself"
             )
         time.sleep(_INTERVAL_SECONDS)
+
+
+def _lies_in_memory(number: int) -> bool:
+    """Whether the file system of this number is memory by nature: an image file there has no disk to be read from."""
+    name = f"{os.major(number)}:{os.minor(number)}"
+    lines = map(str.split, _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines())
+    return any(words[2] == name and words[words.index("-") + 1] in {"tmpfs", "ramfs"} for words in lines)
 
 
 def remembered_bytes(device: LiveDevice) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toolkit.disks.facts import disks, text
 from toolkit.disks.refusal import Failed, Refused
-from toolkit.disks.volumes import FileSystem, find, size_of
+from toolkit.disks.volumes import FileSystem, Gone, find, size_of
 
 SYSTEM = Path("/sys")
 
@@ -81,6 +81,21 @@ def of_image(path: Path) -> Stick:
         path=path.absolute(), vendor="", model="image file", serial="", size_bytes=size_of(path), bus="file", port="",
         removable=True, read_only=not os.access(path, os.W_OK),
     )  # fmt: skip
+
+
+def check_same(stick: Stick, system: Path = SYSTEM) -> None:
+    """Raises Gone when by now another drive or file system has that device's name; Refused when none has it."""
+    if stick.file_system is not None:
+        there = find(stick.path)
+        if there is None or there.uuid != stick.file_system.uuid:
+            raise Gone(f"{stick.path} has another file system than the one that was chosen")
+    if stick.bus == "file":
+        return
+    now = of_device(stick.path.name, system)
+    for told in ("vendor", "model", "serial", "port", "bus", "size_bytes"):
+        # what sysfs did not tell may have come from udev
+        if getattr(now, told) and getattr(now, told) != getattr(stick, told):
+            raise Gone(f"{stick.path} is another drive than the one that was chosen: {told} {getattr(now, told)}")
 
 
 def with_file_system(stick: Stick) -> Stick:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.disks.liveness import LiveDevice
-from toolkit.disks.plugged import SYSTEM, Stick, usb_device
+from toolkit.disks.plugged import SYSTEM, Stick, check_same, usb_device
 from toolkit.disks.programs import program
 from toolkit.media.carrier import Then, told
 from toolkit.media.local import described
@@ -34,6 +34,7 @@ def eject(stick: Stick, system: Path = SYSTEM) -> Ejected:
     with told(described(stick), _AGAIN):
         device = LiveDevice(stick.path, writing=not stick.read_only, alone=True)
         try:
+            check_same(stick, system)
             device.flush()
             done.append("everything that was written is on it")
         finally:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.page_cache import forget
-from toolkit.disks.plugged import Stick
+from toolkit.disks.plugged import Stick, check_same
 from toolkit.disks.programs import program
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.volumes import KINDS, FileSystem, probe
@@ -53,6 +53,7 @@ def _format(stick: Stick, kind: str, label: str) -> FileSystem:
     LiveDevice(stick.path, writing=True, alone=True).close()
     device = LiveDevice(stick.path, writing=True)
     try:
+        check_same(stick)
         _run("wipefs", "--all", "--quiet", str(stick.path))
         device.check()
         _run(*_WORDS[kind], label, str(stick.path))

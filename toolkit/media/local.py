@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.opening import open_volume
-from toolkit.disks.plugged import Stick
+from toolkit.disks.plugged import Stick, check_same
 from toolkit.disks.refusal import Refused
 from toolkit.disks.volumes import FileSystem, Gone, Volume, find
 from toolkit.media.carrier import READING, told
@@ -59,6 +59,8 @@ def held(stick: Stick, allowed: Collection[str] = (), *, writing: bool = False) 
             raise Refused("it is write-protected")
         device = LiveDevice(stick.path, writing=False)
         try:
+            # it may have been chosen by a person a minute ago
+            check_same(stick)
             file_system = find(stick.path)
             if file_system is None:
                 raise Refused("no file system is on it: format it")

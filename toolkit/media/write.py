@@ -36,7 +36,7 @@ from toolkit.media.standing import Standing, State, small, standing
 from toolkit.model.errors import InputError, RefusedError, VerificationError
 from toolkit.signing import SigningKey
 
-_PER_PART_BYTES, _RESERVE_BYTES = 64 << 10, 1 << 20  # the rest of a cluster; folders, manifest, marker
+_PER_PART_BYTES, _RESERVE_BYTES = 128 << 10, 1 << 20  # the rest of a cluster; folders, manifest, marker
 
 
 @dataclass(frozen=True)
