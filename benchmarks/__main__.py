@@ -22,6 +22,7 @@ PEERS = {
     "swing": ("keepalived",),
     "backup": ("tar", "zstd", "age"),
     "chain_validation": ("openssl",),
+    "wipe": ("losetup", "dd", "cmp", "nwipe"),
     "machines": ("qemu-system-x86_64", "qemu-img", "mmdebstrap"),
 }
 """Every comparison, in the order of the page, and the commands without which it cannot be made."""

@@ -31,6 +31,8 @@ _COMMANDS = {
     "openssl": ("openssl", "version"),
     "qemu": ("qemu-system-x86_64", "--version"),
     "mkosi": ("mkosi", "--version"),
+    "dd": ("dd", "--version"),
+    "nwipe": ("nwipe", "--version"),
 }
 _PACKAGES = ("pyhanko-certvalidator", "cryptography", "httpx", "uvicorn")
 _VERSION = re.compile(r"\d+(?:\.\d+)+\w*")

@@ -45,8 +45,12 @@ PROGRAMS = {
         "ip": "iproute2",
         "ping": "iputils-ping",
         "ps": "procps",
+        "photorec": "testdisk",
+        "nbdkit": "nbdkit",
+        "nbdfuse": "libnbd-bin",
+        "fusermount3": "fuse3",
     },
-    "bench": {"fping": "fping", "nmap": "nmap", "keepalived": "keepalived", "restic": "restic"},
+    "bench": {"fping": "fping", "nmap": "nmap", "keepalived": "keepalived", "restic": "restic", "nwipe": "nwipe"},
 }
 """Programs that are called, by purpose, and the Debian package that has each."""
 

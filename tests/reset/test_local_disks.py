@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,6 @@ from toolkit.model.errors import InputError, PermissionDeniedError, RefusedError
 from toolkit.reset import local_disks
 from toolkit.reset.erasure import Erasure
 from toolkit.reset.local_disks import Chosen, Wiping, choose, survey
-from toolkit.wiring import SystemClock
 
 pytestmark = needs_root
 
@@ -34,7 +34,8 @@ def wiping(*serials: str, order: Order | None = None, kept: Kept | None = None, 
     return Wiping(
         rules=rules or Rules(planned=serials),
         order=order or Order(),
-        clock=SystemClock(),
+        now=lambda: datetime.now(UTC),
+        sleep=time.sleep,
         tool_version="0",
         operator="somebody",
         keep=(Kept() if kept is None else kept).append,

@@ -5,18 +5,22 @@ import importlib.metadata
 import json as json_module
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 import toolkit
-from toolkit.cli.output import JsonOption, emit_json, end, err, out, progress_bar, refuse_unasked, result_table
+from toolkit.cli.output import JsonOption, emit_json, end, err, out, progress_bar, refuse_unasked
 from toolkit.disks.erase import Order
+from toolkit.disks.facts import Disk
 from toolkit.disks.in_use import Rules
 from toolkit.disks.method import AUTO, OVERWRITE_WORDS
 from toolkit.lab.folder import state_folder
@@ -26,7 +30,6 @@ from toolkit.reset import local_disks
 from toolkit.reset.erasure import Erasure
 from toolkit.signing import own_key
 from toolkit.storage.whole_file import write_whole
-from toolkit.wiring import SystemClock
 
 app = typer.Typer(
     help="The end of disks: list, wipe. What speaks against wiping one is looked at anew each time.",
@@ -66,21 +69,11 @@ def list_disks(json: JsonOption = False) -> None:
             for one in found
         ])  # fmt: skip
         return
-    result_table(
-        "Disks of this machine",
-        ("device", "serial number", "what it is", "size", "may be wiped"),
-        [
-            (
-                f"/dev/{one.disk.name}",
-                escape(one.disk.identity) or "none",
-                escape(" ".join(word for word in (one.disk.vendor, one.disk.model, one.disk.media_type) if word)),
-                _size(one.disk.size_bytes),
-                "no: " + escape("; ".join(objection.why for objection in one.objections)) if one.objections else "yes",
-            )
-            for one in found
-        ],
-        whole=("device", "serial number"),
-    )
+    for one in found:
+        _show(one.disk)
+        _line("may be wiped", "yes" if not one.objections else "no")
+        for objection in one.objections:
+            _line("", objection.why)
 
 
 @app.command("disk")
@@ -129,7 +122,8 @@ def wipe_disks(  # noqa: PLR0917  (typer hands all of them by name)
     wiping = local_disks.Wiping(
         rules=rules,
         order=order,
-        clock=SystemClock(),
+        now=lambda: datetime.now(UTC),
+        sleep=time.sleep,
         tool_version=importlib.metadata.version("rebox"),
         operator=operator or os.environ.get("SUDO_USER") or getpass.getuser(),
         keep=keep,
@@ -159,17 +153,22 @@ def _check_yes(wanted: Sequence[str], yes: Sequence[str]) -> None:
 def _show_plan(chosen: Sequence[local_disks.Chosen], verify: Verify) -> None:
     how = "all of it is read back" if verify is Verify.full else "at least a tenth of it, at random, is read back"
     for one in chosen:
-        disk = one.disk
-        err.print(
-            f"[bold]/dev/{disk.name}[/bold]  {escape(' '.join(filter(None, (disk.vendor, disk.model))))}  "
-            f"{disk.media_type}, {_size(disk.size_bytes)}",
-            soft_wrap=True,
-        )
-        err.print(f"  serial number  {escape(disk.identity)}", soft_wrap=True)
+        _show(one.disk, err)
         way = f"{' or else '.join(one.techniques)}, then {OVERWRITE_WORDS}" if one.techniques else OVERWRITE_WORDS
-        err.print(f"  how            discard where it can, {way}; then {how}", soft_wrap=True)
+        _line("how", f"discard where it can, {way}; then {how}", err)
         if one.why_no_more:
-            err.print(f"  [dim]not offered    {escape(one.why_no_more)}[/dim]", soft_wrap=True)
+            _line("not offered", one.why_no_more, err)
+
+
+def _show(disk: Disk, where: Console = out) -> None:
+    """What people recognise it by; nothing of it is ever cut off."""
+    words = ", ".join(filter(None, (disk.vendor, disk.model, disk.media_type, _size(disk.size_bytes))))
+    where.print(f"[bold]/dev/{disk.name}[/bold]  {escape(words)}", soft_wrap=True)
+    _line("file" if disk.backing_file else "serial number", disk.identity or "none", where)
+
+
+def _line(name: str, words: str, where: Console = out) -> None:
+    where.print(f"  [dim]{name:<13}[/dim]  {escape(words)}", soft_wrap=True)
 
 
 def _ask(chosen: Sequence[local_disks.Chosen]) -> None:

@@ -27,7 +27,7 @@ def wipe(console: Console, job: Job, wanted: Sequence[Disk], medium: str) -> dic
     for disk in wanted:
         refuse(disk, objections(disk, there, rules))
     ended = [_one(console, job, disk, rules, number) for number, disk in enumerate(wanted, start=1)]
-    failed = [f"{one.disk.serial}: {one.reason}" for one in ended if one.result != "passed"]
+    failed = [f"{one.disk.identity}: {one.reason}" for one in ended if one.result != "passed"]
     if failed:
         raise Failed("; ".join(failed))
     return {

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from toolkit.model.errors import InputError
 
@@ -56,6 +56,14 @@ class Erasure(BaseModel):
     run_id: str | None = None
     backing_file: str = ""
     """The file behind a loop device, which has no serial number: what it is known by instead."""
+
+    @model_validator(mode="after")
+    def _honest(self) -> "Erasure":
+        if self.result == "passed" and (self.verification == "none" or not self.verified_bytes or not self.passes):
+            raise ValueError("an erasure that was not verified has not passed")
+        if bool(self.serial_number) == bool(self.backing_file):
+            raise ValueError("a disk is known by its serial number, or a loop device by its file")
+        return self
 
     @property
     def identity(self) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from toolkit.disks import method
@@ -13,7 +14,7 @@ from toolkit.disks.identity import Meant, find
 from toolkit.disks.in_use import Objection, Rules, objections
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.model.errors import InputError, PermissionDeniedError, RefusedError
-from toolkit.model.execution import Clock, Progress
+from toolkit.model.execution import Progress
 from toolkit.reset.erasure import Erasure, erasure_of
 
 _HALVES = {"erase": (0.0, 0.1), "write": (0.1, 0.55), "read-back": (0.55, 1.0)}
@@ -99,7 +100,8 @@ class Wiping:
 
     rules: Rules
     order: Order
-    clock: Clock
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
     tool_version: str
     operator: str
     keep: Callable[[Erasure], None]
@@ -119,7 +121,7 @@ class Wiping:
         erased = Erased(chosen.disk)
         try:
             with opened(chosen.meant, self.rules, _there) as (_, device):
-                erase(erased, device, self.order, _phases(chosen, progress), self.clock.sleep)
+                erase(erased, device, self.order, _phases(chosen, progress), self.sleep)
         except (Refused, Failed) as refused:
             if isinstance(refused, Refused) and first:
                 raise RefusedError(
@@ -134,9 +136,7 @@ class Wiping:
         return told
 
     def _told(self, erased: Erased) -> Erasure:
-        return erasure_of(
-            erased.as_json(), finished=self.clock.now(), tool_version=self.tool_version, operator=self.operator
-        )
+        return erasure_of(erased.as_json(), finished=self.now(), tool_version=self.tool_version, operator=self.operator)
 
 
 def _phases(chosen: Chosen, progress: Progress) -> Callable[[str], Callable[[float], None]]:
