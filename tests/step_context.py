@@ -9,6 +9,7 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from toolkit.appliances.protocol import Appliance
+from toolkit.appliances.quarantine import Quarantine
 from toolkit.appliances.world import World
 from toolkit.model.execution import Result, StepContext
 from toolkit.model.inventory import Inventory, read_inventory
@@ -116,7 +117,7 @@ def world_of(
         base=folder,
         old=(old or StubBox("old", "10.77.0.21")).appliance,
         new=(new or StubBox("new", "10.77.0.22")).appliance,
-        **{"resolve_secret": no_secret, **named},
+        **{"resolve_secret": no_secret, "quarantine": Quarantine(folder / "state"), **named},
     )
 
 

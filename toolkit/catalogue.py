@@ -9,7 +9,9 @@ from toolkit.model.execution import GateImplementation, StepImplementation
 from toolkit.provision.metal.by_hand import InstallByHand
 from toolkit.provision.steps import ProvisionNew, TakeIntoUse
 from toolkit.reset.disks import WipeOld
+from toolkit.reset.firmware import ResetFirmware
 from toolkit.reset.gates import old_was_reset, serial_confirmed, soak_passed, wipe_confirmed
+from toolkit.reset.quarantining import Quarantining
 from toolkit.reset.settings import ResetOld
 from toolkit.reset.shut_down import ShutDownOld
 from toolkit.traffic.dns_swing import LowerTtl, PutBackTtl, SwingDns
@@ -51,8 +53,9 @@ STEPS: dict[str, StepImplementation] = {
     "put-back-ttl": PutBackTtl(),
     "collect-late-records": CollectLateRecords(),
     "soak": Soak(),
-    "reset-old": ResetOld(),
-    "wipe-old": WipeOld(),
+    "reset-old": Quarantining(ResetOld()),
+    "wipe-old": Quarantining(WipeOld()),
+    "reset-firmware": Quarantining(ResetFirmware()),
     "shut-down-old": ShutDownOld(),
 }
 

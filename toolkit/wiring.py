@@ -17,6 +17,7 @@ from toolkit.appliances.facts import read_facts
 from toolkit.appliances.first_password import first_password
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.provisioner import ExistingBox, Provisioner
+from toolkit.appliances.quarantine import Quarantine
 from toolkit.appliances.world import RUN_INVENTORY, Role, World
 from toolkit.backup.age import check_recipients
 from toolkit.catalogue import GATES, STEPS
@@ -36,8 +37,9 @@ from toolkit.model.provision import LabProvision, LibvirtProvision, NewMachine, 
 from toolkit.model.run_report import RunReport
 from toolkit.model.settings_text import line_of
 from toolkit.procedures.hardware_migration import plan_hardware_migration
+from toolkit.procedures.settings_reset import plan_settings_reset
 from toolkit.provision.metal.machine import RedfishMachine
-from toolkit.provision.metal.opening import old_machine, redfish_machine
+from toolkit.provision.metal.opening import old_firmware, old_machine, redfish_machine
 from toolkit.provision.virtual.machine import VirtualMachine
 from toolkit.provision.virtual.mark import here
 from toolkit.provision.virtual.old_disks import OldVirtualDisks
@@ -52,6 +54,23 @@ from toolkit.traffic.dns import zone_of
 _ORIGIN = "origin.json"
 
 WrapTransport = Callable[[httpx.BaseTransport], httpx.BaseTransport]
+
+
+def open_quarantine() -> Quarantine:
+    """The boxes that may be in no plan, as this machine knows them."""
+    return Quarantine(_state_directory())
+
+
+def refuse_quarantined(file: Path) -> Inventory:
+    """The inventory in `file`; raises RefusedError when one of its boxes is in quarantine, and as `load_inventory`."""
+    inventory = load_inventory(file)
+    open_quarantine().refuse(boxes_of(inventory).items())
+    return inventory
+
+
+def boxes_of(inventory: Inventory) -> dict[Role, str]:
+    """The serial numbers of an inventory's boxes, by role."""
+    return {"old": inventory.old.serial_number, "new": inventory.new.serial_number}
 
 
 def load_inventory(file: Path) -> Inventory:
@@ -120,6 +139,7 @@ def open_world(
         old=driver("old"),
         new=driver("new"),
         resolve_secret=secret,
+        quarantine=open_quarantine(),
         known_secrets=lambda: frozenset(secrets.values()),
         provisioner=ExistingBox(),
         confirmed_serial_number=confirmed_serial_number or inventory.reset.confirm_serial_number,
@@ -128,6 +148,7 @@ def open_world(
     world.provisioner = _provisioner(world)
     if inventory.old_bmc is not None:
         world.old_disks = old_machine(world, inventory.old_bmc, _state_directory(), SystemClock())
+        world.old_firmware = old_firmware(world, inventory.old_bmc, _state_directory(), SystemClock())
     if inventory.old_vm is not None:
         world.old_disks = _old_virtual_machine(inventory, inventory.old_vm)
     return world
@@ -255,12 +276,20 @@ def look(world: World) -> Facts:
 
 
 def make_plan(file: Path, *, wrap_transport: WrapTransport = lambda transport: transport) -> Plan:
-    """The plan for an inventory: looks at the boxes, changes nothing, writes nothing."""
-    inventory = load_inventory(file)
+    """The plan for an inventory: looks at the boxes, changes nothing, writes nothing.
+
+    Raises RefusedError when a box is in quarantine, before any is asked.
+    """
+    inventory = refuse_quarantined(file)
     world = open_world(inventory, file.parent, inventory_file=file, read_only=True, wrap_transport=wrap_transport)
     notes = [str(recognised) for recognised in recognise(world, _state_directory(), RUN_INVENTORY)]
     plan = plan_hardware_migration(inventory, look(world))
     return plan.model_copy(update={"notes": (*plan.notes, *notes)})
+
+
+def make_settings_reset_plan(file: Path) -> Plan:
+    """The plan that only resets the old box of an inventory; a box in quarantine is just what it may be for."""
+    return plan_settings_reset(load_inventory(file))
 
 
 @dataclass(frozen=True)
@@ -332,9 +361,13 @@ def build_engine(
     confirmed_serial_number: str | None = None,
     read_only: bool = False,
     fetch_secrets: bool = False,
+    only_old: bool = False,
     wrap_transport: WrapTransport = lambda transport: transport,
 ) -> Engine:
-    """An engine whose steps and gates know the boxes of `origin`; `fetch_secrets` asks for all of them at once."""
+    """An engine whose steps and gates know the boxes of `origin`.
+
+    `fetch_secrets` asks for all secrets at once; with `only_old`, for those of the old box.
+    """
     world = open_world(
         origin.inventory(),
         origin.folder,
@@ -346,7 +379,7 @@ def build_engine(
     if read_only:
         recognise(world, _state_directory(), RUN_INVENTORY)
     if fetch_secrets:
-        world.fetch_secrets()
+        world.fetch_secrets(only_old=only_old)
     return Engine(
         runs_directory=runs_directory,
         state_directory=_state_directory(),

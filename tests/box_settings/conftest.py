@@ -12,6 +12,7 @@ from tests.emulator.appliance.box_process import CLIENT_ID, CLIENT_SECRET, BoxPr
 from tests.step_context import context_of, inventory, no_secret
 from toolkit.appliances.connection import BoxConnection
 from toolkit.appliances.emulated import EmulatedAppliance
+from toolkit.appliances.quarantine import Quarantine
 from toolkit.appliances.world import World
 from toolkit.box_settings.guarded import change_network
 from toolkit.model.box import NetworkRoute, TlsSettings, WantedNetwork
@@ -54,6 +55,7 @@ class Site:
             old=self.driver("old"),
             new=new or self.driver("new"),
             resolve_secret=no_secret,
+            quarantine=Quarantine(self.folder / "state"),
         )
         return replace(context_of(self.folder, world), clock=SystemClock())
 

@@ -88,6 +88,7 @@ def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.Mo
         confirmed_serial_number: str | None = None,
         read_only: bool = False,
         fetch_secrets: bool = False,
+        only_old: bool = False,
         **fields: object,
     ) -> Engine:
         assert origin.text.startswith("# the fake")

@@ -163,7 +163,7 @@ def plan_with(tables: str) -> Plan:
 def test_the_disks_of_old_metal_are_wiped_behind_its_reset_and_that_cannot_be_taken_back() -> None:
     plan = plan_with(OLD_BMC)
     names = [step.name for step in plan.steps]
-    assert names[-3:] == ["reset-old", "wipe-old", "shut-down-old"]
+    assert names[-4:] == ["reset-old", "wipe-old", "reset-firmware", "shut-down-old"]
     wipe = plan.step("wipe-old")
     assert wipe.irreversible
     assert wipe.kind in STEPS
@@ -200,6 +200,17 @@ def test_the_volumes_of_an_old_virtual_machine_are_wiped_once_it_is_off() -> Non
 def test_a_machine_that_is_none_has_no_volumes(more: str, kind: str) -> None:
     with pytest.raises(InputError, match="old_vm is for a virtual old box"):
         inventory_with_old_vm(more, kind)
+
+
+def test_firmware_is_reset_behind_the_gates_of_the_wipe_as_far_as_the_inventory_wants_it() -> None:
+    plan = plan_with(OLD_BMC)
+    firmware = plan.step("reset-firmware")
+    assert (firmware.irreversible, firmware.gates) == (True, plan.step("wipe-old").gates)
+    assert "BMC" not in firmware.title
+    with_bmc = plan_with(f'{OLD_BMC}firmware_reset = "bios-and-bmc"\n').step("reset-firmware")
+    assert "BIOS settings and its BMC" in with_bmc.title
+    left = plan_with(f'{OLD_BMC}firmware_reset = "none"\n')
+    assert "reset-firmware" not in [step.name for step in left.steps]
 
 
 def test_metal_without_a_bmc_is_installed_by_a_person_who_is_told_every_step() -> None:

@@ -8,10 +8,15 @@ from tests.step_context import OLD_SERIAL, StubBox, context_of, world_of
 from toolkit.appliances.protocol import ResetStatus
 from toolkit.model.errors import UnreachableError, VerificationError
 from toolkit.model.verdict import Verdict
+from toolkit.probes.tls import TlsResult
 from toolkit.reset.settings import ResetOld
 from toolkit.reset.shut_down import ShutDownOld
 
 NEXT = "3" * 64
+
+
+def unasked(*arguments: object, **named: object) -> TlsResult:
+    raise AssertionError("no certificate was to be looked at")
 
 
 def status(serial_number: str = OLD_SERIAL, state: str = "none") -> ResetStatus:
@@ -21,38 +26,11 @@ def status(serial_number: str = OLD_SERIAL, state: str = "none") -> ResetStatus:
 def test_another_box_at_the_old_address_is_left_alone(tmp_path: Path) -> None:
     stranger = StubBox("old", "10.77.0.21", reset_status=status("RB-OTHER-1"))
     context = context_of(tmp_path, world_of(tmp_path, old=stranger))
-    for call in (ResetOld().look, ResetOld().act, ShutDownOld().act):
+    for call in (ResetOld(unasked).look, ResetOld(unasked).act, ShutDownOld().act):
         with pytest.raises(VerificationError, match="another box answers"):
             call(context)
     assert {*stranger.asked} == {"reset_status"}
     assert stranger.trusted == []
-
-
-def test_the_next_certificate_is_trusted_before_the_reset_is_asked_for(tmp_path: Path) -> None:
-    trusted_at_reset: list[str] = []
-
-    def reset(*_: object) -> ResetStatus:
-        trusted_at_reset.extend(old.trusted)
-        return status(state="complete")
-
-    old = StubBox("old", "10.77.0.21", reset_status=status(), reset=reset)
-    context = context_of(tmp_path, world_of(tmp_path, old=old))
-    assert ResetOld().look(context) is None
-    assert ResetOld().act(context) == {"serial_number": OLD_SERIAL}
-    assert trusted_at_reset == [NEXT]
-
-
-@pytest.mark.parametrize(
-    ("state", "known", "verdict"),
-    [
-        ("complete", False, Verdict.PASSED),
-        ("complete", True, Verdict.FAILED),
-        ("resetting", False, Verdict.FAILED),
-    ],
-)
-def test_reset_is_what_says_so_and_has_forgotten_us(tmp_path: Path, state: str, known: bool, verdict: Verdict) -> None:
-    old = StubBox("old", "10.77.0.21", reset_status=status(state=state), can_sign_in=known)
-    assert ResetOld().verify(context_of(tmp_path, world_of(tmp_path, old=old)), {}).verdict is verdict
 
 
 def test_a_box_that_still_answers_is_not_off(tmp_path: Path) -> None:

@@ -171,6 +171,17 @@ class BoxConnection:
         self._raise_for(response, path)
         return response
 
+    def ask(self, method: str, path: str, *, token: str | None = None, **named: Any) -> httpx.Response:
+        """One request as a stranger, or with a token of long ago; whatever is answered is for the caller to judge."""
+        self._check_allowed(method, path)
+        headers = {**named.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        return self._send(method, path, False, {**named, "headers": headers})
+
+    @property
+    def token(self) -> str | None:
+        """The token we were given last and have not given up; it may have ended."""
+        return self._token or None
+
     def stream(self, method: str, path: str, **named: Any) -> httpx.Response:
         """An open response to be read in pieces and closed by the caller."""
         self._check_allowed(method, path)

@@ -10,10 +10,12 @@ import httpx
 from pydantic import JsonValue
 
 from toolkit.appliances.connection import BoxConnection, BoxRefusedError, wait_until
+from toolkit.appliances.emulated_exposure import look_from_outside
 from toolkit.appliances.protocol import (
     BoxAccounts,
     BoxStatus,
     CertificateEntry,
+    Exposure,
     ImportResult,
     NetworkAddress,
     NetworkChange,
@@ -488,6 +490,12 @@ class EmulatedAppliance:
         """How far a reset is; needs no account."""
         answer = self._connection.request("GET", f"{_API}/reset", signed=False)
         return ResetStatus.model_validate(answer.json())
+
+    def exposure(self, site_names: Sequence[str]) -> Exposure:
+        """What it gives away to a stranger and to our old account (requirement H8)."""
+        return look_from_outside(
+            self._connection, (_FACTORY_USER, _FACTORY_PASSWORD), signs_in=self.can_sign_in, site_names=site_names
+        )
 
     def shut_down(self) -> None:
         """Shuts the box down and waits until it answers no more."""

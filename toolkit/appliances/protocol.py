@@ -15,6 +15,7 @@ from toolkit.model.box import (
     BoxAccounts,
     BoxStatus,
     CertificateEntry,
+    Exposure,
     ImportResult,
     NetworkAddress,
     NetworkChange,
@@ -37,6 +38,7 @@ __all__ = [
     "CertificateEntry",
     "Certified",
     "Connected",
+    "Exposure",
     "FirstContact",
     "Identified",
     "ImportResult",
@@ -232,6 +234,14 @@ class Resettable(Protocol):
 
     def reset_status(self) -> ResetStatus:
         """How far a reset is; needs no account."""
+        ...
+
+    def exposure(self, site_names: Sequence[str]) -> Exposure:
+        """What it gives away to a stranger and to our old account, by every documented call that gives something.
+
+        Pages are asked for by the box's address and by `site_names`. Changes nothing on a box that is as a factory
+        box has to be.
+        """
         ...
 
     def shut_down(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from toolkit.model.execution import Progress, Result
+from toolkit.model.firmware import BiosState, BmcReset, BmcSeen, FirmwareScope, KeyDatabase
 
 
 class Provisioner(Protocol):
@@ -59,6 +60,58 @@ class DiskWiper(Protocol):
 
     def is_off(self) -> bool:
         """Whether the machine is off."""
+        ...
+
+
+class FirmwareResetter(Protocol):
+    """The firmware of a machine, reset from outside of its own system where its BMC offers that.
+
+    Every call raises ReboxError. What is not offered is None or empty, and is not asked for.
+    """
+
+    @property
+    def scope(self) -> FirmwareScope:
+        """How much is to be reset."""
+        ...
+
+    def check_machine(self) -> None:
+        """Raises RefusedError or UnknownStateError unless it is the machine that is meant; changes nothing."""
+        ...
+
+    def bios(self) -> BiosState | None:
+        """What the BIOS is set to; None: its reset is not offered."""
+        ...
+
+    def reset_bios(self) -> None:
+        """Asks for the BIOS's defaults; done twice it is harmless."""
+        ...
+
+    def key_databases(self) -> tuple[KeyDatabase, ...]:
+        """The Secure Boot keys; none: their reset is not offered, or cannot be read back."""
+        ...
+
+    def reset_keys(self) -> None:
+        """Asks for the factory's keys."""
+        ...
+
+    def start(self) -> None:
+        """Has the machine on, so that its firmware takes up what waits for a start."""
+        ...
+
+    def switch_off(self) -> None:
+        """Has it off."""
+        ...
+
+    def bmc_reset(self) -> BmcReset | None:
+        """How the BMC's own settings can be reset; None: not at all, or other machines depend on it."""
+        ...
+
+    def reset_bmc(self, how: BmcReset) -> None:
+        """Asks for it; returns also when the BMC goes away instead of answering."""
+        ...
+
+    def bmc_seen(self) -> tuple[BmcSeen, str]:
+        """Whether the BMC takes our account now, over a new connection, and what it said."""
         ...
 
 

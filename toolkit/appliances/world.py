@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from toolkit.appliances.protocol import Appliance
-from toolkit.appliances.provisioner import DiskWiper, ExistingBox, Provisioner
+from toolkit.appliances.provisioner import DiskWiper, ExistingBox, FirmwareResetter, Provisioner
+from toolkit.appliances.quarantine import Quarantine
 from toolkit.model.inventory import DnsSwing, Inventory
 from toolkit.model.provision import RedfishProvision
 from toolkit.model.secret import SecretReference
@@ -30,9 +31,11 @@ class World:
     old: Appliance
     new: Appliance
     resolve_secret: Callable[[SecretReference, str], str]
+    quarantine: Quarantine
     known_secrets: Callable[[], frozenset[str]] = frozenset
     provisioner: Provisioner = field(default_factory=ExistingBox)
     old_disks: DiskWiper | None = None
+    old_firmware: FirmwareResetter | None = None
     confirmed_serial_number: str | None = None
     inventory_file: Path = Path("inventory.toml")
     _made: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -55,9 +58,15 @@ class World:
             self._made[name] = make()
         return cast(Made, self._made[name])
 
-    def fetch_secrets(self) -> None:
-        """Fetches every secret of the inventory now: a prompt must not come in the middle of a step."""
+    def fetch_secrets(self, *, only_old: bool = False) -> None:
+        """Fetches every secret of the inventory now: a prompt must not come in the middle of a step.
+
+        `only_old`: just what the old box's own account needs.
+        """
         inventory = self.inventory
+        if only_old:
+            self.resolve_secret(inventory.old.client_secret, "the old box's API account")
+            return
         wanted: list[tuple[SecretReference | None, str]] = [
             (inventory.old.client_secret, "the old box's API account"),
             (inventory.new.client_secret, "the new box's API account"),

@@ -26,10 +26,13 @@ def show_plan(plan: Plan) -> None:
         out.print(_table_of(plan))
     _show_notes(plan)
     back_seconds = sum(step.back_seconds for step in plan.steps if not step.irreversible)
-    out.print(
-        f"About {sum(step.expected_seconds for step in plan.steps):.0f} s. `rebox back` returns to the old box in "
-        f"about {back_seconds:.0f} s, until {plan.last_step_with_way_back} has ended."
+    back = (
+        f"`rebox back` returns to the old box in about {back_seconds:.0f} s, until {plan.last_step_with_way_back} has "
+        "ended."
+        if plan.last_step_with_way_back
+        else "No way leads back."
     )
+    out.print(f"About {sum(step.expected_seconds for step in plan.steps):.0f} s. {back}")
 
 
 def _table_of(plan: Plan) -> Table:

@@ -9,7 +9,7 @@ import typer
 from toolkit.cli.output import JsonOption, confirm, emit_json, end, out, progress_bar, refuse_unasked
 from toolkit.cli.provision_metal import install_metal, show_bmc
 from toolkit.model.verdict import Verdict
-from toolkit.wiring import open_virtual_machine
+from toolkit.wiring import open_virtual_machine, refuse_quarantined
 
 app = typer.Typer(
     help="The new box: a virtual machine made, checked, removed; a physical one installed through its BMC.",
@@ -26,6 +26,7 @@ InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The in
 @app.command("virtual")
 def make_virtual_machine(inventory: InventoryFile, json: JsonOption = False) -> None:
     """Have the new box running as a virtual machine: made unless it is there, adopted if it is the same."""
+    refuse_quarantined(inventory)
     machine, read = open_virtual_machine(inventory, fetch_secrets=True)
     with progress_bar(machine.name) as progress:
         machine.provide(progress)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from toolkit.cli.output import JsonOption, confirm, emit_json, out, progress_bar, refuse_unasked
-from toolkit.wiring import open_metal
+from toolkit.wiring import open_metal, refuse_quarantined
 
 InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The inventory (TOML).")]
 
@@ -21,6 +21,7 @@ def install_metal(
     json: JsonOption = False,
 ) -> None:
     """Have the new box running on its machine: installed over Redfish, unless that was done before."""
+    refuse_quarantined(inventory)
     machine, read = open_metal(inventory, again=again)
     provided = machine.is_provided()
     if not provided and not yes:

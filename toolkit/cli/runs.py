@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +26,7 @@ from toolkit.model.verdict import Verdict
 
 if TYPE_CHECKING:
     from toolkit.engine import Engine, RunOutcome, RunSummary
+    from toolkit.model.plan import Plan
     from toolkit.wiring import Origin
 
 app = typer.Typer(rich_markup_mode=None)
@@ -70,8 +71,25 @@ def run_command(
         show_plan(plan)
         confirm(f"Run these {len(plan.steps)} steps on box {' and box '.join(plan.boxes.values())}?")
         confirm_serial = _typed_serial(origin, confirm_serial)
-    with _engine(origin, runs, confirm_serial, quiet=as_json) as engine:
-        run_id = engine.start(plan, acknowledge or (), origin.attachments())
+    start_and_finish(origin, plan, runs, confirm_serial, acknowledge or (), as_json=as_json)
+
+
+def start_and_finish(
+    origin: "Origin",
+    plan: "Plan",
+    runs: Path,
+    confirm_serial: str | None,
+    acknowledge: Collection[str] = (),
+    *,
+    as_json: bool,
+    only_old: bool = False,
+) -> None:
+    """Runs a plan with the live display, writes its report, and ends the command with its exit status.
+
+    `only_old`: the plan is about the old box, and only its secrets are asked for.
+    """
+    with _engine(origin, runs, confirm_serial, quiet=as_json, only_old=only_old) as engine:
+        run_id = engine.start(plan, acknowledge, origin.attachments())
         outcome = engine.run(run_id)
     _finish(outcome, as_json=as_json)
 
@@ -151,7 +169,9 @@ def report_command(run: RunArgument, *, runs: RunsOption = _RUNS, as_json: JsonO
 
 
 @contextmanager
-def _engine(origin: "Origin", runs: Path, confirm_serial: str | None, *, quiet: bool) -> "Iterator[Engine]":
+def _engine(
+    origin: "Origin", runs: Path, confirm_serial: str | None, *, quiet: bool, only_old: bool = False
+) -> "Iterator[Engine]":
     """The engine with the live display; being told to terminate is taken like Ctrl-C: clean, and resumable."""
     from toolkit.cli.run_display import RunDisplay, TerminalOperator  # noqa: PLC0415
     from toolkit.wiring import build_engine  # noqa: PLC0415
@@ -167,6 +187,7 @@ def _engine(origin: "Origin", runs: Path, confirm_serial: str | None, *, quiet: 
             operator=TerminalOperator(),
             confirmed_serial_number=confirm_serial,
             fetch_secrets=True,
+            only_old=only_old,
         )
         with display:
             yield engine

@@ -273,7 +273,9 @@ def _judged(outcome: Outcome, result: Result) -> StepEnd:
         verdict=outcome.verdict,
         summary=outcome.summary,
         exit_status=0 if done else outcome.verdict.exit_status,
-        next_move="Find out what could not be told, then resume." if unknown else "",
+        next_move=""
+        if done
+        else outcome.next_move or ("Find out what could not be told, then resume." if unknown else ""),
         result=result,
         evidence=outcome.evidence,
     )

@@ -1,13 +1,16 @@
 """What a lab's machine is made of, as libvirt's domain XML: metal with a BIOS, or a machine handed its kernel."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
 from lxml import etree
-from lxml.builder import E
+from lxml.builder import E, ElementMaker
+
+_EMULATED_BMC = "http://openstack.org/xmlns/libvirt/sushy"
+"""Under this name sushy-emulator keeps a machine's BIOS settings in its domain."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,10 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Hardware:
-    """One machine. Without `kernel` it starts from its first disk, or from where its BMC says."""
+    """One machine. Without `kernel` it starts from its first disk, or from where its BMC says.
+
+    `bios`: settings that its BMC shows instead of the defaults.
+    """
 
     name: str
     serial_number: str
@@ -43,6 +49,7 @@ class Hardware:
     memory_mb: int = 1024
     vcpus: int = 2
     accelerated: bool = False
+    bios: Mapping[str, str] = field(default_factory=dict)
 
 
 def domain_xml(machine: Hardware) -> str:
@@ -76,10 +83,19 @@ def domain_xml(machine: Hardware) -> str:
         E.on_poweroff("destroy"),
         E.on_reboot("restart"),
         E.on_crash("destroy"),
+        *_metadata(machine),
         _devices(machine),
         type="kvm" if machine.accelerated else "qemu",
     )
     return etree.tostring(domain, pretty_print=True, encoding="unicode")
+
+
+def _metadata(machine: Hardware) -> list[etree._Element]:
+    if not machine.bios:
+        return []
+    maker = ElementMaker(namespace=_EMULATED_BMC, nsmap={"sushy": _EMULATED_BMC})
+    settings = [maker.attribute(name=name, value=value) for name, value in machine.bios.items()]
+    return [E.metadata(maker.bios(maker.attributes(*settings)))]
 
 
 def _devices(machine: Hardware) -> etree._Element:

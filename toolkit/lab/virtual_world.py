@@ -23,6 +23,8 @@ POOL = "default"
 _TUN = Path("/dev/net/tun")
 _LOOK_SECONDS = 0.5
 SEED_SERIAL = "rebox-seed"
+_SITES_BIOS = {"NicBoot1": "Disabled", "QuietBoot": "true"}
+"""What somebody set up on metal in service: a reset of its firmware has something to put back."""
 
 
 class BootImage(BaseModel):
@@ -129,6 +131,7 @@ class VirtualWorld:
             drives=drives,
             kernel=direct if box.kind == "virtual" else None,
             memory_mb=box.memory_mb,
+            bios=_SITES_BIOS if box.kind == "physical" and box.site_version is not None else {},
         )
         definition = folder / "domain.xml"
         definition.write_text(domain_xml(machine), encoding="utf-8")

@@ -181,3 +181,28 @@ class ResetStatus(_Noun):
     state: Literal["none", "resetting", "complete"]
     finished: datetime | None = None
     next_tls_sha256: str | None = None
+
+
+ShownKind = Literal["open", "site-page", "status", "network", "accounts", "certificates", "tls", "records", "content"]
+"""What an answer would hold if it were given; `open`: whatever everybody may know; `content`: data of the site's."""
+
+
+class Shown(_Noun):
+    """What a box answered to one question; `body` is JSON as it came, or a page's text."""
+
+    caller: Literal["nobody", "the old token", "the old account"]
+    call: str
+    kind: ShownKind
+    status: int
+    body: JsonValue
+
+
+class Exposure(_Noun):
+    """What a box gives away to whoever is a stranger to it, or should be one after a factory reset.
+
+    `default_password`: what became of the attempt to replace the factory's password by itself.
+    """
+
+    shown: tuple[Shown, ...]
+    old_account_known: bool
+    default_password: Literal["must-be-replaced", "taken-again", "already-replaced", "not-the-factorys", "unknown"]

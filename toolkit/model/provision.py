@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from toolkit.model.fields import Address, Fingerprint, InterfaceAddress, Mac, Uuid, VersionText
+from toolkit.model.firmware import FirmwareScope
 from toolkit.model.secret import SecretReference
 
 
@@ -149,10 +150,15 @@ class OperatorProvision(MetalMachine):
 
 
 class OldBmc(Bmc):
-    """The old box's BMC: its disks are wiped through it once the box has been reset."""
+    """The old box's BMC: once the box has been reset, disks are wiped and firmware is reset through it."""
 
     macs: tuple[Mac, ...] = Field(min_length=1, description="The machine's network ports; the BMC must know them all.")
     disk_serials: tuple[str, ...] = Field(min_length=1, description="Serial numbers of the disks that are wiped.")
+    firmware_reset: FirmwareScope = Field(
+        default="bios",
+        description="What of the firmware is reset where the BMC offers it: bios (settings and Secure Boot keys), "
+        "bios-and-bmc (the BMC too, which may not be reachable afterwards), none.",
+    )
 
 
 class OldVirtualMachine(_Table):

@@ -427,7 +427,10 @@ def _retire(inventory: Inventory) -> Iterator[Step]:
     )
     still_asked = tuple(gate for gate in gates if gate.code in _STILL_ASKED)
     if inventory.old_bmc is not None:
-        yield _wipe_old(inventory.old_bmc, still_asked)
+        metal = _gates_of_machine("The serial number is confirmed by hand, and the BMC has that machine.", still_asked)
+        yield _wipe_old(inventory.old_bmc, metal)
+        if inventory.old_bmc.firmware_reset != "none":
+            yield _reset_firmware(inventory.old_bmc, metal)
     yield Step(
         name="shut-down-old",
         kind="shut-down-old",
@@ -447,36 +450,55 @@ def _wipe_old_volumes(old_vm: OldVirtualMachine, still_asked: tuple[GateReferenc
     return _wipe_old_step(
         f"Wipe {disks} of the virtual machine {old_vm.name} on its host, and read all of it back",
         "A factory reset leaves what a volume's blocks still hold. The machine never starts again.",
-        "The serial number is confirmed by hand, and the host has that machine, its disks no other's.",
-        still_asked,
+        _gates_of_machine(
+            "The serial number is confirmed by hand, and the host has that machine, its disks no other's.", still_asked
+        ),
     )
 
 
-def _wipe_old(old_bmc: OldBmc, still_asked: tuple[GateReference, ...]) -> Step:
+def _gates_of_machine(confirmed: str, still_asked: tuple[GateReference, ...]) -> tuple[GateReference, ...]:
+    """What must hold before anything is destroyed on the old box's machine from outside of its own system."""
+    return (
+        GateReference(code="wipe-confirmed", why=confirmed),
+        GateReference(code="old-was-reset", why="The reset stands behind every gate there is.", after="reset-old"),
+        GateReference(
+            code="new-proven", why="The new box, all there is now, must be able to serve users.", after="prove-new"
+        ),
+        *still_asked,
+    )
+
+
+def _wipe_old(old_bmc: OldBmc, gates: tuple[GateReference, ...]) -> Step:
     disks = ", ".join(old_bmc.disk_serials)
     return _wipe_old_step(
         f"Wipe {disks} of the old machine through its BMC, and read all of it back",
         "A factory reset leaves what a disk's own sectors still hold.",
-        "The serial number is confirmed by hand, and the BMC has that machine.",
-        still_asked,
+        gates,
     )
 
 
-def _wipe_old_step(title: str, why: str, confirmed: str, still_asked: tuple[GateReference, ...]) -> Step:
+def _wipe_old_step(title: str, why: str, gates: tuple[GateReference, ...]) -> Step:
     return Step(
         name="wipe-old",
         kind="wipe-old",
         title=title,
         why=why,
         requirements=("H8",),
-        gates=(
-            GateReference(code="wipe-confirmed", why=confirmed),
-            GateReference(code="old-was-reset", why="The reset stands behind every gate there is.", after="reset-old"),
-            GateReference(
-                code="new-proven", why="The new box, all there is now, must be able to serve users.", after="prove-new"
-            ),
-            *still_asked,
-        ),
+        gates=gates,
         irreversible=True,
         expected_seconds=600.0,
+    )
+
+
+def _reset_firmware(old_bmc: OldBmc, gates: tuple[GateReference, ...]) -> Step:
+    bmc_too = old_bmc.firmware_reset == "bios-and-bmc"
+    return Step(
+        name="reset-firmware",
+        kind="reset-firmware",
+        title=f"Reset the old machine's BIOS settings{' and its BMC' if bmc_too else ''} to defaults, where offered",
+        why="Passwords, keys, addresses and names of the site stand in there too.",
+        requirements=("H8",),
+        gates=gates,
+        irreversible=True,
+        expected_seconds=300.0 if bmc_too else 60.0,
     )

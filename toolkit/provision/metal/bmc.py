@@ -94,7 +94,33 @@ class Bmc:
             drive = self._drive()
             return Medium(bool(drive.inserted), drive.image or None)
 
+    def read(self, path: str) -> dict[str, Any] | None:
+        """A resource as the BMC has it now, None where there is none; for what has no call of its own here."""
+        with translated(self.where):
+            try:
+                return dict(self.root._conn.get(path).json())
+            except exceptions.ResourceNotFoundError:
+                return None
+            except TypeError:
+                raise ValueError(f"{path} is no JSON object") from None
+
     # ------------------------------------------------------------------------------------------------- changing
+
+    def order(self, target: str, body: dict[str, Any], what: str) -> None:
+        """Carries out an action at its `target`; `what` is told when the BMC refuses."""
+        with translated(self.where, what):
+            self.root._conn.post(target, data=body)
+
+    def start_without_booting(self) -> None:
+        """Has it on, as far as its firmware's own pages where it can be told to stop there; its disks may be empty."""
+        with translated(self.where):
+            allowed = self._system().get_allowed_system_boot_source_values()
+        # the own order of a machine without a system may end at somebody's network boot server
+        for target in (sushy.BootSource.BIOS_SETUP, sushy.BootSource.HDD):
+            if target in allowed:
+                self._override(target, sushy.BootSourceOverrideEnabled.ONCE)
+                break
+        self.switch_on()
 
     def switch_on(self) -> None:
         """Has it on; returns when the BMC says that it is."""

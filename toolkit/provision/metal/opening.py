@@ -14,6 +14,7 @@ from toolkit.provision.metal.installer_boot import InstallerBoot
 from toolkit.provision.metal.jobs import InstallOrder, install_order
 from toolkit.provision.metal.machine import RedfishMachine
 from toolkit.provision.metal.notebook import Notebook
+from toolkit.provision.metal.old_firmware import OldFirmware
 from toolkit.provision.metal.old_machine import OldMachine
 
 
@@ -58,9 +59,17 @@ def redfish_machine(
 
 def old_machine(world: World, old_bmc: OldBmc, state: Path, clock: Clock) -> OldMachine:
     """The old box's machine, whose disks are to be wiped."""
+    return OldMachine(_opening_old(world, old_bmc, state, clock), old_bmc.disk_serials)
+
+
+def old_firmware(world: World, old_bmc: OldBmc, state: Path, clock: Clock) -> OldFirmware:
+    """The same machine's firmware."""
+    return OldFirmware(_opening_old(world, old_bmc, state, clock), old_bmc.firmware_reset)
+
+
+def _opening_old(world: World, old_bmc: OldBmc, state: Path, clock: Clock) -> Callable[[], InstallerBoot]:
     meant = identity(old_bmc, world.inventory.old.serial_number, old_bmc.macs)
-    notebook = Notebook(state, meant.serial_number)
-    return OldMachine(_opening(world, old_bmc, meant, "the old", notebook, clock=clock), old_bmc.disk_serials)
+    return _opening(world, old_bmc, meant, "the old", Notebook(state, meant.serial_number), clock=clock)
 
 
 def _opening(
