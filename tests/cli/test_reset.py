@@ -14,6 +14,7 @@ import pytest
 
 from tests.disks.loops import loop, needs_root
 from tests.lab.test_cli import screen
+from toolkit.reset.erasure import Erasure
 from toolkit.signing import open_signed, trusted_signers
 
 MIB = 1 << 20
@@ -67,10 +68,13 @@ def test_a_disk_is_wiped_and_its_record_is_signed(device: Path, file: Path, tmp_
     (told,) = document(done)["disks"]
     assert (document(done)["verdict"], told["result"], told["verification"]) == ("passed", "passed", "full")
     assert not any(file.read_bytes())
-    (record,) = (tmp_path / "records").iterdir()
+    (record,) = (tmp_path / "records").glob("*.erasure.json")
     signed, _ = open_signed(record.read_bytes(), trusted_signers(state), str(record))
-    assert signed == told
+    assert Erasure.model_validate(signed["erasure"]) == Erasure.model_validate(told)
     assert told["operator"] == "somebody"
+    again = rebox("verify", record, "--read")
+    assert again.returncode == 0, again.stderr
+    assert f"of {device}, which is known by" in again.stdout
     assert str(device) in done.stderr, "the plan is shown before"
 
 

@@ -2,7 +2,6 @@
 
 import getpass
 import importlib.metadata
-import json as json_module
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ from rich.markup import escape
 
 import toolkit
 from toolkit.cli.output import JsonOption, emit_json, end, err, out, progress_bar, refuse_unasked
+from toolkit.cli.reset_records import verify_record
 from toolkit.disks.erase import Order
 from toolkit.disks.facts import Disk
 from toolkit.disks.in_use import Rules
@@ -28,14 +28,16 @@ from toolkit.model.errors import RefusedError
 from toolkit.model.verdict import Verdict, combine
 from toolkit.reset import local_disks
 from toolkit.reset.erasure import Erasure
+from toolkit.reset.record import RecordContext
+from toolkit.reset.record_files import write_records
 from toolkit.signing import own_key
-from toolkit.storage.whole_file import write_whole
 
 app = typer.Typer(
     help="The end of disks: list, wipe. What speaks against wiping one is looked at anew each time.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
+app.command("verify")(verify_record)
 
 
 class Verify(StrEnum):
@@ -182,13 +184,7 @@ def _ask(chosen: Sequence[local_disks.Chosen]) -> None:
 
 
 def _write(folder: Path, erasure: Erasure) -> None:
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in erasure.identity).strip("_.")
-    target = folder / f"erasure-{name}-{erasure.finished:%Y%m%dT%H%M%S}.json"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(
-        target, own_key(state_folder()).sign(json_module.loads(erasure.model_dump_json())),
-        what="the record of a wiped disk cannot be written", then="keep what is printed here",
-    )  # fmt: skip
+    write_records(folder, [erasure], RecordContext(), own_key(state_folder()))
 
 
 def _tell(ended: Sequence[Erasure], *, as_json: bool) -> None:
