@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from tests.disks.loops import loop, needs_root
 from tests.reset.erasures import an_erasure
-from toolkit.cli import main as command_line
-from toolkit.cli.reset_records import verify_record
+from toolkit.cli.main import main
 from toolkit.lab.folder import state_folder
 from toolkit.reset.record import RecordContext
 from toolkit.reset.record_files import write_records
@@ -22,21 +20,16 @@ from toolkit.signing import own_key
 SIZE = 5 << 20
 Rebox = Callable[..., tuple[int, Any]]
 
-app = typer.Typer()
-app.command("verify")(verify_record)
-app.callback()(lambda: None)
-
 
 @pytest.fixture
 def rebox(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rebox:
     """Runs `rebox reset verify …` and returns its status and, with --json, the document, else all that was said."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
-    monkeypatch.setitem(command_line.COMMANDS, "reset", (__name__, "The command alone."))
 
     def run(*words: object) -> tuple[int, Any]:
         capsys.readouterr()
         with pytest.raises(SystemExit) as exit_:
-            command_line.main(["reset", "verify", *map(str, words)])
+            main(["reset", "verify", *map(str, words)])
         said, err = capsys.readouterr()
         assert "Traceback" not in err
         assert isinstance(exit_.value.code, int)

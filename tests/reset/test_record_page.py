@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.report.test_browser import FLAGS, opened
 from tests.reset.erasures import a_record, records
+from toolkit.reset.erasure import Erasure
 from toolkit.reset.record import Record, RecordContext, as_signed
 from toolkit.reset.record_page import record_page
 
@@ -26,6 +27,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
              "media_type": LONG, "operator": LONG, "tool_version": LONG, "run_id": LONG, "sample_seed": "f" * 64,
              "result": "unknown", "reason": LONG * 12, "firmware": LONG},
 }  # fmt: skip
+SIZES = {"of the usual size": 2, "small": 40, "smaller": 60, "smallest": 110}
+"""How many of the widest letters every field has where the letters just become that small."""
 
 
 def page_of(name: str) -> str:
@@ -86,6 +89,29 @@ def test_chromium_prints_it_from_the_command_line(pages: dict[str, Path], tmp_pa
         check=True, capture_output=True, timeout=50,
     )  # fmt: skip
     assert sheets(written.read_bytes()) == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_letters_become_small_enough_for_one_sheet(browser: Browser, tmp_path: Path, size: str) -> None:
+    words = "W" * SIZES[size]
+    told = {name: words for name, field in Erasure.model_fields.items() if field.annotation is str}
+    del told["backing_file"]
+    context = RecordContext.model_validate({name: words for name in RecordContext.model_fields if name != "backed_up"})
+    record = a_record(**told | {"result": "unknown", "reason": words * 3})
+    page = tmp_path / "page.html"
+    page.write_text(
+        record_page(record.model_copy(update={"context": context}), words, "5f" * 32, "ed25519:" + "A" * 44)
+    )
+    assert f'class="{size}"' in page.read_text() or size == "of the usual size"
+    shown, _ = opened(browser, page)
+    assert [sheets(shown.pdf(format=paper)) for paper in ("A4", "Letter")] == [1, 1]
+    shown.context.close()
+
+
+def test_letters_twice_as_wide_count_twice() -> None:
+    page = record_page(a_record(model="名" * 60), "x", "0" * 64, "ed25519:x")
+    assert "名" * 55 + "… (the record has it all)" in page
+    assert "名" * 56 not in page
 
 
 def sheets(pdf: bytes) -> int:

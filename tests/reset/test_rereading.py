@@ -133,7 +133,6 @@ def test_a_disk_is_found_by_all_that_it_tells() -> None:
     assert found is not None
     assert found.path == Path("/dev/sdx")
     assert find_medium(recorded(), [replace(DISK, serial="OTHER"), replace(DISK, serial="")]) is None
-    assert find_medium(recorded(serial_number=""), [replace(DISK, serial="")]) is None
 
 
 @pytest.mark.parametrize(

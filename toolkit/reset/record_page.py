@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from unicodedata import east_asian_width
 
 import jinja2
 from markupsafe import Markup
@@ -12,9 +13,9 @@ from toolkit.model.verdict import Verdict
 from toolkit.reset.record import Record
 
 _SHOWN, _REASON_SHOWN = 110, 300
-"""Characters of a value and of a reason that have room on the sheet; the record holds all of them."""
-_ROOMY = 1400
-"""Characters of all values together that have room in letters of the usual size."""
+"""Columns of a value and of a reason that have room on the sheet; the record holds all of them."""
+_LETTERS = ((500, ""), (1300, "small"), (1800, "smaller"))
+"""Up to how many columns of all values together have room in which size of letters; tried with the widest."""
 
 _HEADLINES = {
     Verdict.PASSED: "Certificate of sanitization",
@@ -37,22 +38,33 @@ def record_page(record: Record, file_name: str, sha256: str, signer: str) -> str
         "file_name": file_name,
         "sha256": sha256,
         "signer": signer,
-        "dense": _characters(record) > _ROOMY,
+        "letters": _letters(record),
     }
     return _environment().get_template("erasure_record.html.j2").render(names)
 
 
-def _characters(record: Record) -> int:
+def _letters(record: Record) -> str:
     told = (*record.erasure.model_dump(mode="json").values(), *record.context.model_dump().values())
-    return sum(min(len(str(value)), _REASON_SHOWN) for value in told)
+    columns = sum(min(_columns(str(value)), _REASON_SHOWN) for value in told)
+    return next((size for most, size in _LETTERS if columns <= most), "smallest")
+
+
+def _columns(text: str) -> int:
+    """How wide a text is: letters of Chinese, Japanese and Korean take two columns."""
+    return sum(2 if east_asian_width(letter) in {"W", "F"} else 1 for letter in text)
 
 
 def _shown(value: Any) -> Any:
     return value if isinstance(value, Markup) else _cut(one_line(str(value)), _SHOWN)
 
 
-def _cut(text: str, characters: int) -> str:
-    return text if len(text) <= characters else f"{text[:characters]}… (the record has it all)"
+def _cut(text: str, columns: int) -> str:
+    if _columns(text) <= columns:
+        return text
+    kept = text[:columns]
+    while _columns(kept) > columns:
+        kept = kept[:-1]
+    return f"{kept}… (the record has it all)"
 
 
 def _reason(text: str) -> str:
@@ -80,7 +92,7 @@ def _size(number: int) -> str:
 
 def _percent(fraction: float) -> str:
     """Never rounded up: what was not read must show."""
-    return f"{int(fraction * 10_000) / 100:.2f} %"
+    return f"{int(fraction * 10_000) / 100:.2f}\N{NO-BREAK SPACE}%"
 
 
 @cache

@@ -1,12 +1,12 @@
 """The disks of an old virtual machine, wiped as volumes of its host's storage pools through libvirt; a `DiskWiper`.
 
 Every byte that a volume holds, of a qcow2 container the container's own, is overwritten with zeros in its place; then
-all of it is read back. That is clear, not purge (NIST SP 800-88 Rev. 1, 2.5): what lies below is not reached, which is
-the spare cells of the host's disks, blocks that a copy-on-write pool or a deduplicating store has written elsewhere,
-and every snapshot or backup that the host's keepers have made. Holes of a sparse volume are left as they are: nothing
-lies there, and a large disk must not fill its host. libvirt does not bring what it writes to the host's disks before it
-says that it has written it; on our own host we do, and it is read back from there. On another one that is not known,
-and told.
+all of it is read back. That is clear, not purge (NIST SP 800-88 Rev. 1, 2.5): what lies below is not reached, which
+is the spare cells of the host's disks, blocks that the machine gave back (discard) or that a copy-on-write pool or a
+deduplicating store has written elsewhere, and every snapshot or backup that the host's keepers have made. Holes of a
+sparse volume are left as they are: nothing lies there, and a large disk must not fill its host. libvirt does not
+bring what it writes to the host's disks before it says that it has written it; on our own host we do, and it is read
+back from there. On another one that is not known, and told.
 """
 
 import os
