@@ -7,8 +7,8 @@ import pytest
 
 from tests.disks.block_devices import image, loop, only_root, run
 from tests.disks.test_plugged import SCSI, USB, system_with
+from toolkit.disks import ejecting as module
 from toolkit.disks.plugged import of_device, of_image
-from toolkit.media import eject as module
 from toolkit.media.eject import eject
 from toolkit.model.errors import RefusedError
 

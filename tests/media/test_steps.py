@@ -23,6 +23,7 @@ class Courier:
         self.at = at
         self.files: dict[str, bytes] = {}
         self.brought: list[Side] = []
+        self.released: list[Side] = []
 
     def seen(self, side: Side) -> Result | None:
         return {"where": f"the {side} port", "serial": "S-1"} if self.at == side else None
@@ -30,6 +31,10 @@ class Courier:
     def bring(self, side: Side) -> None:
         self.brought.append(side)
         self.at = side
+
+    def release(self, side: Side) -> Result | None:
+        self.released.append(side)
+        return {"done": ["everything is on it"], "not_done": []} if self.at == side else None
 
     def holds(self, side: Side) -> str | None:
         self._must_be_at(side)
@@ -105,8 +110,10 @@ def test_a_lab_moves_the_stick_and_a_person_is_waited_for(run: Path) -> None:
 def test_another_stick_with_the_same_name_is_not_taken_for_it(run: Path) -> None:
     courier = Courier(at="old")
     written = {"write-stick": WriteStick().act(context(run, courier))}
-    courier.bring("new")
     moved = context(run, courier, written, at="new")
+    assert MoveStick().look(moved) is None
+    MoveStick().act(moved)
+    assert (courier.released, courier.brought) == (["old"], ["new"])
     assert MoveStick().look(moved)
     assert MoveStick().verify(moved, {}).verdict is Verdict.PASSED
     courier.files["certificate.pem"] = b"somebody else's"

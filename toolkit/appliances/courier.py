@@ -23,6 +23,13 @@ class Courier(Protocol):
         """Has it moved to that side, where somebody moves it for us; raises RefusedError where a person has to."""
         ...
 
+    def release(self, side: Side) -> Result | None:
+        """Lets go of it before it is pulled: everything is on it, its port is switched off where that can be done.
+
+        What was done and what could not be is in `done` and `not_done`; None when it is not there any more.
+        """
+        ...
+
     def holds(self, side: Side) -> str | None:
         """The SHA-256 of the signed manifest on it; None when it holds none of ours that is whole."""
         ...

@@ -9,9 +9,9 @@ from typing import Any
 from rich.markup import escape
 
 from toolkit.cli.output import out, result_table
+from toolkit.disks.ejecting import Ejected
 from toolkit.disks.plugged import Stick
 from toolkit.media.cargo import Manifest
-from toolkit.media.eject import Ejected
 from toolkit.media.sticks import Event
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from toolkit.disks.ejecting import let_go
 from toolkit.disks.frames import Alive, Frames, Interrupted, Lost
 from toolkit.disks.in_use import uses
 from toolkit.disks.liveness import LiveDevice
@@ -37,6 +38,7 @@ class Agent:
         self._does: dict[str, Callable[[dict[str, Any]], Any]] = {
             "sticks": lambda _: [told(with_file_system(stick)) for stick in plugged()],
             "hold": lambda asked: self._hold(Path(str(asked["path"]))),
+            "eject": lambda _: self._eject(),
             "open": lambda asked: self._open_volume(writing=bool(asked["writing"])),
             "close": lambda _: self._close(),
             "names": lambda _: list(self._there.names()),
@@ -72,9 +74,7 @@ class Agent:
 
     def _hold(self, path: Path) -> dict[str, Any]:
         """From now on it is this stick and no other; what is on it."""
-        self._close()
-        self._holding.close()
-        self._device = None
+        self._let_go()
         stick = _stick(path)
         device = LiveDevice(path, writing=False)
         self._holding.callback(device.close)
@@ -83,6 +83,19 @@ class Agent:
             raise Refused(f"no file system is on {path}: format it")
         self._device, self._file_system = device, found
         return told(with_file_system(stick))
+
+    def _eject(self) -> dict[str, Any]:
+        """The stick that is held is let go; nobody uses it meanwhile."""
+        if self._device is None:
+            raise Refused("no stick is held")
+        stick = _stick(self._device.path)
+        self._let_go()
+        return asdict(let_go(stick))
+
+    def _let_go(self) -> None:
+        self._close()
+        self._holding.close()
+        self._device = None
 
     def _open_volume(self, *, writing: bool) -> None:
         self._close()

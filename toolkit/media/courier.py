@@ -49,6 +49,14 @@ class StickCourier:
                 raise self._missing(side)
             self.clock.sleep(_LOOK_SECONDS)
 
+    def release(self, side: Side) -> Result | None:
+        """As the protocol says."""
+        with self.stations[side].holding(self.choice, writing=False) as plugged:
+            if plugged is None:
+                return None
+            ejected = plugged.eject()
+            return {"done": [*ejected.done], "not_done": [*ejected.not_done]}
+
     def holds(self, side: Side) -> str | None:
         """As the protocol says; whether the files are whole is for who reads them."""
         with self._held(side) as plugged:

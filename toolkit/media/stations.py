@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from toolkit.disks.agent import heard
+from toolkit.disks.ejecting import Ejected
 from toolkit.disks.plugged import Stick, of_image, with_file_system
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.volumes import Volume
 from toolkit.media.carrier import READING, Carrier, told
 from toolkit.media.choice import facts
+from toolkit.media.eject import eject
 from toolkit.media.local import described, held
 from toolkit.media.remote import RemoteVolume, Talk
 from toolkit.media.ssh import agent_at
@@ -23,10 +26,11 @@ from toolkit.model.errors import InputError, UnknownStateError
 
 @dataclass(frozen=True)
 class Plugged:
-    """A stick that is there: what is known of it, and how it is opened."""
+    """A stick that is there: what is known of it, how it is opened, and how it is let go."""
 
     stick: Stick
     carrier: Carrier
+    eject: Callable[[], Ejected]
 
 
 class Station(Protocol):
@@ -41,7 +45,7 @@ def station(settings: Settings, path: Callable[[str], Path]) -> Station:
     """The station that an inventory names; `path` finds its files."""
     match settings:
         case LocalStation():
-            return Here(settings)
+            return Here()
         case SshStation():
             console = None if settings.console_file is None else path(settings.console_file)
             return There(settings, path(settings.key_file), console)
@@ -53,8 +57,6 @@ def station(settings: Settings, path: Callable[[str], Path]) -> Station:
 class Here:
     """The machine that rebox runs on."""
 
-    settings: LocalStation
-
     @contextmanager
     def holding(self, choice: str, *, writing: bool) -> Iterator[Plugged | None]:
         """As the protocol says."""
@@ -63,7 +65,7 @@ class Here:
             yield None
             return
         with held(stick, writing=writing) as carrier:
-            yield Plugged(stick, carrier)
+            yield Plugged(stick, carrier, partial(eject, stick))
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Folder:
             yield None
             return
         with held(stick, writing=writing) as carrier:
-            yield Plugged(stick, carrier)
+            yield Plugged(stick, carrier, partial(eject, stick))
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class There:
                 if writing and stick.read_only:
                     raise Refused("it is write-protected")
                 talk.ask("hold", path=str(stick.path))
-            yield Plugged(stick, carrier)
+            yield Plugged(stick, carrier, carrier.eject)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,11 @@ class _RemoteCarrier:
     @property
     def volume_kind(self) -> str:
         return self.stick.file_system.kind if self.stick.file_system else ""
+
+    def eject(self) -> Ejected:
+        """Lets it go there; raises RefusedError, MediaError."""
+        with told(self.name, READING):
+            return Ejected(**self.talk.ask("eject"))
 
     @contextmanager
     def open(self, *, writing: bool) -> Iterator[Volume]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import cast
 
 from toolkit.appliances.courier import Courier, Side
 from toolkit.appliances.world import World
@@ -9,6 +10,7 @@ from toolkit.model.counting import counted
 from toolkit.model.errors import InputError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, witness
 from toolkit.model.plan import Mode
+from toolkit.model.verdict import Verdict
 
 _CARRIED = ("backup", "certificate.pem")
 """What of a run's folder travels: each piece of it is encrypted."""
@@ -77,6 +79,19 @@ class MoveStick(PlugStick):
         """Done as soon as a stick is seen there that holds what this run has written."""
         seen = super().look(context)
         return seen if seen and self._is_the_one(context) else None
+
+    def act(self, context: StepContext) -> Result:
+        """Let go where it was written, then moved as any other is plugged in."""
+        released = _courier(context).release("old")
+        if released:
+            context.evidence.record(
+                probe="media",
+                subject="stick (old side)",
+                summary="The stick may be pulled: " + "; ".join(map(str, cast(list[object], released["done"]))) + ".",
+                verdict=Verdict.PASSED,
+                data=released,
+            )
+        return super().act(context)
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """By what was written to it, and not by where it is."""

@@ -15,7 +15,6 @@ class LocalStation(_Table):
     """The stick is plugged into the machine that rebox runs on."""
 
     driver: Literal["local"]
-    fixed: bool = Field(default=False, description="True: the stick may be a disk that does not call itself removable.")
 
 
 class SshStation(_Table):

@@ -20,7 +20,7 @@ _PROOFS: TypeAdapter[dict[str, Result]] = TypeAdapter(dict[str, Result])
 
 
 class WipeOld(Final):
-    """Boots the installer on the old machine through its BMC, and has it overwrite the disks and read them back."""
+    """Has the old machine's disks wiped and read back: by the installer through its BMC, or on its host by libvirt."""
 
     def look(self, context: StepContext) -> Result | None:
         """What each disk's wipe has proved is kept as it ends: all there, nothing is left to do."""
@@ -28,14 +28,14 @@ class WipeOld(Final):
         return _wiped(proofs) if not _left(context, proofs) else None
 
     def act(self, context: StepContext) -> Result:
-        """All disks in one boot of the installer; one that this run has wiped is not wiped again."""
+        """All disks in one go; one that this run has wiped is not wiped again."""
         left = _left(context, _proofs(context))
         if left:
             _disks(context).wipe(left, context.run_id, context.progress, lambda told: _keep(context, told))
         return _wiped(_proofs(context))
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
-        """The installer has read every disk back, and the BMC says that the machine is off."""
+        """Every disk was read back by who wiped it, and the machine is off, as BMC or host say."""
         disks, proofs = _disks(context), _proofs(context)
         missing = _left(context, proofs)
         off = disks.is_off()
@@ -47,7 +47,7 @@ class WipeOld(Final):
             summary += f" Not wiped: {', '.join(missing)}."
         return witness(
             context,
-            probe="redfish",
+            probe="redfish" if context.world.inventory.old_vm is None else "libvirt",
             subject="old machine",
             summary=summary,
             passed=off and not missing,
@@ -58,7 +58,10 @@ class WipeOld(Final):
 def _disks(context: StepContext) -> DiskWiper:
     world: World = context.world
     if world.old_disks is None:
-        raise InputError("the old machine's BMC is not known", next_move="Put [old_bmc] back into the inventory.")
+        raise InputError(
+            "it is not known how the old machine's disks are reached",
+            next_move="Put [old_bmc] or [old_vm] back into the inventory.",
+        )
     return world.old_disks
 
 

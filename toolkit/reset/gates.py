@@ -41,7 +41,7 @@ def soak_passed(context: StepContext, gate: GateReference) -> Outcome:
 
 
 def wipe_confirmed(context: StepContext, gate: GateReference) -> Outcome:
-    """The serial number typed by the operator is the plan's, and the BMC's machine is the one that is meant."""
+    """The serial number typed is the plan's, and the machine is the one that is meant, as BMC or host say."""
     world: World = context.world
     if world.old_disks is None:
         return Outcome(Verdict.FAILED, "The inventory has neither [old_bmc] nor [old_vm] any more.")
