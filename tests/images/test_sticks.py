@@ -68,15 +68,18 @@ class Bench:
         if fails_at is not None:
             error = {"event": "none", "iotype": "write", "errno": 5, "sector": fails_at, "once": False}
             file = {"driver": "blkdebug", "image": file, "inject-error": [error]}
-        self.qemu.call("blockdev-add", **{"node-name": "stick", "driver": "raw", "file": file, "read-only": read_only})
-        self.qemu.call("device_add", driver="usb-storage", id="plugged", drive="stick", removable=True, serial="S-1")
+        self.qemu.call(
+            "blockdev-add", **{"node-name": image.stem, "driver": "raw", "file": file, "read-only": read_only}
+        )
+        self.qemu.call("device_add", driver="usb-storage", id="plugged", drive=image.stem, removable=True, serial="S-1")
         self._seen(there=True)
         try:
             yield
         finally:
             self.pull()
             self._seen(there=False)
-            self._until_let_go()
+            # QEMU lets go of the image when the machine has let go of the device
+            self.qemu.call("blockdev-del", **{"node-name": image.stem})
 
     def pull(self) -> None:
         """Without a word to the machine; harmless when it is out."""
@@ -109,10 +112,6 @@ class Bench:
                 return
             time.sleep(0.1)
         raise AssertionError(f"the stick {'never turned up' if there else 'stayed'}")
-
-    def _until_let_go(self) -> None:
-        # QEMU lets go of the image when the machine has let go of the device
-        self.qemu.call("blockdev-del", **{"node-name": "stick"})
 
 
 @pytest.fixture(scope="module")
