@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from toolkit.lab.lab import Lab, take_down
-from toolkit.lab.operator import BACKUP_RECIPIENT
+from toolkit.lab.operator import BACKUP_RECIPIENT, STATION_PUBLIC_KEY
 
 _TOPOLOGY = """
 [site]
@@ -53,7 +53,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrated]:
 
 
 def _secrets(lab: Lab) -> dict[str, bytes]:
-    public = {"ca.pem", "inventory.toml", BACKUP_RECIPIENT}
+    public = {"ca.pem", "inventory.toml", BACKUP_RECIPIENT, STATION_PUBLIC_KEY}
     files = [path for path in lab.folder.operator.iterdir() if path.is_file() and path.name not in public]
     secret = {path.name: path.read_bytes().strip() for path in files}
     key = b"".join(line for line in lab.folder.site_key.read_bytes().splitlines() if not line.startswith(b"-----"))

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from toolkit.model.carry import Carry
 from toolkit.model.fields import Address, Fingerprint, HostName, Recipient, VersionText
-from toolkit.model.provision import ExistingProvision, NewMachine, OldBmc, OldVirtualMachine, Provision
+from toolkit.model.provision import ExistingProvision, MetalMachine, NewMachine, OldBmc, OldVirtualMachine, Provision
 from toolkit.model.secret import SecretReference
 from toolkit.model.settings_text import read_settings
 
@@ -194,11 +194,23 @@ class Inventory(_Table):
             raise ValueError('old_vm is for a virtual old box: old.kind = "virtual", and no [old_bmc]')
         if self.new.admin_password is None:
             raise ValueError("new.admin_password is missing: a factory box insists on a new password at first login")
+        self._check_stick()
         if isinstance(self.swing, SharedAddressSwing):
             taken = {self.old.address, self.new.address} & set(self.site.addresses)
             if taken:
                 raise ValueError(f"{taken.pop()} is a box's own address and cannot be the shared one as well")
         return self
+
+    def _check_stick(self) -> None:
+        """Raises ValueError where the stick that carries the data is among the disks that are wiped or written."""
+        if self.carry is None:
+            return
+        written: tuple[str, ...] = (self.provision.disk_serial,) if isinstance(self.provision, MetalMachine) else ()
+        for disks in (self.old_bmc, self.old_vm):
+            written += disks.disk_serials if disks else ()
+        for serial in written:
+            if self.carry.stick == f"serial={serial}":
+                raise ValueError(f"carry.stick is the disk {serial}, which is wiped or written anew")
 
 
 def read_inventory(text: str, file_name: str) -> Inventory:
