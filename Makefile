@@ -22,7 +22,7 @@ migrate: $(if $(filter vm,$(LAB)),setup-vm,setup) $(if $(filter media,$(CARRY)),
 	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--topology $(TOPOLOGY) --carry $(CARRY))
 
 test: setup-test check ## Set up, check and test everything.
-	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not image and not vm" $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m "not image and not vm" $(PYTEST_ARGS)
 	@echo "Now what builds disk images and runs virtual machines: one after the other, each takes both processors"
 	@$(BIN)/pytest -m "(image or vm) and not endurance" $(PYTEST_ARGS)
 	@echo "Left to make test-endurance: whole migrations of machines with power failures, the rarer ways to boot and to wipe"
