@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.disks.loops import loop, needs_root
+from tests.disks.block_devices import loop, only_root
 from tests.lab.test_cli import screen
 from toolkit.cli import reset
 from toolkit.cli.main import main
@@ -22,7 +22,7 @@ from toolkit.signing import trusted_signers
 
 MIB = 1 << 20
 REBOX = (sys.executable, "-m", "toolkit.cli.main")
-pytestmark = needs_root
+pytestmark = only_root
 
 
 @pytest.fixture(autouse=True)

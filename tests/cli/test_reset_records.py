@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.disks.loops import loop, needs_root
+from tests.disks.block_devices import loop, only_root
 from tests.reset.erasures import an_erasure
 from toolkit.cli.main import main
 from toolkit.lab.folder import state_folder
@@ -103,7 +103,7 @@ def test_an_image_is_read_by_ones_word(rebox: Rebox, tmp_path: Path) -> None:
     assert document["read_again"]["first_byte"] == SIZE - 3
 
 
-@needs_root
+@only_root
 def test_a_loop_device_is_found_by_its_file_and_read(rebox: Rebox, tmp_path: Path) -> None:
     image = tmp_path / "disk.img"
     image.write_bytes(bytes(SIZE))
@@ -127,7 +127,7 @@ def test_a_loop_device_is_found_by_its_file_and_read(rebox: Rebox, tmp_path: Pat
         assert rebox(other, "--device", device)[0] == 3
 
 
-@needs_root
+@only_root
 def test_a_disk_that_this_user_may_not_read_is_said_to_be_one(tmp_path: Path) -> None:
     """As another user, which only root can become."""
     image = tmp_path / "disk.img"

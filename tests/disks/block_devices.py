@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.disks.facts import Disk, disk_at
+
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can attach a loop device")
 """What goes without one runs for ordinary users too, on image files."""
 
@@ -93,3 +95,8 @@ class FailingDisk:
         subprocess.run(["fusermount3", "-u", "-z", str(self.path)], check=False, capture_output=True)
         self._process.terminate()
         self._process.wait()
+
+
+def disk_of(device: Path) -> Disk:
+    """What sysfs tells of it."""
+    return disk_at(Path("/sys/class/block") / device.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.disks.loops import disk_of, loop, needs_root
+from tests.disks.block_devices import disk_of, loop, only_root
 from toolkit.disks import method
 from toolkit.disks.commands.technique import CommandFailed, Offer, Technique
 from toolkit.disks.device import MARK, Progress
@@ -18,7 +18,7 @@ from toolkit.disks.identity import Meant
 from toolkit.disks.in_use import Rules
 from toolkit.disks.refusal import Failed, Refused
 
-pytestmark = needs_root
+pytestmark = only_root
 SIZE = 3 << 20
 Do = Callable[[Path], None]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.disks.loops import disk_of, loop, needs_root
+from tests.disks.block_devices import disk_of, loop, only_root
 from toolkit.disks.facts import Disk, disks
 
 
@@ -91,7 +91,7 @@ def test_virtual_disks_claim_nothing_and_loops_are_told_only_when_they_are_asked
     assert told == {"loop0": "/srv/disk image.raw", "vda": "V-1"}
 
 
-@needs_root
+@only_root
 def test_a_loop_device_is_known_by_its_file_and_has_no_serial_number(tmp_path: Path) -> None:
     file = tmp_path / "disk.raw"
     file.write_bytes(bytes(1 << 20))

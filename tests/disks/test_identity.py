@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.disks.loops import disk_of, loop, needs_root
+from tests.disks.block_devices import disk_of, loop, only_root
 from toolkit.disks.facts import Disk, disks
 from toolkit.disks.identity import Meant, find, prove, still
 from toolkit.disks.refusal import Failed, Refused
@@ -37,7 +37,7 @@ def test_a_disk_that_is_not_as_it_was_seen_is_refused(there: list[Disk], words: 
         find(Meant.seen(B), there)
 
 
-@needs_root
+@only_root
 def test_a_loop_that_got_another_file_since_is_refused_where_it_is_open(tmp_path: Path) -> None:
     """Names swapped between the look and the opening: the same name, and the disk behind it is another."""
     ours, other = tmp_path / "ours.raw", tmp_path / "other.raw"
@@ -65,7 +65,7 @@ def test_a_loop_that_got_another_file_since_is_refused_where_it_is_open(tmp_path
             os.close(descriptor)
 
 
-@needs_root
+@only_root
 def test_the_same_file_attached_anew_is_not_the_disk_that_was_seen(tmp_path: Path) -> None:
     """Size and serial number are the same: only the number in a row tells that it was away."""
     file = tmp_path / "disk.raw"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.disks.loops import disk_of, loop, needs_root
+from tests.disks.block_devices import disk_of, loop, only_root
 from toolkit.disks.facts import Disk, disks
 from toolkit.disks.in_use import Reason, Rules, objections
 from toolkit.disks.signatures import kinds, member
@@ -64,12 +64,12 @@ def reasons(
     return {one.reason: one.why for one in objections(disk, there, rules, patience_seconds=0 if is_open else 20)}
 
 
-@needs_root
+@only_root
 def test_a_disk_that_is_meant_and_used_by_nobody_may_be_wiped(device: Path) -> None:
     assert reasons(disk_of(device)) == {}
 
 
-@needs_root
+@only_root
 def test_only_what_is_in_the_plan_is_wiped_and_no_medium_of_the_run(device: Path) -> None:
     disk = disk_of(device)
     assert set(reasons(disk, Rules(planned=["another"]))) == {Reason.NOT_IN_PLAN}
@@ -77,7 +77,7 @@ def test_only_what_is_in_the_plan_is_wiped_and_no_medium_of_the_run(device: Path
     assert set(reasons(replace(disk, backing_file=""))) == {Reason.NO_SERIAL_NUMBER}
 
 
-@needs_root
+@only_root
 def test_a_disk_mounted_where_only_another_process_sees_it_is_not_wiped(file: Path, tmp_path: Path) -> None:
     place = tmp_path / "place with spaces"
     place.mkdir()
@@ -97,7 +97,7 @@ def test_a_disk_mounted_where_only_another_process_sees_it_is_not_wiped(file: Pa
     assert "itself alone" in told[Reason.OPEN], "the kernel says it too"
 
 
-@needs_root
+@only_root
 def test_a_disk_that_the_system_swaps_to_is_not_wiped(device: Path) -> None:
     subprocess.run(["mkswap", "--quiet", str(device)], check=True)
     subprocess.run(["swapon", str(device)], check=True)
@@ -108,7 +108,7 @@ def test_a_disk_that_the_system_swaps_to_is_not_wiped(device: Path) -> None:
     assert told[Reason.SWAP] == f"the system swaps to {device}"
 
 
-@needs_root
+@only_root
 def test_a_disk_that_another_program_has_open_is_not_wiped(device: Path) -> None:
     """As a virtual machine has its disk open: not for itself alone, so that the kernel would not mind."""
     script = "import sys; disk = open(sys.argv[1], 'rb+'); print('open', flush=True); sys.stdin.read()"
@@ -122,7 +122,7 @@ def test_a_disk_that_another_program_has_open_is_not_wiped(device: Path) -> None
     assert str(other.pid) in told[Reason.OPEN]
 
 
-@needs_root
+@only_root
 def test_a_program_that_only_looks_at_a_disk_is_waited_for(device: Path) -> None:
     """As udev does whenever somebody has written to one."""
     script = "import sys, time; disk = open(sys.argv[1], 'rb'); print('open', flush=True); time.sleep(0.3)"
@@ -132,7 +132,7 @@ def test_a_program_that_only_looks_at_a_disk_is_waited_for(device: Path) -> None
         assert reasons(disk_of(device)) == {}
 
 
-@needs_root
+@only_root
 def test_a_disk_that_somebody_holds_for_itself_alone_is_not_wiped(device: Path) -> None:
     descriptor = os.open(device, os.O_RDONLY | os.O_EXCL)
     try:
@@ -144,20 +144,20 @@ def test_a_disk_that_somebody_holds_for_itself_alone_is_not_wiped(device: Path) 
     assert "itself alone" in told[Reason.OPEN]
 
 
-@needs_root
+@only_root
 def test_a_disk_of_which_a_loop_was_made_is_held(device: Path) -> None:
     with loop(device) as upper:
         assert reasons(disk_of(device))[Reason.HELD] == f"something is made of it: {upper.name}"
         assert Reason.HELD not in reasons(disk_of(upper))
 
 
-@needs_root
+@only_root
 def test_a_read_only_disk_is_told_as_that(file: Path) -> None:
     with loop(file, "--read-only") as device:
         assert set(reasons(disk_of(device))) == {Reason.READ_ONLY}
 
 
-@needs_root
+@only_root
 @pytest.mark.parametrize(("words", "written"), [*MEMBERS.items(), *OTHERS.items()])
 def test_a_member_of_an_array_is_wiped_only_when_that_is_allowed(
     file: Path, words: str, written: list[tuple[int, bytes]]
@@ -180,7 +180,7 @@ def test_every_kind_of_member_that_is_known_has_a_test_and_zeros_are_none() -> N
         assert member(lambda offset, length, size=size: bytes(max(0, min(length, size - offset))), size) == ""  # type: ignore[misc]
 
 
-@needs_root
+@only_root
 def test_two_disks_with_one_serial_number_and_two_ways_to_one_disk_are_not_wiped(device: Path) -> None:
     disk = replace(disk_of(device), wwn="naa.5000000000000001")
     twin = replace(disk, name="sdz", wwn="")
@@ -189,7 +189,7 @@ def test_two_disks_with_one_serial_number_and_two_ways_to_one_disk_are_not_wiped
     assert "sdy has the same WWN" in reasons(disk, others=(other_way,))[Reason.SAME_WWN]
 
 
-@needs_root
+@only_root
 def test_the_disks_under_this_system_and_the_toolkit_are_their_own(file: Path, tmp_path: Path) -> None:
     """Also where the file system lies on a loop, and the loop's file on a disk: both hold what is ours."""
     place = tmp_path / "state"
@@ -253,7 +253,7 @@ def test_overlays_are_followed_to_the_folders_they_are_made_of(tmp_path: Path) -
     assert Stack(system, processes).disks_under(layer) == {"sda"}
 
 
-@needs_root
+@only_root
 def test_the_ioctl_that_tells_a_disks_number_in_a_row_is_the_kernels(device: Path) -> None:
     descriptor = os.open(device, os.O_RDONLY)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.disks.loops import disk_of, loop, needs_root
+from tests.disks.block_devices import disk_of, loop, only_root
 from toolkit.disks import facts
 from toolkit.disks.facts import Disk
 from toolkit.disks.refusal import Failed, Refused
@@ -17,7 +17,7 @@ from toolkit.installer.console import WORD, Console
 from toolkit.installer.job import Job, read_job
 
 MIB = 1 << 20
-pytestmark = needs_root
+pytestmark = only_root
 
 
 @pytest.fixture

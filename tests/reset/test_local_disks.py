@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.disks.loops import disk_of, loop, needs_root
+from tests.disks.block_devices import disk_of, loop, only_root
 from tests.reset.used_disk import MIB, SIZE, found_by_grep, is_zero, recovered, write_used_disk
 from toolkit.disks.device import MARK
 from toolkit.disks.erase import Order
@@ -23,7 +23,7 @@ from toolkit.reset import local_disks
 from toolkit.reset.erasure import Erasure
 from toolkit.reset.local_disks import Chosen, Wiping, choose, survey
 
-pytestmark = needs_root
+pytestmark = only_root
 
 
 class Kept(list[Erasure]):

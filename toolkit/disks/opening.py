@@ -9,8 +9,8 @@ from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.mounted import Mounted, NoFileSystemError
 from toolkit.disks.mtools import Mtools
 from toolkit.disks.page_cache import forget
-from toolkit.disks.refusal import Failed, Refused
-from toolkit.disks.volumes import KINDS, FileSystem, Volume
+from toolkit.disks.refusal import Refused
+from toolkit.disks.volumes import KINDS, FileSystem, Volume, lent
 
 
 @contextmanager
@@ -22,15 +22,8 @@ def open_volume(file_system: FileSystem, *, writing: bool) -> Iterator[Volume]:
             forget(device)
         finally:
             device.close()
-    volume = opened(file_system, writing=writing)
-    try:
+    with lent(opened(file_system, writing=writing)) as volume:
         yield volume
-    except BaseException:
-        # the first trouble counts; that letting go fails then too is no news
-        with suppress(Failed):
-            volume.close()
-        raise
-    volume.close()
 
 
 def opened(file_system: FileSystem, *, writing: bool) -> Volume:

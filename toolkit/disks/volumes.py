@@ -5,6 +5,7 @@ import re
 import stat
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -60,6 +61,18 @@ class Volume(Protocol):
 
     def close(self) -> None:
         """Brings everything to the device and lets go of it; raises Failed when it does not take it."""
+
+
+@contextmanager
+def lent(volume: Volume) -> Iterator[Volume]:
+    """The volume, closed afterwards; of two troubles the first counts: that letting go fails then too is no news."""
+    try:
+        yield volume
+    except BaseException:
+        with suppress(Failed):
+            volume.close()
+        raise
+    volume.close()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Where a stick can be plugged in: this machine, another one, or, in a rehearsal, a folder with its image."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,8 @@ from typing import Protocol
 from toolkit.disks.agent import heard
 from toolkit.disks.ejecting import Ejected
 from toolkit.disks.plugged import Stick, of_image, with_file_system
-from toolkit.disks.refusal import Failed, Refused
-from toolkit.disks.volumes import Volume
+from toolkit.disks.refusal import Refused
+from toolkit.disks.volumes import Volume, lent
 from toolkit.media.carrier import READING, Carrier, told
 from toolkit.media.choice import facts
 from toolkit.media.eject import eject
@@ -57,15 +57,9 @@ def station(settings: Settings, path: Callable[[str], Path]) -> Station:
 class Here:
     """The machine that rebox runs on."""
 
-    @contextmanager
-    def holding(self, choice: str, *, writing: bool) -> Iterator[Plugged | None]:
+    def holding(self, choice: str, *, writing: bool) -> AbstractContextManager[Plugged | None]:
         """As the protocol says."""
-        stick = the_one(sticks(), choice)
-        if stick is None:
-            yield None
-            return
-        with held(stick, writing=writing) as carrier:
-            yield Plugged(stick, carrier, partial(eject, stick))
+        return _held_here(sticks(), choice, writing=writing)
 
 
 @dataclass(frozen=True)
@@ -74,18 +68,22 @@ class Folder:
 
     folder: Path
 
-    @contextmanager
-    def holding(self, choice: str, *, writing: bool) -> Iterator[Plugged | None]:
+    def holding(self, choice: str, *, writing: bool) -> AbstractContextManager[Plugged | None]:
         """As the protocol says."""
         if not self.folder.is_dir():
             raise InputError("there is no such folder", where=str(self.folder), next_move="Correct [carry].")
         images = [replace(of_image(path), serial=path.stem) for path in sorted(self.folder.glob("*.img"))]
-        stick = the_one(map(with_file_system, images), choice)
-        if stick is None:
-            yield None
-            return
-        with held(stick, writing=writing) as carrier:
-            yield Plugged(stick, carrier, partial(eject, stick))
+        return _held_here(map(with_file_system, images), choice, writing=writing)
+
+
+@contextmanager
+def _held_here(there: Iterable[Stick], choice: str, *, writing: bool) -> Iterator[Plugged | None]:
+    stick = the_one(there, choice)
+    if stick is None:
+        yield None
+        return
+    with held(stick, writing=writing) as carrier:
+        yield Plugged(stick, carrier, partial(eject, stick))
 
 
 @dataclass(frozen=True)
@@ -137,14 +135,8 @@ class _RemoteCarrier:
 
     @contextmanager
     def open(self, *, writing: bool) -> Iterator[Volume]:
-        volume = RemoteVolume(self.talk, writing=writing)
-        try:
+        with lent(RemoteVolume(self.talk, writing=writing)) as volume:
             yield volume
-        except BaseException:
-            with suppress(Failed):
-                volume.close()
-            raise
-        volume.close()
 
 
 def the_one(there: Iterable[Stick], choice: str) -> Stick | None:
