@@ -45,6 +45,7 @@ def job_iso(installer_image: Image, tmp_path: Path) -> Callable[[InstallerJob], 
     return make
 
 
+@pytest.mark.endurance
 def test_the_same_package_list_gives_the_same_iso_bit_by_bit(installer_image: Image, tmp_path: Path) -> None:
     cache, known = ImageCache("installer", tmp_path), ImageCache("installer")
     # the packages, and the image that goes in, are those made before: what is tested is the building of the ISO
