@@ -148,7 +148,8 @@ def open_world(
         quarantine=open_quarantine(),
         known_secrets=lambda: frozenset(secrets.values()),
         provisioner=ExistingBox(),
-        signing_key=lambda: own_key(_state_directory()),
+        # also in a lab: what a rehearsal has signed can be checked when its lab is gone
+        signing_key=lambda: own_key(state_folder()),
         confirmed_serial_number=confirmed_serial_number or inventory.reset.confirm_serial_number,
         operator_name=operator_name(),
         inventory_file=inventory_file,
@@ -174,7 +175,7 @@ def _courier(world: World, carry: Carry) -> StickCourier:
         if mover is None
         else StickMover(world.path(mover.folder), {"old": mover.old_host, "new": mover.new_host}),
         key=world.signing_key,
-        trusted=lambda: trusted_signers(_state_directory()),
+        trusted=lambda: trusted_signers(state_folder()),
         clock=SystemClock(),
     )
 
