@@ -67,6 +67,9 @@ def test_a_person_moves_the_stick_and_it_is_known_by_what_is_on_it(carried: Rehe
     folder = carried.runs / run
     for place in ("certificate.pem", "backup/settings/manifest.json"):
         assert (folder / "carried" / place).read_bytes() == (folder / place).read_bytes()
+    # signed by the key of the machine that it is run on, and not by one that goes with the lab
+    assert (carried.state / "signing.key").exists()
+    assert not [*carried.lab.folder.operator.rglob("signing.key")]
     # nothing on it lies open: whoever finds the stick finds what is encrypted
     shutil.rmtree(folder / "carried")
     stick_bytes = there.read_bytes()
