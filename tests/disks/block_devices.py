@@ -3,6 +3,7 @@
 import fcntl
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,11 +46,33 @@ def image(path: Path, kind: str, *, mib: int = 40, label: str = "STICK") -> Path
 @contextmanager
 def loop(path: Path, *options: str) -> Iterator[Path]:
     """A loop device over an image file; detached whatever happens."""
-    device = run("losetup", "--find", "--show", *options, path).strip()
+    with _alone():
+        device = run("losetup", "--find", "--show", *options, path).strip()
+        try:
+            yield Path(device)
+        finally:
+            subprocess.run(["/usr/sbin/losetup", "--detach", device], check=False, capture_output=True)
+
+
+_LOCK = Path(tempfile.gettempdir()) / "rebox-tests-loop-devices.lock"
+_held: list[int] = []
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process at a time: what a test detaches by its name must not be another one's by then."""
+    if _held:
+        _held.append(_held[0])
+    else:
+        descriptor = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _held.append(descriptor)
     try:
-        yield Path(device)
+        yield
     finally:
-        subprocess.run(["/usr/sbin/losetup", "--detach", device], check=False, capture_output=True)
+        descriptor = _held.pop()
+        if not _held:
+            os.close(descriptor)
 
 
 def change_medium(device: Path, other: Path) -> None:

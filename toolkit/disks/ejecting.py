@@ -1,15 +1,16 @@
 """Lets a stick go: everything is on it, and its port is without power where the machine can do that."""
 
+import fcntl
 import os
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.disks.liveness import LiveDevice
 from toolkit.disks.plugged import SYSTEM, Stick, check_same, usb_device
-from toolkit.disks.programs import program
+from toolkit.disks.refusal import Failed
 
+_LOOP_CLR_FD = 0x4C01  # linux/loop.h
 _SECONDS_MAX, _INTERVAL_SECONDS = 10.0, 0.05
 
 
@@ -31,11 +32,17 @@ def let_go(stick: Stick, system: Path = SYSTEM) -> Ejected:
         check_same(stick, system)
         device.flush()
         done.append("everything that was written is on it")
+        if (system / "class/block" / stick.path.name / "loop").exists():
+            # of what is held open here, and not of a name that may be another's by now; it ends when it is closed
+            fcntl.ioctl(device.descriptor, _LOOP_CLR_FD)
+            done.append("it was detached from its file")
+    except OSError as error:
+        raise Failed(f"{stick.path} is not let go: {error.strerror}") from None
     finally:
         device.close()
     for what, path in _ways_out(stick, system):
         try:
-            _let_go(path, stick)
+            _let_go(path)
             done.append(what)
         except OSError as error:
             not_done.append(f"{what}: {error.strerror or error}")
@@ -52,16 +59,10 @@ def _ways_out(stick: Stick, system: Path) -> list[tuple[str, Path]]:
     ways = [("the drive was told to write its cache, and was taken away", folder / "device/delete")]
     if usb := usb_device(name, system):
         ways.append(("its USB port was switched off", usb / "remove"))
-    ways.append(("it was detached from its file", folder / "loop"))
     return [(what, path.resolve()) for what, path in ways if path.exists()]
 
 
-def _let_go(path: Path, stick: Stick) -> None:
-    if path.name == "loop":
-        detached = subprocess.run([program("losetup"), "--detach", str(stick.path)], capture_output=True, check=False)
-        if detached.returncode:
-            raise OSError(detached.stderr.decode(errors="replace").strip())
-        return
+def _let_go(path: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, b"1")

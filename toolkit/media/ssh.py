@@ -53,6 +53,8 @@ def _transport(station: SshStation, deadline: float) -> "paramiko.Transport":
             transport = paramiko.Transport(connection)
             transport.banner_timeout = _CONNECT_SECONDS
             transport.start_client(timeout=_CONNECT_SECONDS)
+            # a server that hangs up just then is asked again
+            transport.get_remote_server_key()
         except (OSError, paramiko.SSHException, EOFError) as error:
             if time.monotonic() > deadline:
                 raise UnreachableError(
