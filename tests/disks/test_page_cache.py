@@ -19,6 +19,8 @@ SIZE = 3 << 20
 def medium(tmp_path: Path) -> Path:
     path = tmp_path / "stick.img"
     path.write_bytes(b"a" * SIZE)
+    if "overlay" in run("stat", "--file-system", "--format=%T", tmp_path):
+        pytest.skip("of a file on an overlay the kernel keeps the pages under another file, and tells nothing")
     return path
 
 
