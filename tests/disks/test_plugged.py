@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.disks.block_devices import loop, only_root
-from toolkit.disks.plugged import of_device, of_image, plugged, usb_device
+from toolkit.disks.facts import usb_device
+from toolkit.disks.plugged import of_device, of_image, plugged
 from toolkit.disks.refusal import Refused
 
 USB = "devices/pci0000:00/0000:00:14.0/usb1/1-2"
@@ -38,7 +39,7 @@ def test_a_usb_stick_says_who_made_it_and_where_it_is_plugged_in(tmp_path: Path)
     assert (stick.serial, stick.bus, stick.port) == ("4C530001", "usb", "1-2")
     assert (stick.size_bytes, stick.removable, stick.read_only) == (15633408 * 512, True, False)
     assert stick.confirmed_by == "4C530001"
-    assert usb_device("sdz", tmp_path) == (tmp_path / USB).resolve()
+    assert usb_device(tmp_path / "class/block/sdz") == (tmp_path / USB).resolve()
 
 
 def test_a_disk_in_a_usb_case_counts_though_it_calls_itself_fixed(tmp_path: Path) -> None:

@@ -28,9 +28,10 @@ class Courier:
     def seen(self, side: Side) -> Result | None:
         return {"where": f"the {side} port", "serial": "S-1"} if self.at == side else None
 
-    def bring(self, side: Side) -> None:
+    def bring(self, side: Side) -> Result:
         self.brought.append(side)
         self.at = side
+        return {"where": f"the {side} port", "serial": "S-1"}
 
     def release(self, side: Side) -> Result | None:
         self.released.append(side)

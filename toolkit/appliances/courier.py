@@ -19,8 +19,11 @@ class Courier(Protocol):
         """The stick as it is plugged in there: what identifies it, and in words `where`; None while it is not."""
         ...
 
-    def bring(self, side: Side) -> None:
-        """Has it moved to that side, where somebody moves it for us; raises RefusedError where a person has to."""
+    def bring(self, side: Side) -> Result:
+        """Has it moved to that side, where somebody moves it for us, and returns it as it is then seen there.
+
+        Raises RefusedError where a person has to.
+        """
         ...
 
     def release(self, side: Side) -> Result | None:

@@ -14,6 +14,7 @@ from toolkit.backup.errors import NoBackupError, unreadable
 from toolkit.backup.sealed import Sealed
 from toolkit.model.box import BoxStatus, RecordCounts
 from toolkit.model.errors import BackupError, InputError
+from toolkit.model.problems import first_problem
 from toolkit.storage.whole_file import write_whole
 
 NAME = "manifest.json"
@@ -133,11 +134,10 @@ def parse(content: bytes, where: str) -> Manifest:
     try:
         return Manifest.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
         raise BackupError(
             "the manifest cannot be understood",
             where=where,
-            why=f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}",
+            why=first_problem(error),
             next_move="Use the version of rebox that made it.",
         ) from None
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from toolkit.backup.manifest import Segment
 from toolkit.model.errors import BackupError, VerificationError
+from toolkit.model.problems import first_problem
 
 SESSIONS = "sessions.jsonl"
 _BLOCK = tarfile.BLOCKSIZE
@@ -70,11 +71,10 @@ def read_session(record: dict[str, JsonValue], where: str) -> Session:
     try:
         return Session.model_validate({**known, "record": record})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
         raise VerificationError(
             "a session record cannot be understood",
             where=where,
-            why=f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}",
+            why=first_problem(error),
         ) from None
 
 

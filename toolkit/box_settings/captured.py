@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from toolkit.appliances.protocol import Certified, Identified, Networked, OwnSettings
 from toolkit.model.box import BoxAccounts, NetworkSettings, TlsSettings
 from toolkit.model.errors import InputError
+from toolkit.model.problems import first_problem
 from toolkit.storage.given_file import read_given_text
 from toolkit.storage.whole_file import write_whole
 
@@ -71,11 +72,9 @@ def read_captured(path: Path) -> BoxSettings:
     try:
         return BoxSettings.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(
             "these are no captured settings, or they are damaged",
             where=str(path),
-            why=f"{field}: {first['msg']}",
+            why=first_problem(error, "the file"),
             next_move=again,
         ) from None

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from toolkit.cli.media_view import as_json, show_checked, show_ejected, show_event, show_sticks
+from toolkit.cli.media_view import show_checked, show_ejected, show_event, show_sticks
 from toolkit.cli.output import JsonOption, confirm, emit_json, out, progress_bar, somebody_is_there
 from toolkit.disks.plugged import Stick
 from toolkit.disks.volumes import KINDS
@@ -54,7 +54,7 @@ def list_sticks(json: JsonOption = False) -> None:
     """List removable drives: maker, model, serial number, size, file system, and where they are plugged in."""
     found = sticks()
     if json:
-        emit_json({"sticks": [as_json(stick) for stick in found]})
+        emit_json({"sticks": [stick.as_json() for stick in found]})
         return
     show_sticks(found)
 
@@ -92,7 +92,7 @@ def write_stick(
     with held(_chosen(which), allow or (), writing=True) as carrier, progress_bar("stick") as progress:
         manifest = write(carrier, carried, purpose, key, progress, replace=replace)
         if json:
-            emit_json({"stick": as_json(carrier.stick), "manifest": manifest.model_dump(mode="json")})
+            emit_json({"stick": carrier.stick.as_json(), "manifest": manifest.model_dump(mode="json")})
             return
         show_checked("Written and read back", carrier.name, manifest, key.public)
 
@@ -148,7 +148,7 @@ def format_command(
     stick = _chosen(which)
     made = format_stick(stick, file_system, label, _typed(stick, serial), allow or ())
     if json:
-        emit_json({"stick": as_json(stick), "file_system": {**asdict(made), "path": str(made.path)}})
+        emit_json({"stick": stick.as_json(), "file_system": {**asdict(made), "path": str(made.path)}})
         return
     out.print(
         f"[green]Formatted[/green]  {escape(described(stick))}: {made.kind}, {made.label}, {made.uuid}", soft_wrap=True
@@ -161,7 +161,7 @@ def eject_stick(which: StickOption = None, json: JsonOption = False) -> None:
     stick = _chosen(which)
     ejected = eject(stick)
     if json:
-        emit_json({"stick": as_json(stick), **asdict(ejected)})
+        emit_json({"stick": stick.as_json(), **asdict(ejected)})
         return
     show_ejected(described(stick), ejected)
 
@@ -197,4 +197,4 @@ def _typed(stick: Stick, serial: str | None) -> str:
 
 
 def _document(stick: Stick, manifest: dict[str, Any], signer: str) -> dict[str, Any]:
-    return {"stick": as_json(stick), "verdict": "passed", "signer": signer, "manifest": manifest}
+    return {"stick": stick.as_json(), "verdict": "passed", "signer": signer, "manifest": manifest}

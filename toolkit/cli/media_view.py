@@ -3,8 +3,6 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from rich.markup import escape
 
@@ -13,15 +11,6 @@ from toolkit.disks.ejecting import Ejected
 from toolkit.disks.plugged import Stick
 from toolkit.media.cargo import Manifest
 from toolkit.media.sticks import Event
-
-
-def as_json(stick: Stick) -> dict[str, Any]:
-    """A stick as plain data."""
-    found = asdict(stick)
-    found["path"] = str(stick.path)
-    if stick.file_system is not None:
-        found["file_system"] = {**asdict(stick.file_system), "path": str(stick.file_system.path)}
-    return found
 
 
 def show_sticks(found: Sequence[Stick]) -> None:
@@ -51,7 +40,7 @@ def _row(stick: Stick) -> tuple[str, ...]:
 def show_event(event: Event, *, as_line: bool) -> None:
     """One line: for people, or a JSON document."""
     if as_line:
-        sys.stdout.write(json.dumps({"event": event.what, "stick": as_json(event.stick)}, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps({"event": event.what, "stick": event.stick.as_json()}, ensure_ascii=False) + "\n")
         sys.stdout.flush()
         return
     device, *words = _row(event.stick)

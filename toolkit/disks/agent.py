@@ -4,7 +4,6 @@ It is sent over SSH to a Python that has nothing but its own library, and ends w
 it is then unmounted by the kernel.
 """
 
-import os
 import stat
 import sys
 from collections.abc import Callable
@@ -36,7 +35,7 @@ class Agent:
         self._file_system: FileSystem | None = None
         self._volume: Volume | None = None
         self._does: dict[str, Callable[[dict[str, Any]], Any]] = {
-            "sticks": lambda _: [told(with_file_system(stick)) for stick in plugged()],
+            "sticks": lambda _: [with_file_system(stick).as_json() for stick in plugged()],
             "hold": lambda asked: self._hold(Path(str(asked["path"]))),
             "eject": lambda _: self._eject(),
             "open": lambda asked: self._open_volume(writing=bool(asked["writing"])),
@@ -72,17 +71,16 @@ class Agent:
             raise Refused("no volume is open")
         return self._volume
 
-    def _hold(self, path: Path) -> dict[str, Any]:
-        """From now on it is this stick and no other; what is on it."""
+    def _hold(self, path: Path) -> None:
+        """From now on it is this stick and no other."""
         self._let_go()
-        stick = _stick(path)
+        _stick(path)
         device = LiveDevice(path, writing=False)
         self._holding.callback(device.close)
         found = find(path)
         if found is None:
             raise Refused(f"no file system is on {path}: format it")
         self._device, self._file_system = device, found
-        return told(with_file_system(stick))
 
     def _eject(self) -> dict[str, Any]:
         """The stick that is held is let go; nobody uses it meanwhile."""
@@ -123,22 +121,6 @@ class Agent:
             raise
 
 
-def told(stick: Stick) -> dict[str, Any]:
-    """A stick as JSON takes it."""
-    fields = asdict(stick)
-    fields["path"] = str(stick.path)
-    if stick.file_system is not None:
-        fields["file_system"] = {**asdict(stick.file_system), "path": str(stick.file_system.path)}
-    return fields
-
-
-def heard(fields: dict[str, Any]) -> Stick:
-    """The stick that was told; raises KeyError, TypeError."""
-    found = fields["file_system"]
-    file_system = None if found is None else FileSystem(**{**found, "path": Path(found["path"])})
-    return Stick(**{**fields, "path": Path(fields["path"]), "file_system": file_system})
-
-
 def _stick(path: Path) -> Stick:
     """A removable drive that nobody uses, or an image file; raises Refused for anything else."""
     if not stat.S_ISBLK(path.stat().st_mode):
@@ -155,8 +137,6 @@ def main() -> None:
     """Serves on standard input and output, which nobody else then writes to."""
     frames = Frames(sys.stdin.buffer, sys.stdout.buffer)
     sys.stdout = sys.stderr
-    # blkid and its kin are not on everybody's PATH
-    os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
     Agent(frames).serve()
 
 

@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.disks.facts import usb_device
 from toolkit.disks.liveness import LiveDevice
-from toolkit.disks.plugged import SYSTEM, Stick, check_same, usb_device
+from toolkit.disks.plugged import SYSTEM, Stick, check_same
 from toolkit.disks.refusal import Failed
 
 _LOOP_CLR_FD = 0x4C01  # linux/loop.h
@@ -57,7 +58,7 @@ def _ways_out(stick: Stick, system: Path) -> list[tuple[str, Path]]:
     name = stick.path.name
     folder = system / "class/block" / name
     ways = [("the drive was told to write its cache, and was taken away", folder / "device/delete")]
-    if usb := usb_device(name, system):
+    if usb := usb_device(folder):
         ways.append(("its USB port was switched off", usb / "remove"))
     return [(what, path.resolve()) for what, path in ways if path.exists()]
 

@@ -1,7 +1,9 @@
 """What the disks of a machine are, read from sysfs: by their serial numbers, never by the order they turned up in."""
 
+import fcntl
 import os
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 _IGNORED = ("loop", "ram", "zram", "fd", "nbd", "dm-", "md")
 _GLOBAL = ("naa.", "eui.", "uuid.", "nvme.")
 """How a name that is unique in the world begins; others (t10.) are made from model and serial number."""
+_BLKGETDISKSEQ = 0x80081280  # linux/fs.h: _IOR(0x12, 128, __u64); Linux 5.15
 _NOBODY = re.compile(r"0[0.\-]*")
 _IDENTIFY = slice(60, 60 + 512)
 """Where the ATA information page holds what the disk behind it says of itself (SAT-3, 12.4.2)."""
@@ -110,10 +113,13 @@ def _vendor(disk: Path) -> str:
 
 
 def _of_usb(disk: Path, name: str) -> str:
-    for folder in (disk / "device").resolve().parents:
-        if (folder / "idVendor").exists():
-            return text(folder / name)
-    return ""
+    above = usb_device(disk)
+    return text(above / name) if above else ""
+
+
+def usb_device(disk: Path) -> Path | None:
+    """The folder of the USB device that a disk, by its own folder of sysfs, is on."""
+    return next((above for above in (disk / "device").resolve().parents if (above / "idVendor").exists()), None)
 
 
 def _wwn(disk: Path) -> str:
@@ -145,6 +151,16 @@ def _ata_words(identify: bytes, first: int, count: int) -> str:
     words = identify[2 * first : 2 * (first + count)]
     swapped = bytes(letter for pair in zip(words[1::2], words[::2], strict=True) for letter in pair)
     return swapped.decode("ascii", errors="replace").strip("\0 ")
+
+
+def open_diskseq(descriptor: int) -> int:
+    """The kernel's count of media, of an open device; 0: an older kernel, or a file."""
+    told = bytearray(8)
+    try:
+        fcntl.ioctl(descriptor, _BLKGETDISKSEQ, told)
+    except OSError:
+        return 0
+    return int(struct.unpack("=Q", told)[0])
 
 
 def text(path: Path) -> str:

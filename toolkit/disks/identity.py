@@ -1,16 +1,12 @@
 """The disk that is meant, found by its serial number and proved once more where it was opened: names move."""
 
-import fcntl
 import os
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.disks.facts import Disk, disk_at, text
+from toolkit.disks.facts import Disk, disk_at, open_diskseq, text
 from toolkit.disks.refusal import Failed, Refused
-
-_BLKGETDISKSEQ = 0x80081280  # linux/fs.h: _IOR(0x12, 128, __u64)
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ def prove(meant: Meant, descriptor: int, system: Path = Path("/sys")) -> None:
     disk = disk_at(folder)
     told = meant.differs(disk)
     # sysfs and the open disk are asked apart: between the two another may have come
-    opened = _diskseq(descriptor)
+    opened = open_diskseq(descriptor)
     if not told and opened and opened != int(text(folder / "diskseq") or opened):
         told = f"diskseq {disk.diskseq}, not {opened}"
     if told:
@@ -78,12 +74,3 @@ def still(meant: Meant, descriptor: int, system: Path = Path("/sys")) -> None:
         prove(meant, descriptor, system)
     except Refused as refused:
         raise Failed(str(refused)) from None
-
-
-def _diskseq(descriptor: int) -> int:
-    told = bytearray(8)
-    try:
-        fcntl.ioctl(descriptor, _BLKGETDISKSEQ, told)
-    except OSError:
-        return 0  # an older kernel, or a file, in the tests
-    return int(struct.unpack("Q", told)[0])

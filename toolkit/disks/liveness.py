@@ -3,17 +3,15 @@
 import fcntl
 import os
 import stat
-import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.disks.facts import text
+from toolkit.disks.facts import open_diskseq, text
 from toolkit.disks.refusal import Failed
 from toolkit.disks.volumes import Gone
 
 _BLKFLSBUF = 0x1261  # linux/fs.h: _IO(0x12, 97)
-_BLKGETDISKSEQ = 0x80081280  # linux/fs.h: _IOR(0x12, 128, __u64); Linux 5.15
 
 
 @dataclass(frozen=True)
@@ -68,15 +66,7 @@ class LiveDevice:
     def _sequence(self, system: Path) -> str:
         """Of the whole disk: a partition has none of its own in sysfs."""
         whole = system.resolve().parent if (system / "partition").exists() else system
-        told = text(whole / "diskseq")
-        if told:
-            return told
-        counted = bytearray(8)
-        try:
-            fcntl.ioctl(self.descriptor, _BLKGETDISKSEQ, counted)
-        except (OSError, AttributeError):
-            return ""
-        return str(struct.unpack("=Q", counted)[0])
+        return text(whole / "diskseq") or str(open_diskseq(self.descriptor) or "")
 
     def flush(self) -> None:
         """Brings what was written to the device, and forgets it here; raises Failed when it is not taken."""

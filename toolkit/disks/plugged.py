@@ -2,11 +2,12 @@
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 
-from toolkit.disks.facts import disks, text
+from toolkit.disks.facts import disk_at, disks, text, usb_device
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.volumes import FileSystem, Gone, find, size_of
 
@@ -38,6 +39,21 @@ class Stick:
         """What a person types to say that it is this one: its serial number, or its path when it has none."""
         return self.serial or str(self.path)
 
+    def as_json(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        fields = asdict(self)
+        fields["path"] = str(self.path)
+        if self.file_system is not None:
+            fields["file_system"] = {**asdict(self.file_system), "path": str(self.file_system.path)}
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """What `as_json` made; raises KeyError, TypeError."""
+        found = fields["file_system"]
+        file_system = None if found is None else FileSystem(**{**found, "path": Path(found["path"])})
+        return cls(**{**fields, "path": Path(fields["path"]), "file_system": file_system})
+
 
 def plugged(system: Path = SYSTEM) -> Iterator[Stick]:
     """Every removable drive with a medium in it, and every one on USB; nothing on them is read."""
@@ -54,18 +70,18 @@ def of_device(name: str, system: Path = SYSTEM) -> Stick:
         raise Refused(f"/dev/{name} is no block device of this machine")
     if (folder / "partition").exists():
         raise Refused(f"/dev/{name} is a part of {folder.resolve().parent.name}: name the whole drive")
-    known = next((disk for disk in disks(system) if disk.name == name), None)
-    usb = _usb(folder)
+    disk = disk_at(folder)
+    usb = usb_device(folder)
     return Stick(
         path=Path("/dev") / name,
         vendor=text(folder / "device/vendor") or (text(usb / "manufacturer") if usb else ""),
         model=text(folder / "device/model") or text(folder / "device/name") or text(folder / "loop/backing_file"),
-        serial=known.serial if known else "",
-        size_bytes=int(text(folder / "size") or 0) * 512,
+        serial=disk.serial,
+        size_bytes=disk.size_bytes,
         bus="usb" if usb else _bus(folder),
         port=usb.name if usb else _port(folder),
-        removable=text(folder / "removable") == "1" or usb is not None,
-        read_only=text(folder / "ro") == "1",
+        removable=disk.removable or usb is not None,
+        read_only=disk.read_only,
     )
 
 
@@ -104,17 +120,6 @@ def with_file_system(stick: Stick) -> Stick:
         return replace(stick, file_system=find(stick.path))
     except Failed as error:
         return replace(stick, trouble=str(error))
-
-
-def usb_device(name: str, system: Path = SYSTEM) -> Path | None:
-    """The folder of the USB device that a block device is on."""
-    return _usb(system / "class/block" / name)
-
-
-def _usb(folder: Path) -> Path | None:
-    if not (folder / "device").exists():
-        return None
-    return next((above for above in (folder / "device").resolve().parents if (above / "idVendor").exists()), None)
 
 
 def _bus(folder: Path) -> str:

@@ -12,6 +12,7 @@ from random import Random
 SUBSECTIONS = 1000
 _FRACTION = 0.05
 Span = tuple[int, int]
+"""A part of a disk: its first byte, and how many there are."""
 
 
 def samples(size_bytes: int, sector_bytes: int, seed: str) -> list[Span]:

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from toolkit.disks.device import LONG_PIECE, PIECE, Device, Progress, pieces
 from toolkit.disks.refusal import Failed
-
-Span = tuple[int, int]
-"""A part of the disk: its first byte, and how many there are."""
+from toolkit.disks.sampling import Span
 
 
 def begin(device: Device) -> bool:

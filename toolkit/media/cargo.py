@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from toolkit.model.errors import VerificationError
+from toolkit.model.problems import first_problem
 
 FORMAT: Literal["rebox-media-1"] = "rebox-media-1"
 MARKER, MANIFEST = "rebox.txt", "manifest.json"
@@ -146,11 +147,10 @@ def read_manifest(document: dict[str, Any], where: str) -> Manifest:
     try:
         return Manifest.model_validate_json(json.dumps(document))
     except ValidationError as error:
-        first = error.errors()[0]
         raise VerificationError(
             "the manifest cannot be used",
             where=where,
-            why=f"{'.'.join(str(step) for step in first['loc'][:6]) or 'manifest'}: {first['msg']}"[:300],
+            why=first_problem(error, "manifest")[:300],
             next_move="It is signed, but by another rebox: use the version that wrote it.",
         ) from None
 

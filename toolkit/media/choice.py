@@ -1,7 +1,7 @@
 """Chooses one stick by what is known of it; several that fit, or none, are never guessed at."""
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from toolkit.disks.plugged import Stick, of_device, of_image, with_file_system
@@ -15,7 +15,7 @@ def choose(which: str, there: Sequence[Stick]) -> Stick:
     """The one stick that is meant: `serial=…` and the other KEYS, a device, or an image file; raises InputError."""
     key, equals, value = which.partition("=")
     if equals and key in KEYS:
-        return _only(which, [stick for stick in there if value and facts(stick)[key] == value], there)
+        return _only(which, fitting(key, value, there), there)
     if "/" in which or (which and Path(which).exists()):
         return _at(Path(which), there)
     raise InputError(
@@ -24,6 +24,11 @@ def choose(which: str, there: Sequence[Stick]) -> Stick:
         why=f"a stick is chosen by {', '.join(f'{key}=…' for key in KEYS)}, its device, or an image file",
         next_move=listed(there),
     )
+
+
+def fitting(key: str, value: str, there: Iterable[Stick]) -> list[Stick]:
+    """Those of which that is known; nothing fits an empty value."""
+    return [stick for stick in there if value and facts(stick)[key] == value]
 
 
 def facts(stick: Stick) -> dict[str, str]:

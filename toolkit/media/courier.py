@@ -12,7 +12,7 @@ from toolkit.appliances.courier import Side
 from toolkit.media.cargo import Kind, Manifest
 from toolkit.media.choice import facts
 from toolkit.media.read import Checked, look, read, verify
-from toolkit.media.sources import Source
+from toolkit.media.sources import Source, sha256_of
 from toolkit.media.stations import Plugged, Station
 from toolkit.media.write import Purpose, write
 from toolkit.model.errors import RefusedError, UnknownStateError, VerificationError
@@ -38,16 +38,17 @@ class StickCourier:
         with self.stations[side].holding(self.choice, writing=False) as plugged:
             return None if plugged is None else _told(plugged)
 
-    def bring(self, side: Side) -> None:
-        """As the protocol says; returns once it is seen there."""
+    def bring(self, side: Side) -> Result:
+        """As the protocol says."""
         if self.move is None:
             raise self._missing(side)
         self.move(side)
         deadline = self.clock.monotonic() + _APPEARS_SECONDS
-        while self.seen(side) is None:
+        while (seen := self.seen(side)) is None:
             if self.clock.monotonic() > deadline:
                 raise self._missing(side)
             self.clock.sleep(_LOOK_SECONDS)
+        return seen
 
     def release(self, side: Side) -> Result | None:
         """As the protocol says."""
@@ -70,7 +71,8 @@ class StickCourier:
         with self._held(side, writing=True) as plugged:
             there = self._looked(plugged)
             ours = there is not None and there.manifest.source == source
-            if there is not None and ours and _hashes(there.manifest) == {s.name: _file_sha256(s) for s in given}:
+            own = {name: sha256_of(path) for name, path in files.items()} if ours else {}
+            if there is not None and ours and _hashes(there.manifest) == own:
                 return _result(verify(plugged.carrier, self.trusted(), progress).manifest)
             purpose = Purpose(Kind.BACKUP, source, f"rebox {version('rebox')}", self.clock.now())
             return _result(write(plugged.carrier, given, purpose, self.key(), progress, replace=ours))
@@ -123,10 +125,3 @@ def _hashes(manifest: Manifest) -> dict[str, str]:
 
 def _sha256(manifest: Manifest) -> str:
     return hashlib.sha256(canonical(manifest.model_dump(mode="json"))).hexdigest()
-
-
-def _file_sha256(source: Source) -> str:
-    digest = hashlib.sha256()
-    for piece in source.read():
-        digest.update(piece)
-    return digest.hexdigest()

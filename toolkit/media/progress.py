@@ -1,9 +1,7 @@
 """How far a stick is written or read, by the bytes that have gone by."""
 
-from collections.abc import Callable
+from toolkit.model.execution import Progress
 
-Progress = Callable[[float, str], None]
-"""Takes the fraction done (0 to 1) and the phase in words."""
 _NEARLY = 0.999  # done is told at the end, when all was proven
 
 

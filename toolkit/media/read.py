@@ -13,9 +13,10 @@ from pathlib import Path
 from toolkit.disks.volumes import Volume
 from toolkit.media.cargo import MANIFEST, File, Manifest, read_manifest
 from toolkit.media.carrier import READING, Carrier, told
-from toolkit.media.progress import Counted, Progress
+from toolkit.media.progress import Counted
 from toolkit.media.standing import State, standing
 from toolkit.model.errors import InputError, RefusedError, StorageError, UnknownStateError, VerificationError
+from toolkit.model.execution import Progress
 from toolkit.signing import open_signed
 from toolkit.storage.entries import still_is, sync_folder
 from toolkit.storage.errors import storage_error

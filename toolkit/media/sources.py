@@ -1,5 +1,6 @@
 """What is to be carried: files and folders that people name, as a flat list of what lies where."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,12 @@ class Source:
                     raise _changed(self.path)
         except OSError as error:
             raise _unreadable(self.path, error) from None
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes; raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sources(given: Sequence[Path]) -> tuple[Source, ...]:

@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from toolkit.disks.agent import heard
 from toolkit.disks.ejecting import Ejected
 from toolkit.disks.plugged import Stick, of_image, with_file_system
 from toolkit.disks.refusal import Refused
 from toolkit.disks.volumes import Volume, lent
 from toolkit.media.carrier import READING, Carrier, told
-from toolkit.media.choice import facts
+from toolkit.media.choice import fitting
 from toolkit.media.eject import eject
 from toolkit.media.local import described, held
 from toolkit.media.remote import RemoteVolume, Talk
@@ -98,7 +97,7 @@ class There:
     def holding(self, choice: str, *, writing: bool) -> Iterator[Plugged | None]:
         """As the protocol says."""
         with agent_at(self.settings, self.key_file, self.console) as talk:
-            stick = the_one((heard(each) for each in talk.ask("sticks")), choice)
+            stick = the_one((Stick.from_json(each) for each in talk.ask("sticks")), choice)
             if stick is None:
                 yield None
                 return
@@ -142,7 +141,7 @@ class _RemoteCarrier:
 def the_one(there: Iterable[Stick], choice: str) -> Stick | None:
     """The stick that `choice` names ("serial=…"); raises UnknownStateError when several are meant."""
     what, _, value = choice.partition("=")
-    found = [stick for stick in there if facts(stick).get(what) == value]
+    found = fitting(what, value, there)
     if len(found) > 1:
         raise UnknownStateError(
             "several sticks are meant",

@@ -1,11 +1,11 @@
 """Backups and certificates on their way by stick, from one box's side to the other's (requirements U3, H2, H3)."""
 
-import hashlib
 from pathlib import Path
 from typing import cast
 
 from toolkit.appliances.courier import Courier, Side
 from toolkit.appliances.world import World
+from toolkit.media.sources import sha256_of
 from toolkit.model.counting import counted
 from toolkit.model.errors import InputError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, witness
@@ -14,7 +14,6 @@ from toolkit.model.verdict import Verdict
 
 _CARRIED = ("backup", "certificate.pem")
 """What of a run's folder travels: each piece of it is encrypted."""
-_PIECE = 1 << 20
 
 
 class PlugStick(ReadOnlyStep):
@@ -26,9 +25,7 @@ class PlugStick(ReadOnlyStep):
 
     def act(self, context: StepContext) -> Result:
         """A person moves it, unless somebody does it for us."""
-        if context.step.mode is Mode.AUTOMATIC:
-            _courier(context).bring(_side(context))
-        return _courier(context).seen(_side(context)) or {}
+        return _courier(context).bring(_side(context)) if context.step.mode is Mode.AUTOMATIC else {}
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """It is there now."""
@@ -58,7 +55,7 @@ class WriteStick(ReadOnlyStep):
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """The stick holds the manifest, and its hashes are those of the run's own files."""
         held = _courier(context).holds("old")
-        own = {name: _sha256(path) for name, path in _files(context.run_directory).items()}
+        own = {name: sha256_of(path) for name, path in _files(context.run_directory).items()}
         passed = held == result["manifest_sha256"] and own == result["files"]
         return witness(
             context,
@@ -118,7 +115,7 @@ class ReadStick(ReadOnlyStep):
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """What lies in the folder now is what left the old box's side."""
-        read = {name: _sha256(path) for name, path in _files(_target(context)).items()}
+        read = {name: sha256_of(path) for name, path in _files(_target(context)).items()}
         passed = read == context.results["write-stick"]["files"]
         return witness(
             context,
@@ -156,11 +153,3 @@ def _files(folder: Path) -> dict[str, Path]:
             if path.is_file() and not path.name.startswith("."):
                 found[str(path.relative_to(folder))] = path
     return found
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -30,10 +30,11 @@ from toolkit.media.cargo import (
     stored_name,
 )
 from toolkit.media.carrier import WRITING, Carrier, told
-from toolkit.media.progress import Counted, Progress
+from toolkit.media.progress import Counted
 from toolkit.media.sources import Source
 from toolkit.media.standing import Standing, State, small, standing
 from toolkit.model.errors import InputError, RefusedError, VerificationError
+from toolkit.model.execution import Progress
 from toolkit.signing import SigningKey
 
 _PER_PART_BYTES, _RESERVE_BYTES = 128 << 10, 1 << 20  # the rest of a cluster; folders, manifest, marker

@@ -3,14 +3,15 @@
 import json
 from importlib.metadata import version
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from toolkit.appliances.provisioner import DiskWiper
 from toolkit.appliances.world import World
-from toolkit.model.errors import InputError, StorageError
+from toolkit.model.errors import InputError
 from toolkit.model.execution import Outcome, Result, StepContext, witness
 from toolkit.reset.erasure import erasure_of
 from toolkit.reset.final import Final
+from toolkit.reset.kept import read_kept
 from toolkit.reset.record import RecordContext
 from toolkit.reset.record_files import RECORDS_FOLDER, write_records
 from toolkit.storage.whole_file import write_whole
@@ -111,17 +112,13 @@ def _record(context: StepContext, told: Result) -> None:
 
 
 def _proofs(context: StepContext) -> dict[str, Result]:
-    path = context.run_directory / _WIPED
-    try:
-        return _PROOFS.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValidationError):
-        raise StorageError(
-            "it cannot be read which disks are wiped",
-            where=str(path),
-            next_move="Delete that file and resume: the disks are wiped once more.",
-        ) from None
+    return read_kept(
+        context.run_directory / _WIPED,
+        _PROOFS.validate_json,
+        dict,
+        what="it cannot be read which disks are wiped",
+        then="Delete that file and resume: the disks are wiped once more.",
+    )
 
 
 def _wiped(proofs: dict[str, Result]) -> Result:

@@ -7,17 +7,18 @@ only when all else is known: afterwards it may not be there to be asked.
 import secrets
 from collections.abc import Callable
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from toolkit.appliances.connection import wait_until
 from toolkit.appliances.provisioner import FirmwareResetter
 from toolkit.appliances.world import World
-from toolkit.model.errors import InputError, StorageError
+from toolkit.model.errors import InputError
 from toolkit.model.execution import Outcome, Result, StepContext
 from toolkit.model.firmware import BmcReset
 from toolkit.model.verdict import Verdict, combine
 from toolkit.reset.final import Final
 from toolkit.reset.firmware_defaults import Part, digests, judge_bios, judge_bmc, judge_keys
+from toolkit.reset.kept import read_kept
 from toolkit.storage.whole_file import write_whole
 
 _FILE = "firmware-reset.json"
@@ -184,17 +185,13 @@ def _firmware(context: StepContext) -> FirmwareResetter:
 
 
 def _read(context: StepContext) -> _Record:
-    path = context.run_directory / _FILE
-    try:
-        return _Record.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return _Record()
-    except (OSError, ValidationError):
-        raise StorageError(
-            "it cannot be read what was reset of the old machine's firmware",
-            where=str(path),
-            next_move="Delete that file and resume: the firmware is reset once more.",
-        ) from None
+    return read_kept(
+        context.run_directory / _FILE,
+        _Record.model_validate_json,
+        _Record,
+        what="it cannot be read what was reset of the old machine's firmware",
+        then="Delete that file and resume: the firmware is reset once more.",
+    )
 
 
 def _write(context: StepContext, record: _Record) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from toolkit.model.errors import InputError, VerificationError
+from toolkit.model.problems import first_problem
 from toolkit.model.verdict import Verdict
 from toolkit.reset.erasure import Erasure
 from toolkit.signing import SigningKey, open_signed
@@ -170,11 +171,9 @@ def _record(document: dict[str, Any], where: str) -> Record:
     try:
         return Record.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
         raise VerificationError(
             "the erasure record is signed, but does not hold what one holds",
             where=where,
-            why=f"{field}: {first['msg']}",
+            why=first_problem(error),
             next_move="Ask who signed it which program wrote it.",
         ) from None

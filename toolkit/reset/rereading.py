@@ -3,12 +3,12 @@
 import mmap
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.disks.device import LONG_PIECE, PIECE, pieces
+from toolkit.disks.device import LONG_PIECE, PIECE, Progress, pieces
 from toolkit.disks.facts import Disk, disk_at
 from toolkit.disks.identity import Meant, prove
 from toolkit.disks.refusal import Refused
@@ -23,8 +23,6 @@ _USED_AGAIN = (
     "nor that what is there is new."
 )
 _LOOK = "Look at the disks of this machine: rebox reset list."
-
-Progress = Callable[[float], None]
 
 
 @dataclass(frozen=True)

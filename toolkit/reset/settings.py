@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Sequence
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from toolkit.appliances.connection import wait_until
 from toolkit.appliances.trust import box, trust
 from toolkit.appliances.world import World
 from toolkit.model.box import Exposure
-from toolkit.model.errors import ReboxError, StorageError, UnknownStateError, VerificationError
+from toolkit.model.errors import ReboxError, UnknownStateError, VerificationError
 from toolkit.model.execution import Outcome, Result, StepContext, witness
 from toolkit.model.inventory import SharedAddressSwing
 from toolkit.model.verdict import Verdict, combine
 from toolkit.probes.tls import TlsResult, observe
 from toolkit.reset.factory_box import Before, Finding, judge_certificate, judge_exposure
 from toolkit.reset.final import Final, must_be_the_one
+from toolkit.reset.kept import read_kept
 from toolkit.storage.whole_file import write_whole
 
 _FILE = "before-the-reset.json"
@@ -131,17 +132,13 @@ def _before(context: StepContext) -> Before:
 
 
 def _read(context: StepContext) -> _Known:
-    path = context.run_directory / _FILE
-    try:
-        return _Known.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return _Known()
-    except (OSError, ValidationError):
-        raise StorageError(
-            "it cannot be read which certificate the old box was to have after its reset",
-            where=str(path),
-            next_move="Restore the file from a copy, then resume; the box stays as it is.",
-        ) from None
+    return read_kept(
+        context.run_directory / _FILE,
+        _Known.model_validate_json,
+        _Known,
+        what="it cannot be read which certificate the old box was to have after its reset",
+        then="Restore the file from a copy, then resume; the box stays as it is.",
+    )
 
 
 def _result(context: StepContext, serial_number: str) -> Result:

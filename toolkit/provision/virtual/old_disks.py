@@ -20,6 +20,7 @@ from typing import Any
 
 from toolkit.appliances.provisioner import DiskEnded
 from toolkit.disks.device import MARK, PIECE
+from toolkit.disks.method import OVERWRITE_WORDS
 from toolkit.model.errors import ReboxError, RefusedError, StorageError, VerificationError
 from toolkit.model.execution import Progress, Result
 from toolkit.provision.lock import held
@@ -36,7 +37,6 @@ from toolkit.provision.virtual.volume_streams import (
 )
 
 _OFF_SECONDS_MAX, _LOOK_SECONDS = 180.0, 0.5
-_TECHNIQUE = "overwrite with zeros"
 _NOT_SETTLED = "whether the host has brought the zeros from its memory to its disks is not known"
 
 
@@ -243,7 +243,7 @@ class _Wiping:
     def told(self, result: str, reason: str, seconds: float) -> Result:
         """As `toolkit.disks` tells of a disk, for the run and for an erasure record."""
         volume = self.volume
-        notes = [_TECHNIQUE]
+        notes = [OVERWRITE_WORDS]
         if volume.under:
             notes.append(f"the image it is laid over, {volume.under}, is not wiped")
         if not self._settled:
