@@ -22,7 +22,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "passed": {},
     "unknown": {"result": "unknown", "verified_bytes": 0, "verified_fraction": 0.0, "passes": 0, "again": True,
                 "reason": "The wipe was cut off by a power failure at 41 %, and the machine has not come back."},
-    "failed": {"result": "failed", "reason": "The disk is not wiped: something is left after byte 4096."},
+    "failed": {"result": "failed", "reason": "The disk is not wiped: byte 4,096 is not zero."},
     "long": {"vendor": LONG, "model": LONG, "serial_number": LONG.replace(" ", "-"), "technique": LONG * 3, "wwn": LONG,
              "media_type": LONG, "operator": LONG, "tool_version": LONG, "run_id": LONG, "sample_seed": "f" * 64,
              "result": "unknown", "reason": LONG * 12, "firmware": LONG},

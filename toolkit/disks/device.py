@@ -5,20 +5,19 @@ import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from toolkit.disks.refusal import Failed, Refused, Unknown
+from toolkit.disks.direct import ALIGNED, DirectReader
+from toolkit.disks.pieces import LONG_PIECE, PIECE, Span
+from toolkit.disks.refusal import Failed, Refused
 
-PIECE, LONG_PIECE = 1 << 20, 4 << 20
 MARK = b"rebox-installer began here and has not ended\n"
 """Stands at the beginning of a disk from the first write to the last; a disk with it does not start."""
 _BLKDISCARD, _BLKZEROOUT = 0x1277, 0x127F  # linux/fs.h: _IO(0x12, 119) and _IO(0x12, 127)
 ZEROS = bytes(PIECE)
-_ZEROS = bytearray(256 << 10)
-_ALIGNED = 4096  # open(2), O_DIRECT: no disk's sectors are larger
 
 Progress = Callable[[float], None]
 
@@ -31,9 +30,9 @@ class Device:
         self.size_bytes = size_bytes
         self._descriptor = descriptor
         self._direct = direct
-        # memory of its own begins at a page, as the disk wants it that reads into it
+        self._reader = DirectReader(path, direct)
+        # memory of its own begins at a page, as the disk wants it that is written from it
         self._zeros = mmap.mmap(-1, LONG_PIECE)
-        self._buffer = mmap.mmap(-1, LONG_PIECE + 2 * _ALIGNED)
 
     @classmethod
     @contextmanager
@@ -81,16 +80,12 @@ class Device:
 
     def overwrite(self, offset: int, size: int) -> None:
         """Zeros, past the kernel's memory; at most a long piece."""
-        whole = not (offset % _ALIGNED or size % _ALIGNED)
+        whole = not (offset % ALIGNED or size % ALIGNED)
         self._write(self._direct if whole else self._descriptor, offset, memoryview(self._zeros)[:size])
 
-    def is_zero(self, offset: int, size: int) -> bool:
-        """Whether nothing but zeros is read there, past the kernel's memory; at most a long piece."""
-        there = self._read(offset, size)
-        # a bytearray on the left is compared as memory is, at once; short enough to stay beside the processor
-        rest = size % len(_ZEROS)
-        whole = (there[at : at + len(_ZEROS)] for at in range(0, size - rest, len(_ZEROS)))
-        return all(_ZEROS == part for part in whole) and _ZEROS[:rest] == there[size - rest :]  # noqa: SIM300
+    def first_left(self, spans: Sequence[Span], read: Callable[[int], None]) -> int | None:
+        """The first byte of the spans that is not zero, as `DirectReader.first_left_in`."""
+        return self._reader.first_left_in(spans, read)
 
     def zero(self, offset: int, size: int) -> None:
         """Zeros, by a command to the disk where it has one; at most a piece."""
@@ -108,24 +103,8 @@ class Device:
             rest, offset = rest[written:], offset + written
 
     def read(self, offset: int, size: int) -> bytes:
-        """All of it, at most a long piece."""
-        return bytes(self._read(offset, size))
-
-    def _read(self, offset: int, size: int) -> memoryview:
-        """Into memory that the next reading overwrites."""
-        begin = offset - offset % _ALIGNED
-        end = offset + size
-        wanted = memoryview(self._buffer)[: -(-end // _ALIGNED) * _ALIGNED - begin]
-        there = 0
-        while begin + there < end:
-            try:
-                count = os.preadv(self._direct, [wanted[there:]], begin + there)
-            except OSError as error:
-                raise Unknown(f"{self.path} cannot be read at byte {begin + there}: {error.strerror}") from None
-            if not count:
-                raise Unknown(f"{self.path} ends at byte {begin + there}, before its end")
-            there += count
-        return wanted[offset - begin : end - begin]
+        """All of it, at most a long piece, past the kernel's memory."""
+        return self._reader.read(offset, size)
 
     def settle(self) -> None:
         """Brings what was written to the disk, and forgets it here: what is read next comes from the disk."""
@@ -155,9 +134,3 @@ class Device:
         except OSError:
             return False
         return True
-
-
-def pieces(begin: int, end: int, length: int = PIECE) -> Iterator[tuple[int, int]]:
-    """Offset and length of each piece between two bytes."""
-    for offset in range(begin, end, length):
-        yield offset, min(length, end - offset)

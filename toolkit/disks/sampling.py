@@ -6,13 +6,13 @@ is recorded: whoever has it finds the same places again. Where no more than some
 what they held, sampling finds it only by luck; a full reading finds every one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
+
+from toolkit.disks.pieces import Span
 
 SUBSECTIONS = 1000
 _FRACTION = 0.05
-Span = tuple[int, int]
-"""A part of a disk: its first byte, and how many there are."""
 
 
 def samples(size_bytes: int, sector_bytes: int, seed: str) -> list[Span]:
@@ -25,7 +25,7 @@ def samples(size_bytes: int, sector_bytes: int, seed: str) -> list[Span]:
     return [(first * sector_bytes, count * sector_bytes) for first, count in _joined(chosen)]
 
 
-def covered(spans: list[Span]) -> int:
+def covered(spans: Sequence[Span]) -> int:
     """How many bytes they are together."""
     return sum(size for _, size in spans)
 

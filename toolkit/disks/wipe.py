@@ -1,10 +1,11 @@
 """Overwrites a disk with zeros, and reads it back; the mark of a wipe that was begun stays until all was read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from toolkit.disks.device import LONG_PIECE, PIECE, Device, Progress, pieces
+from toolkit.disks.device import Device, Progress
+from toolkit.disks.pieces import LONG_PIECE, PIECE, Span, in_flight, pieces
 from toolkit.disks.refusal import Failed
-from toolkit.disks.sampling import Span
+from toolkit.disks.sampling import covered
 
 
 def begin(device: Device) -> bool:
@@ -19,9 +20,9 @@ def begin(device: Device) -> bool:
 def write_zeros(device: Device, progress: Progress) -> None:
     """Everything but the beginning, where the mark is."""
     progress(0.0)
-    for offset, length in pieces(PIECE, device.size_bytes, LONG_PIECE):
-        device.overwrite(offset, length)
-        progress((offset + length) / device.size_bytes)
+    with in_flight(device.overwrite, pieces(PIECE, device.size_bytes, LONG_PIECE)) as written:
+        for offset, length, _ in written:
+            progress((offset + length) / device.size_bytes)
     device.settle()
 
 
@@ -30,22 +31,19 @@ def read_zeros(device: Device, spans: Sequence[Span], progress: Progress) -> int
 
     Raises Failed at the first that is not zero, Unknown where nothing can be read.
     """
-    total = sum(size for _, size in spans) or 1
     head = min(PIECE, device.size_bytes)
-    done = 0
-    for begins, size in spans:
-        for offset, length in pieces(max(begins, head), begins + size, LONG_PIECE):
-            _must_be_zero(device, offset, length)
-            progress(min((done + offset + length - begins) / total, 1.0))
-        done += size
+    rest = [(max(begin, head), begin + size - max(begin, head)) for begin, size in spans if begin + size > head]
+    total = covered(rest) + head
+    _must_be_zero(device, rest, lambda done: progress(done / total))
     device.overwrite(0, head)
     device.settle()
     # the beginning is read whole also where only samples are wanted: what lay there finds all the rest
-    _must_be_zero(device, 0, head)
+    _must_be_zero(device, [(0, head)], lambda _: None)
     progress(1.0)
-    return sum(max(0, begins + size - max(begins, head)) for begins, size in spans) + head
+    return total
 
 
-def _must_be_zero(device: Device, offset: int, length: int) -> None:
-    if not device.is_zero(offset, length):
-        raise Failed(f"the disk is not wiped: something is left after byte {offset}")
+def _must_be_zero(device: Device, spans: Sequence[Span], read: Callable[[int], None]) -> None:
+    left = device.first_left(spans, read)
+    if left is not None:
+        raise Failed(f"the disk is not wiped: byte {left:,} is not zero")

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import IO, Any
 
-from toolkit.disks.device import PIECE, ZEROS, Device, Progress, pieces
+from toolkit.disks.device import ZEROS, Device, Progress
+from toolkit.disks.pieces import PIECE, pieces
 from toolkit.disks.refusal import Failed
 from toolkit.installer.checks import SEED_BYTES
 from toolkit.installer.fat import volume

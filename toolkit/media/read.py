@@ -13,6 +13,7 @@ from pathlib import Path
 from toolkit.disks.volumes import Volume
 from toolkit.media.cargo import MANIFEST, File, Manifest, read_manifest
 from toolkit.media.carrier import READING, Carrier, told
+from toolkit.media.hashing import hashed
 from toolkit.media.progress import Counted
 from toolkit.media.standing import State, standing
 from toolkit.model.errors import InputError, RefusedError, StorageError, UnknownStateError, VerificationError
@@ -98,12 +99,10 @@ def _proven(carrier: Carrier, volume: Volume, file: File) -> Iterator[bytes]:
     whole = hashlib.sha256()
     for part in file.parts:
         digest, size = whole if len(file.parts) == 1 else hashlib.sha256(), 0
-        for piece in volume.read(part.name):
+        for piece in hashed(volume.read(part.name), {whole, digest}):
             size += len(piece)
             if size > part.size_bytes:
                 break
-            for each in {whole, digest}:
-                each.update(piece)
             yield piece
         if (size, digest.hexdigest()) != (part.size_bytes, part.sha256):
             raise _altered(carrier, file, f"{part.name} is not what was written")

@@ -7,7 +7,7 @@ unfinished. An earlier cargo stays whole until the new one's parts are proven.
 
 import hashlib
 import secrets
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +30,7 @@ from toolkit.media.cargo import (
     stored_name,
 )
 from toolkit.media.carrier import WRITING, Carrier, told
+from toolkit.media.hashing import hashed
 from toolkit.media.progress import Counted
 from toolkit.media.sources import Source
 from toolkit.media.standing import Standing, State, small, standing
@@ -138,16 +139,14 @@ class _Writer:
         for count, size in enumerate(sizes, start=1):
             digest = whole if len(sizes) == 1 else hashlib.sha256()
             name = stored_name(self.cargo, number, source.name, count, len(sizes))
-            self.volume.write(name, self._hashed(rest.take(size), {whole, digest}, source.name))
+            self.volume.write(name, self._counted(hashed(rest.take(size), {whole, digest}), source.name))
             parts.append(Part(name=name, size_bytes=size, sha256=digest.hexdigest()))
         for _ in pieces:  # the last look: whether it has grown
             pass
         return File(name=source.name, size_bytes=source.size_bytes, sha256=whole.hexdigest(), parts=tuple(parts))
 
-    def _hashed(self, pieces: Iterator[bytes], digests: Collection["hashlib._Hash"], name: str) -> Iterator[bytes]:
+    def _counted(self, pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
         for piece in pieces:
-            for digest in digests:
-                digest.update(piece)
             yield piece
             self.bar.add(len(piece), f"writing {name}")
 
@@ -170,8 +169,7 @@ def _compare(carrier: Carrier, volume: Volume, manifest: Manifest, bar: Counted)
     for file in manifest.files:
         for part in file.parts:
             digest, size = hashlib.sha256(), 0
-            for piece in volume.read(part.name):
-                digest.update(piece)
+            for piece in hashed(volume.read(part.name), {digest}):
                 size += len(piece)
                 bar.add(len(piece), f"reading back {file.name}")
             if (size, digest.hexdigest()) != (part.size_bytes, part.sha256):

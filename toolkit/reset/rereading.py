@@ -1,6 +1,5 @@
 """A medium that a record says was erased, read again: read only, and never one that another stands in for."""
 
-import mmap
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -8,16 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.disks.device import LONG_PIECE, PIECE, Progress, pieces
+from toolkit.disks.device import Progress
+from toolkit.disks.direct import DirectReader
 from toolkit.disks.facts import Disk, disk_at
 from toolkit.disks.identity import Meant, prove
-from toolkit.disks.refusal import Refused
-from toolkit.disks.sampling import Span, covered, samples
+from toolkit.disks.pieces import PIECE, Span
+from toolkit.disks.refusal import Refused, Unknown
+from toolkit.disks.sampling import covered, samples
 from toolkit.model.errors import InputError, PermissionDeniedError, RefusedError, UnknownStateError
 from toolkit.model.verdict import Verdict
 from toolkit.reset.erasure import Erasure
 
-_ZEROS = bytes(LONG_PIECE)
 _USED_AGAIN = (
     "A medium that was taken into use again holds new data: this alone does not show that the erasure was a bad one, "
     "nor that what is there is new."
@@ -146,7 +146,7 @@ def read_again(erasure: Erasure, medium: Medium, *, sample: bool, progress: Prog
     verification = "sampled" if sample else "full"
     with _opened(medium) as descriptor:
         _prove(erasure, medium, descriptor)
-        count, first, trouble = _read(descriptor, spans, progress)
+        count, first, trouble = _read(DirectReader(medium.path, descriptor), spans, progress)
         _prove(erasure, medium, descriptor)
 
     def ended(verdict: Verdict, reason: str) -> Rereading:
@@ -218,34 +218,17 @@ def _prove(erasure: Erasure, medium: Medium, descriptor: int) -> None:
         raise _another(erasure, medium.path, str(refused)) from None
 
 
-def _read(descriptor: int, spans: list[Span], progress: Progress) -> tuple[int, int | None, str]:
-    """How many bytes were read, the first that is not zero, and why it ended early."""
+def _read(reader: DirectReader, spans: list[Span], progress: Progress) -> tuple[int, int | None, str]:
+    """How many bytes were zero, the first that is not, and why it ended early."""
     total, done = covered(spans) or 1, 0
-    with mmap.mmap(-1, LONG_PIECE + 2 * mmap.PAGESIZE) as memory:  # begins at a page, as O_DIRECT wants it
-        for begin, size in spans:
-            for offset, length in pieces(begin, begin + size, LONG_PIECE):
-                try:
-                    piece = _piece(descriptor, memory, offset, length)
-                except OSError as error:
-                    return done, None, f"it cannot be read at byte {offset:,}: {error.strerror}"
-                if piece != _ZEROS[: len(piece)]:
-                    first = len(piece) - len(piece.lstrip(b"\0"))
-                    return done + first, offset + first, ""
-                done += len(piece)
-                if len(piece) < length:
-                    return done, None, f"it ends at byte {offset + len(piece):,}, before its end"
-                progress(done / total)
-    return done, None, ""
 
+    def read(count: int) -> None:
+        nonlocal done
+        done = count
+        progress(done / total)
 
-def _piece(descriptor: int, memory: mmap.mmap, offset: int, length: int) -> bytes:
-    begin = offset - offset % mmap.PAGESIZE
-    wanted = -(-(offset + length) // mmap.PAGESIZE) * mmap.PAGESIZE - begin
-    there = 0
-    with memoryview(memory) as view:
-        while there < offset + length - begin:
-            count = os.preadv(descriptor, [view[there:wanted]], begin + there)
-            if not count:
-                break
-            there += count
-    return memory[offset - begin : min(there, offset + length - begin)]
+    try:
+        left = reader.first_left_in(spans, read)
+    except Unknown as unknown:
+        return done, None, str(unknown)
+    return done, left, ""

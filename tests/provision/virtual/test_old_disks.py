@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.provision.virtual.private_libvirt import POOL, PrivateLibvirt
-from toolkit.disks.device import MARK, PIECE
+from toolkit.disks.device import MARK
+from toolkit.disks.pieces import PIECE
 from toolkit.model.errors import RefusedError, VerificationError
 from toolkit.provision.virtual import volume_streams
 from toolkit.provision.virtual.connection import connect

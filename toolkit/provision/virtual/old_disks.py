@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.appliances.provisioner import DiskEnded
-from toolkit.disks.device import MARK, PIECE
+from toolkit.disks.device import MARK
 from toolkit.disks.method import OVERWRITE_WORDS
+from toolkit.disks.pieces import PIECE
 from toolkit.model.errors import ReboxError, RefusedError, StorageError, VerificationError
 from toolkit.model.execution import Progress, Result
 from toolkit.provision.lock import held
