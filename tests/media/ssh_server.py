@@ -9,15 +9,18 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Thread
+from threading import Event, Thread
 
 import paramiko
 
 
 @dataclass(frozen=True)
 class Listening:
+    """Where it listens, and every connection that it has taken, first one first."""
+
     port: int
     host_key: paramiko.PKey
+    connections: list[paramiko.Transport]
 
 
 class _Guard(paramiko.ServerInterface):  # type: ignore[misc]  # it carries no types
@@ -76,13 +79,14 @@ def ssh_server(allowed: paramiko.PKey) -> Iterator[Listening]:
                     transport = paramiko.Transport(connection)
                     transport.add_server_key(host_key)
                     transports.append(transport)
-                    with suppress(paramiko.SSHException, EOFError):
-                        transport.start_server(server=_Guard(allowed))
+                    # with an event it is negotiated in the transport's own thread: who hangs up or says nothing
+                    # holds up nobody else
+                    transport.start_server(event=Event(), server=_Guard(allowed))
 
         accepting = Thread(target=accept, daemon=True)
         accepting.start()
         try:
-            yield Listening(listener.getsockname()[1], host_key)
+            yield Listening(listener.getsockname()[1], host_key, transports)
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             accepting.join(10)

@@ -1,5 +1,6 @@
 """A machine reached by SSH is recognised by its host key before anything is sent, and a stick there is as one here."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,12 @@ def test_another_machine_is_sent_nothing(server: Listening, key_file: Path) -> N
     with pytest.raises(VerificationError) as refused, agent_at(stranger, key_file, None):
         pass
     assert fingerprint(server.host_key.asbytes()) in refused.value.why
+
+
+def test_who_says_nothing_holds_up_nobody_else(server: Listening, key_file: Path) -> None:
+    silent = socket.create_connection(("127.0.0.1", server.port))
+    with silent, agent_at(station(server), key_file, None, patience=0) as talk:
+        assert isinstance(talk.ask("sticks"), list)
 
 
 def test_a_key_that_is_not_let_in_is_told(server: Listening, tmp_path: Path) -> None:
