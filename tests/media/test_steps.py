@@ -25,8 +25,11 @@ class Courier:
         self.brought: list[Side] = []
         self.released: list[Side] = []
 
-    def seen(self, side: Side) -> Result | None:
-        return {"where": f"the {side} port", "serial": "S-1"} if self.at == side else None
+    def seen(self, side: Side, *, opened: bool = False) -> Result | None:
+        if self.at != side:
+            return None
+        more: Result = {"manifest_sha256": self._manifest if self.files else None} if opened else {}
+        return {"where": f"the {side} port", "serial": "S-1", **more}
 
     def bring(self, side: Side) -> Result:
         self.brought.append(side)
@@ -36,10 +39,6 @@ class Courier:
     def release(self, side: Side) -> Result | None:
         self.released.append(side)
         return {"done": ["everything is on it"], "not_done": []} if self.at == side else None
-
-    def holds(self, side: Side) -> str | None:
-        self._must_be_at(side)
-        return self._manifest if self.files else None
 
     def write(self, side: Side, run_id: str, files: Mapping[str, Path], progress: Progress) -> Result:
         self._must_be_at(side)
@@ -90,6 +89,8 @@ def test_what_is_encrypted_travels_and_nothing_else(run: Path) -> None:
     assert WriteStick().verify(writing, result).verdict is Verdict.PASSED
     (run / "certificate.pem").write_bytes(b"another one")
     assert WriteStick().verify(writing, result).verdict is Verdict.FAILED
+    courier.at = None
+    assert "not plugged in" in WriteStick().verify(writing, result).summary
 
 
 def test_a_lab_moves_the_stick_and_a_person_is_waited_for(run: Path) -> None:

@@ -15,8 +15,11 @@ class Courier(Protocol):
     Raises RefusedError when it is not there, VerificationError when it does not hold what was written; ReboxError.
     """
 
-    def seen(self, side: Side) -> Result | None:
-        """The stick as it is plugged in there: what identifies it, and in words `where`; None while it is not."""
+    def seen(self, side: Side, *, opened: bool = False) -> Result | None:
+        """The stick as it is plugged in there: what identifies it, and in words `where`; None while it is not.
+
+        `opened`: also `manifest_sha256`, of the signed manifest on it; None when it holds none of ours that is whole.
+        """
         ...
 
     def bring(self, side: Side) -> Result:
@@ -31,10 +34,6 @@ class Courier(Protocol):
 
         What was done and what could not be is in `done` and `not_done`; None when it is not there any more.
         """
-        ...
-
-    def holds(self, side: Side) -> str | None:
-        """The SHA-256 of the signed manifest on it; None when it holds none of ours that is whole."""
         ...
 
     def write(self, side: Side, run_id: str, files: Mapping[str, Path], progress: Progress) -> Result:

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from toolkit.media.cargo import Kind, Manifest
 from toolkit.media.choice import facts
 from toolkit.media.read import Checked, look, read, verify
 from toolkit.media.sources import Source, sha256_of
-from toolkit.media.stations import Plugged, Station
+from toolkit.media.stations import ONE_LOOK, Plugged, Station
 from toolkit.media.write import Purpose, write
 from toolkit.model.errors import RefusedError, UnknownStateError, VerificationError
 from toolkit.model.execution import Clock, Progress, Result
@@ -33,22 +33,20 @@ class StickCourier:
     trusted: Callable[[], Collection[str]]
     clock: Clock
 
-    def seen(self, side: Side) -> Result | None:
-        """As the protocol says."""
+    def seen(self, side: Side, *, opened: bool = False) -> Result | None:
+        """As the protocol says; whether the files are whole is for who reads them."""
         with self.stations[side].holding(self.choice, writing=False) as plugged:
-            return None if plugged is None else _told(plugged)
+            if plugged is None:
+                return None
+            return {**_told(plugged), "manifest_sha256": self._manifest_sha256(plugged)} if opened else _told(plugged)
 
     def bring(self, side: Side) -> Result:
         """As the protocol says."""
         if self.move is None:
             raise self._missing(side)
         self.move(side)
-        deadline = self.clock.monotonic() + _APPEARS_SECONDS
-        while (seen := self.seen(side)) is None:
-            if self.clock.monotonic() > deadline:
-                raise self._missing(side)
-            self.clock.sleep(_LOOK_SECONDS)
-        return seen
+        with self._held(side, looks=self._looks()) as plugged:
+            return _told(plugged)
 
     def release(self, side: Side) -> Result | None:
         """As the protocol says."""
@@ -57,12 +55,6 @@ class StickCourier:
                 return None
             ejected = plugged.eject()
             return {"done": [*ejected.done], "not_done": [*ejected.not_done]}
-
-    def holds(self, side: Side) -> str | None:
-        """As the protocol says; whether the files are whole is for who reads them."""
-        with self._held(side) as plugged:
-            found = self._looked(plugged)
-        return None if found is None else _sha256(found.manifest)
 
     def write(self, side: Side, run_id: str, files: Mapping[str, Path], progress: Progress) -> Result:
         """As the protocol says."""
@@ -84,9 +76,17 @@ class StickCourier:
         with self._held(side) as plugged:
             return _result(read(plugged.carrier, target, self.trusted(), progress).manifest)
 
+    def _looks(self) -> Iterator[None]:
+        """As many as it takes a stick to turn up that somebody has plugged in."""
+        deadline = self.clock.monotonic() + _APPEARS_SECONDS
+        yield
+        while self.clock.monotonic() <= deadline:
+            self.clock.sleep(_LOOK_SECONDS)
+            yield
+
     @contextmanager
-    def _held(self, side: Side, *, writing: bool = False) -> Iterator[Plugged]:
-        with self.stations[side].holding(self.choice, writing=writing) as plugged:
+    def _held(self, side: Side, *, writing: bool = False, looks: Iterable[None] = ONE_LOOK) -> Iterator[Plugged]:
+        with self.stations[side].holding(self.choice, writing=writing, looks=looks) as plugged:
             if plugged is None:
                 raise self._missing(side)
             yield plugged
@@ -97,6 +97,10 @@ class StickCourier:
             return look(plugged.carrier, self.trusted())
         except (UnknownStateError, VerificationError):
             return None
+
+    def _manifest_sha256(self, plugged: Plugged) -> str | None:
+        found = self._looked(plugged)
+        return None if found is None else _sha256(found.manifest)
 
     def _missing(self, side: Side) -> RefusedError:
         return RefusedError(

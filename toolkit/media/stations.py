@@ -1,7 +1,7 @@
 """Where a stick can be plugged in: this machine, another one, or, in a rehearsal, a folder with its image."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from toolkit.disks.ejecting import Ejected
 from toolkit.disks.plugged import Stick, of_image, with_file_system
-from toolkit.disks.refusal import Refused
+from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.volumes import Volume, lent
 from toolkit.media.carrier import READING, Carrier, told
 from toolkit.media.choice import fitting
@@ -21,6 +21,8 @@ from toolkit.media.sticks import sticks
 from toolkit.model.carry import FolderStation, LocalStation, SshStation
 from toolkit.model.carry import Station as Settings
 from toolkit.model.errors import InputError, UnknownStateError
+
+ONE_LOOK = (None,)
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,13 @@ class Plugged:
 class Station(Protocol):
     """One place where sticks are plugged in."""
 
-    def holding(self, choice: str, *, writing: bool) -> AbstractContextManager[Plugged | None]:
-        """The chosen stick for as long as it is held; None while it is not there. Raises ReboxError."""
+    def holding(
+        self, choice: str, *, writing: bool, looks: Iterable[None] = ONE_LOOK
+    ) -> AbstractContextManager[Plugged | None]:
+        """The chosen stick for as long as it is held; None when it is there at none of `looks`. Raises ReboxError.
+
+        It is looked for once per item; whoever gives several waits between them.
+        """
         ...
 
 
@@ -56,9 +63,11 @@ def station(settings: Settings, path: Callable[[str], Path]) -> Station:
 class Here:
     """The machine that rebox runs on."""
 
-    def holding(self, choice: str, *, writing: bool) -> AbstractContextManager[Plugged | None]:
+    def holding(
+        self, choice: str, *, writing: bool, looks: Iterable[None] = ONE_LOOK
+    ) -> AbstractContextManager[Plugged | None]:
         """As the protocol says."""
-        return _held_here(sticks(), choice, writing=writing)
+        return _held_here(sticks, choice, looks, writing=writing)
 
 
 @dataclass(frozen=True)
@@ -67,17 +76,24 @@ class Folder:
 
     folder: Path
 
-    def holding(self, choice: str, *, writing: bool) -> AbstractContextManager[Plugged | None]:
+    def holding(
+        self, choice: str, *, writing: bool, looks: Iterable[None] = ONE_LOOK
+    ) -> AbstractContextManager[Plugged | None]:
         """As the protocol says."""
+        return _held_here(self._images, choice, looks, writing=writing)
+
+    def _images(self) -> Iterator[Stick]:
         if not self.folder.is_dir():
             raise InputError("there is no such folder", where=str(self.folder), next_move="Correct [carry].")
-        images = [replace(of_image(path), serial=path.stem) for path in sorted(self.folder.glob("*.img"))]
-        return _held_here(map(with_file_system, images), choice, writing=writing)
+        for path in sorted(self.folder.glob("*.img")):
+            yield with_file_system(replace(of_image(path), serial=path.stem))
 
 
 @contextmanager
-def _held_here(there: Iterable[Stick], choice: str, *, writing: bool) -> Iterator[Plugged | None]:
-    stick = the_one(there, choice)
+def _held_here(
+    there: Callable[[], Iterable[Stick]], choice: str, looks: Iterable[None], *, writing: bool
+) -> Iterator[Plugged | None]:
+    stick = next((stick for _ in looks if (stick := the_one(there(), choice))), None)
     if stick is None:
         yield None
         return
@@ -94,19 +110,44 @@ class There:
     console: Path | None
 
     @contextmanager
-    def holding(self, choice: str, *, writing: bool) -> Iterator[Plugged | None]:
-        """As the protocol says."""
-        with agent_at(self.settings, self.key_file, self.console) as talk:
-            stick = the_one((Stick.from_json(each) for each in talk.ask("sticks")), choice)
-            if stick is None:
+    def holding(self, choice: str, *, writing: bool, looks: Iterable[None] = ONE_LOOK) -> Iterator[Plugged | None]:
+        """As the protocol says, by one connection as long as that lasts."""
+        with ExitStack() as connection:
+            found = self._found(choice, looks, connection)
+            if found is None:
                 yield None
                 return
+            stick, talk = found
             carrier = _RemoteCarrier(stick, talk, self.settings.address)
             with told(carrier.name, READING):
                 if writing and stick.read_only:
                     raise Refused("it is write-protected")
                 talk.ask("hold", path=str(stick.path))
             yield Plugged(stick, carrier, carrier.eject)
+
+    def _found(self, choice: str, looks: Iterable[None], connection: ExitStack) -> tuple[Stick, Talk] | None:
+        """The stick, and the agent that sees it; raises UnknownStateError when the last look came to nothing."""
+        talk: Talk | None = None
+        trouble = ""
+        for _ in looks:
+            try:
+                talk = talk or connection.enter_context(agent_at(self.settings, self.key_file, self.console))
+                stick = the_one(map(Stick.from_json, talk.ask("sticks")), choice)
+            except (Refused, Failed) as error:
+                # the machine may have been restarted: the next look connects anew
+                connection.close()
+                talk, trouble = None, str(error)
+                continue
+            if stick is not None:
+                return stick, talk
+        if talk is None:
+            raise UnknownStateError(
+                "it cannot be told what is plugged in",
+                where=self.settings.address,
+                why=trouble,
+                next_move="Check that the machine is on; then resume.",
+            )
+        return None
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,7 @@ class PlugStick(ReadOnlyStep):
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """It is there now."""
         side = _side(context)
-        seen = _courier(context).seen(side)
-        return witness(
-            context,
-            probe="media",
-            subject=f"stick ({side} side)",
-            summary=f"The stick is plugged in: {seen['where']}." if seen else "The stick is not plugged in there.",
-            passed=seen is not None,
-            data=seen,
-        )
+        return _plugged_in(context, side, _courier(context).seen(side))
 
 
 class WriteStick(ReadOnlyStep):
@@ -54,7 +46,10 @@ class WriteStick(ReadOnlyStep):
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """The stick holds the manifest, and its hashes are those of the run's own files."""
-        held = _courier(context).holds("old")
+        seen = _courier(context).seen("old", opened=True)
+        if seen is None:
+            return _plugged_in(context, "old", None)
+        held = seen["manifest_sha256"]
         own = {name: sha256_of(path) for name, path in _files(context.run_directory).items()}
         passed = held == result["manifest_sha256"] and own == result["files"]
         return witness(
@@ -74,8 +69,8 @@ class MoveStick(PlugStick):
 
     def look(self, context: StepContext) -> Result | None:
         """Done as soon as a stick is seen there that holds what this run has written."""
-        seen = super().look(context)
-        return seen if seen and self._is_the_one(context) else None
+        seen = _courier(context).seen("new", opened=True)
+        return seen if seen and self._is_the_one(context, seen) else None
 
     def act(self, context: StepContext) -> Result:
         """Let go where it was written, then moved as any other is plugged in."""
@@ -92,8 +87,9 @@ class MoveStick(PlugStick):
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """By what was written to it, and not by where it is."""
-        if self._is_the_one(context):
-            return super().verify(context, result)
+        seen = _courier(context).seen("new", opened=True)
+        if seen is None or self._is_the_one(context, seen):
+            return _plugged_in(context, "new", seen)
         return witness(
             context,
             probe="media",
@@ -102,8 +98,8 @@ class MoveStick(PlugStick):
             passed=False,
         )
 
-    def _is_the_one(self, context: StepContext) -> bool:
-        return _courier(context).holds("new") == context.results["write-stick"]["manifest_sha256"]
+    def _is_the_one(self, context: StepContext, seen: Result) -> bool:
+        return seen["manifest_sha256"] == context.results["write-stick"]["manifest_sha256"]
 
 
 class ReadStick(ReadOnlyStep):
@@ -134,6 +130,17 @@ def _courier(context: StepContext) -> Courier:
     if world.courier is None:
         raise InputError("it is not known where the stick is", next_move="Put [carry] back into the inventory.")
     return world.courier
+
+
+def _plugged_in(context: StepContext, side: Side, seen: Result | None) -> Outcome:
+    return witness(
+        context,
+        probe="media",
+        subject=f"stick ({side} side)",
+        summary=f"The stick is plugged in: {seen['where']}." if seen else "The stick is not plugged in there.",
+        passed=seen is not None,
+        data=seen,
+    )
 
 
 def _side(context: StepContext) -> Side:
