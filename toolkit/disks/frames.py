@@ -15,6 +15,7 @@ from toolkit.disks.refusal import Failed
 _HEADER = struct.Struct("!BI")
 _WORDS, _PIECE = 1, 2
 _BYTES_MAX = 1 << 22
+_ENDED = (OSError, EOFError, ValueError)  # as pipes and SSH say it; of a file object that was closed: ValueError
 PIECE_BYTES = 1 << 18
 ALIVE_SECONDS = 5.0
 
@@ -80,7 +81,7 @@ class Frames:
                 self._writer.write(_HEADER.pack(kind, len(content)))
                 self._writer.write(content)
                 self._writer.flush()
-        except (OSError, ValueError) as error:
+        except _ENDED as error:
             raise Lost(error) from None
 
     def _receive(self) -> tuple[int, bytes]:
@@ -94,7 +95,7 @@ class Frames:
         while len(content) < size:
             try:
                 piece = self._reader.read(size - len(content))
-            except (OSError, ValueError) as error:
+            except _ENDED as error:
                 raise Lost(error) from None
             if not piece:
                 raise Lost("it ended")
@@ -106,7 +107,7 @@ class Lost(Failed):
     """The connection has ended."""
 
     def __init__(self, why: object) -> None:
-        super().__init__(f"the connection to the other machine is lost: {why or type(why).__name__}")
+        super().__init__(f"the connection to the other machine is lost: {str(why) or type(why).__name__}")
 
 
 class Interrupted(Failed):

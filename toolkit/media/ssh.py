@@ -114,6 +114,7 @@ def _sign_in(transport: "paramiko.Transport", station: SshStation, key: Any) -> 
 def _agent(transport: "paramiko.Transport", station: SshStation) -> Talk:
     import paramiko  # noqa: PLC0415  as above
 
+    channel: Any = None
     try:
         channel = transport.open_session(timeout=_SILENT_SECONDS)
         channel.settimeout(_SILENT_SECONDS)
@@ -122,12 +123,13 @@ def _agent(transport: "paramiko.Transport", station: SshStation) -> Talk:
         writer.write(agent_archive())
         writer.flush()
         return Talk(reader, writer)
-    except (OSError, paramiko.SSHException, Failed) as error:
-        said = channel.makefile_stderr("rb").read(400).decode(errors="replace").strip() if channel.closed else ""
+    except (OSError, paramiko.SSHException, EOFError, Failed) as error:
+        ended = channel is not None and channel.closed
+        said = channel.makefile_stderr("rb").read(400).decode(errors="replace").strip() if ended else ""
         raise ReboxError(
             "the agent does not start on the machine that the stick is plugged into",
             where=_where(station),
-            why=said or str(error),
+            why=said or str(error) or type(error).__name__,
             next_move="It needs Python 3.11 or newer (Debian: apt-get install python3).",
         ) from None
 
