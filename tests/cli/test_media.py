@@ -89,6 +89,39 @@ def test_which_stick_has_to_be_said_where_nobody_can_be_asked(backup: Path, caps
         assert said(capsys)["where"] == which
 
 
+@pytest.mark.parametrize("which", ["missing.img", "below/missing.img", "/dev/missing", "serial=4711", ".", ""])
+def test_a_stick_that_is_not_there_is_told_with_the_next_move_whatever_was_to_be_done(
+    which: str, tmp_path: Path, backup: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(backup)
+    for words in (
+        ["verify"],
+        ["read", tmp_path / "taken"],
+        ["write", backup],
+        ["format", "--serial", "4711"],
+        ["eject"],
+    ):
+        assert rebox("media", *words, "--stick", which, "--json") == 2
+        document = said(capsys)
+        assert all(document[part] for part in ("what", "where", "why", "next_move")), document
+    assert [path.name for path in backup.iterdir()] == ["settings.age"]
+    assert not (tmp_path / "taken").exists()
+
+
+def test_a_stick_that_cannot_be_used_is_told_with_the_next_move(
+    tmp_path: Path, backup: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.img"
+    empty.write_bytes(bytes(1 << 20))
+    for words in (["verify"], ["read", tmp_path / "taken"], ["write", backup]):
+        assert rebox("media", *words, "--stick", empty, "--json") == 3
+        document = said(capsys)
+        assert str(empty) in document["where"]
+        assert document["why"] == "no file system is on it: format it"
+        assert document["next_move"]
+    assert empty.read_bytes() == bytes(1 << 20)
+
+
 def test_a_stranger_is_named_and_then_trusted(
     tmp_path: Path, stick: Path, backup: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from tests.disks.block_devices import image
 from toolkit.disks.plugged import Stick
 from toolkit.disks.volumes import FileSystem
 from toolkit.media.choice import choose
-from toolkit.model.errors import InputError, RefusedError
+from toolkit.model.errors import InputError
 
 
 def stick(name: str, serial: str, label: str, port: str) -> Stick:
@@ -35,25 +35,38 @@ def test_what_several_have_chooses_none_and_shows_them(which: str) -> None:
 
 @pytest.mark.parametrize("which", ["serial=4C53000", "serial=", "label=backup", "uuid=", "port=1"])
 def test_what_none_has_to_the_letter_chooses_none_even_when_one_is_there(which: str) -> None:
-    with pytest.raises(InputError, match="no such stick"):
+    with pytest.raises(InputError, match="no such stick") as refused:
         choose(which, [ONE])
+    assert "none of those" in refused.value.why
+    assert "serial=4C530001" in refused.value.next_move
 
 
-@pytest.mark.parametrize("which", ["", "the stick", "size=1", "sdz"])
+@pytest.mark.parametrize("which", ["", "the stick", "size=1", "sdz", "/dev/absent", "x" * 300, "/dev/null", "/dev"])
 def test_what_is_no_choice_is_told_what_is_one(which: str) -> None:
     with pytest.raises(InputError, match="chooses no stick") as refused:
         choose(which, [])
     assert "serial=…" in refused.value.why
-    assert refused.value.next_move == "No stick is plugged in."
+    assert "rebox media watch" in refused.value.next_move
+    with pytest.raises(InputError) as refused:
+        choose(which, [TWO])
+    assert "serial=4C530002" in refused.value.next_move
 
 
-def test_an_image_file_is_a_stick_and_another_path_is_none(tmp_path: Path) -> None:
+def test_an_image_file_is_a_stick_and_another_path_is_none_and_why_is_told(tmp_path: Path) -> None:
     path = image(tmp_path / "stick.img", "vfat", label="FILED")
     chosen = choose(str(path), [])
     assert chosen.file_system is not None
     assert (chosen.path, chosen.file_system.label) == (path, "FILED")
-    with pytest.raises(RefusedError, match="cannot be used so"):
-        choose(str(tmp_path / "absent.img"), [])
+    (tmp_path / "loop").symlink_to("loop")
+    for name, why in {
+        "absent.img": "No such file",
+        "stick.img/below": "Not a directory",
+        "loop": "symbolic links",
+        ".": "neither a device nor an image file",
+    }.items():
+        with pytest.raises(InputError, match=why) as refused:
+            choose(str(tmp_path / name), [])
+        assert refused.value.where == str(tmp_path / name)
 
 
 def test_another_name_of_a_device_is_the_device(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from toolkit.disks.plugged import Stick
 from toolkit.disks.volumes import KINDS
 from toolkit.lab.folder import state_folder
 from toolkit.media.cargo import Kind
-from toolkit.media.choice import choose, listed
+from toolkit.media.choice import choices, choose
 from toolkit.media.eject import eject
 from toolkit.media.formatting import format_stick
 from toolkit.media.local import described, held
@@ -172,7 +172,7 @@ def _chosen(which: str | None) -> Stick:
     if which is not None:
         return choose(which, there)
     if not somebody_is_there():
-        raise InputError("it was not said which stick", next_move=f"Give --stick. {listed(there)}")
+        raise InputError("it was not said which stick", next_move=f"Give --stick. {choices(there)}")
     if not there:
         raise InputError("no stick is plugged in", next_move="Plug one in, or name an image file by --stick.")
     show_sticks(there)

@@ -52,7 +52,12 @@ def told(where: str, then: Then) -> Iterator[None]:
 def media_error(error: Refused | Failed, where: str, then: Then) -> ReboxError:
     """The same trouble as one error of the tree."""
     if isinstance(error, Refused):
-        return RefusedError("this stick cannot be used so", where=where, why=str(error))
+        return RefusedError(
+            "this stick cannot be used so",
+            where=where,
+            why=str(error),
+            next_move="Put that right, or take another stick.",
+        )
     if isinstance(error, Gone):
         return MediaError("the stick is not there any more", where=where, why=str(error), next_move=then.next_move)
     if isinstance(error, Full):

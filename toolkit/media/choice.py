@@ -1,5 +1,6 @@
 """Chooses one stick by what is known of it; several that fit, or none, are never guessed at."""
 
+import os
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,14 +17,7 @@ def choose(which: str, there: Sequence[Stick]) -> Stick:
     key, equals, value = which.partition("=")
     if equals and key in KEYS:
         return _only(which, fitting(key, value, there), there)
-    if "/" in which or (which and Path(which).exists()):
-        return _at(Path(which), there)
-    raise InputError(
-        "this chooses no stick",
-        where=which,
-        why=f"a stick is chosen by {', '.join(f'{key}=…' for key in KEYS)}, its device, or an image file",
-        next_move=listed(there),
-    )
+    return _at(which, there)
 
 
 def fitting(key: str, value: str, there: Iterable[Stick]) -> list[Stick]:
@@ -48,29 +42,44 @@ def _only(which: str, fitting: list[Stick], there: Sequence[Stick]) -> Stick:
     if len(fitting) == 1:
         return fitting[0]
     raise InputError(
-        "several sticks fit" if fitting else "no such stick is plugged in", where=which, next_move=listed(there)
+        "several sticks fit" if fitting else "no such stick is plugged in",
+        where=which,
+        why=f"{len(fitting) or 'none'} of those that are plugged in have that, to the letter",
+        next_move=choices(there),
     )
 
 
-def _at(path: Path, there: Sequence[Stick]) -> Stick:
+def _at(which: str, there: Sequence[Stick]) -> Stick:
     """By its device, under whatever name, or an image file; a drive that is not removable is checked later."""
-    real = path.resolve()
+    real = Path(os.path.realpath(which))
     for stick in there:
         if stick.path == real:
             return stick
-    with told(str(path), READING):
-        try:
-            is_device = stat.S_ISBLK(real.stat().st_mode)
-        except OSError:
-            is_device = False
-        return with_file_system(of_device(real.name) if is_device else of_image(real))
+    try:
+        mode = real.stat().st_mode
+    except OSError as error:
+        raise _no_choice(which, error.strerror or str(error), there) from None
+    if not stat.S_ISBLK(mode) and not stat.S_ISREG(mode):
+        raise _no_choice(which, "it is neither a device nor an image file", there)
+    with told(which, READING):
+        return with_file_system(of_device(real.name) if stat.S_ISBLK(mode) else of_image(real))
 
 
-def listed(there: Sequence[Stick]) -> str:
-    """What is there, for who has to choose again."""
+def _no_choice(which: str, why: str, there: Sequence[Stick]) -> InputError:
+    ways = ", ".join(f"{key}=…" for key in KEYS)
+    return InputError(
+        "this chooses no stick",
+        where=which or '""',
+        why=f"{why}; a stick is chosen by {ways}, its device, or an image file",
+        next_move=choices(there),
+    )
+
+
+def choices(there: Sequence[Stick]) -> str:
+    """The next move of who has to choose again."""
     if not there:
-        return "No stick is plugged in."
-    return "There are: " + "; ".join(_in_words(stick) for stick in there) + "."
+        return "No stick is plugged in: plug it in (rebox media watch tells when it is seen), or give an image file."
+    return "Choose one of those that are plugged in: " + "; ".join(_in_words(stick) for stick in there) + "."
 
 
 def _in_words(stick: Stick) -> str:

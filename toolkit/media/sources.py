@@ -90,7 +90,12 @@ def _source(path: Path, name: str) -> Source:
     try:
         return Source(path, check_path(name), status.st_size)
     except ValueError as error:
-        raise InputError("a file of this name cannot be carried", where=repr(str(path)), why=str(error)) from None
+        raise InputError(
+            "a file of this name cannot be carried",
+            where=repr(str(path)),
+            why=str(error),
+            next_move="Give it another name, or put it into an archive.",
+        ) from None
 
 
 def _raise(error: OSError) -> None:

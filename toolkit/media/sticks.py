@@ -34,7 +34,12 @@ def sticks() -> tuple[Stick, ...]:
     try:
         devices = [*pyudev.Context().list_devices(subsystem="block", DEVTYPE="disk")]
     except (OSError, ImportError) as error:
-        raise UnknownStateError("it cannot be told what is plugged in", why=str(error)) from None
+        raise UnknownStateError(
+            "it cannot be told what is plugged in",
+            where="/sys",
+            why=str(error),
+            next_move="Look whether it is mounted, and run make setup-media.",
+        ) from None
     found = (_stick(device) for device in devices)
     return tuple(sorted((stick for stick in found if stick is not None), key=lambda stick: stick.path.name))
 

@@ -64,7 +64,12 @@ def write(
     """What was written and read back; raises InputError, RefusedError, MediaError, VerificationError."""
     counts = [len(part_sizes(source.size_bytes, part_bytes)) for source in given]
     if sum(counts) > PARTS_MAX:
-        raise InputError("this is too much for a stick", why=f"it would be more than {PARTS_MAX} files on it")
+        raise InputError(
+            "this is too much for a stick",
+            where=carrier.name,
+            why=f"it would be more than {PARTS_MAX} files on it",
+            next_move="Put many small files into one archive, and carry that.",
+        )
     bar = Counted(progress, 2 * sum(source.size_bytes for source in given))
     with told(carrier.name, WRITING):
         with carrier.open(writing=True) as volume:
