@@ -23,7 +23,7 @@ class Listening:
     connections: list[paramiko.Transport]
 
 
-class _Guard(paramiko.ServerInterface):  # type: ignore[misc]  # it carries no types
+class Guard(paramiko.ServerInterface):  # type: ignore[misc]  # it carries no types
     def __init__(self, allowed: paramiko.PKey) -> None:
         self.allowed = allowed
 
@@ -81,7 +81,7 @@ def ssh_server(allowed: paramiko.PKey) -> Iterator[Listening]:
                     transports.append(transport)
                     # with an event it is negotiated in the transport's own thread: who hangs up or says nothing
                     # holds up nobody else
-                    transport.start_server(event=Event(), server=_Guard(allowed))
+                    transport.start_server(event=Event(), server=Guard(allowed))
 
         accepting = Thread(target=accept, daemon=True)
         accepting.start()

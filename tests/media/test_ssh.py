@@ -8,7 +8,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from tests.media.ssh_server import Listening, ssh_server
+from tests.media.ssh_server import Guard, Listening, ssh_server
 from toolkit.media.remote import RemoteVolume
 from toolkit.media.ssh import agent_at, fingerprint
 from toolkit.model.carry import SshStation
@@ -86,6 +86,21 @@ def test_a_key_that_is_not_let_in_is_told(server: Listening, tmp_path: Path) -> 
     paramiko.ECDSAKey.generate().write_private_key_file(str(other))
     with pytest.raises(RefusedError, match="does not let us in"), agent_at(station(server), other, None):
         pass
+
+
+@pytest.mark.parametrize("asked", ["check_auth_publickey", "check_channel_request", "check_channel_exec_request"])
+def test_a_machine_that_hangs_up_is_not_said_to_refuse_us(
+    key_file: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    with ssh_server(paramiko.PKey.from_path(key_file)) as server:
+
+        def hang_up(*_asked: object) -> int:
+            server.connections[-1].close()
+            return 0
+
+        monkeypatch.setattr(Guard, asked, hang_up)
+        with pytest.raises(UnreachableError, match="has hung up"), agent_at(station(server), key_file, None):
+            pass
 
 
 def test_a_machine_that_does_not_answer_is_waited_for_and_then_told(server: Listening, key_file: Path) -> None:

@@ -17,11 +17,11 @@ from tests.disks.block_devices import image
 from tests.media.ssh_server import Listening, ssh_server
 from tests.step_context import JumpingClock, context_of, world_of
 from toolkit.appliances.courier import Side
-from toolkit.disks.plugged import of_image, with_file_system
+from toolkit.disks.plugged import Stick, of_image, with_file_system
 from toolkit.media.courier import StickCourier
 from toolkit.media.remote import Talk
 from toolkit.media.ssh import fingerprint
-from toolkit.media.stations import There
+from toolkit.media.stations import Folder, There
 from toolkit.media.steps import MoveStick, PlugStick, ReadStick, WriteStick
 from toolkit.model.carry import SshStation
 from toolkit.model.errors import RefusedError, UnknownStateError
@@ -166,3 +166,26 @@ def test_each_part_of_a_step_connects_once_to_each_machine(bench: Bench, tmp_pat
     # lets go at the old box's side, and waits at the new one's
     assert counts("move-stick", MoveStick(), at="new") == (1, 2, 1)
     assert counts("read-stick", ReadStick(), to="carried") == (0, 1, 0)
+
+
+def test_an_image_that_is_just_going_to_the_other_folder_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stick = image(tmp_path / "stick.img", "vfat")
+
+    def going(path: Path) -> Stick:
+        path.rename(tmp_path / "gone")
+        return of_image(path)
+
+    monkeypatch.setattr("toolkit.media.stations.of_image", going)
+    with Folder(tmp_path).holding("serial=stick", writing=False) as plugged:
+        assert plugged is None
+    assert not stick.exists()
+
+
+def test_an_image_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder.img").mkdir()
+    with pytest.raises(RefusedError) as refused, Folder(tmp_path).holding("serial=stick", writing=False):
+        pass
+    assert refused.value.where == str(tmp_path / "folder.img")
+    assert refused.value.next_move

@@ -102,7 +102,9 @@ def _sign_in(transport: "paramiko.Transport", station: SshStation, key: Any) -> 
 
     try:
         transport.auth_publickey(station.username, key)
-    except paramiko.SSHException as error:
+    except (OSError, paramiko.SSHException, EOFError) as error:
+        if not transport.is_active():
+            raise _lost(station, error) from None
         raise RefusedError(
             "the machine does not let us in by SSH",
             where=_where(station),
@@ -124,6 +126,8 @@ def _agent(transport: "paramiko.Transport", station: SshStation) -> Talk:
         writer.flush()
         return Talk(reader, writer)
     except (OSError, paramiko.SSHException, EOFError, Failed) as error:
+        if not transport.is_active():
+            raise _lost(station, error) from None
         ended = channel is not None and channel.closed
         said = channel.makefile_stderr("rb").read(400).decode(errors="replace").strip() if ended else ""
         raise ReboxError(
@@ -132,6 +136,15 @@ def _agent(transport: "paramiko.Transport", station: SshStation) -> Talk:
             why=said or str(error) or type(error).__name__,
             next_move="It needs Python 3.11 or newer (Debian: apt-get install python3).",
         ) from None
+
+
+def _lost(station: SshStation, error: Exception) -> UnreachableError:
+    return UnreachableError(
+        "the machine that the stick is plugged into has hung up",
+        where=_where(station),
+        why=str(error) or type(error).__name__,
+        next_move="Check that it is on and that sshd runs there; then resume.",
+    )
 
 
 def fingerprint(key: bytes) -> str:

@@ -85,8 +85,18 @@ class Folder:
     def _images(self) -> Iterator[Stick]:
         if not self.folder.is_dir():
             raise InputError("there is no such folder", where=str(self.folder), next_move="Correct [carry].")
-        for path in sorted(self.folder.glob("*.img")):
-            yield with_file_system(replace(of_image(path), serial=path.stem))
+        found = (_image(path) for path in sorted(self.folder.glob("*.img")))
+        return (stick for stick in found if stick is not None)
+
+
+def _image(path: Path) -> Stick | None:
+    with told(str(path), READING):
+        try:
+            return with_file_system(replace(of_image(path), serial=path.stem))
+        except (Refused, Failed):
+            if path.exists():
+                raise
+            return None  # just then it went to the other folder
 
 
 @contextmanager
