@@ -174,6 +174,29 @@ def test_a_member_of_an_array_is_wiped_only_when_that_is_allowed(
         assert reasons(found, Rules(planned=[found.identity], members_allowed=[found.identity])) == {}
 
 
+@only_root
+@pytest.mark.parametrize(
+    ("done", "reason", "words"), [(None, "unreadable", "cannot be read"), (0.42, "erasing", "42%")]
+)
+def test_a_disk_that_does_not_read_is_not_wiped_and_one_that_erases_itself_says_so(
+    device: Path, monkeypatch: pytest.MonkeyPatch, done: float | None, reason: str, words: str
+) -> None:
+    """No disk here erases itself: what it would say is given, and the system's own call fails as it would."""
+    disk = disk_of(device)
+    real, number = os.pread, device.stat().st_rdev
+
+    def failing(descriptor: int, size: int, offset: int) -> bytes:
+        if os.fstat(descriptor).st_rdev == number:
+            raise OSError(5, "Input/output error")
+        return real(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", failing)
+    monkeypatch.setattr("toolkit.disks.method.erasing", lambda *_: done)
+    told = reasons(disk)
+    assert {*told} == {Reason(reason)}
+    assert words in told[Reason(reason)]
+
+
 def test_every_kind_of_member_that_is_known_has_a_test_and_zeros_are_none() -> None:
     assert set(MEMBERS) == set(kinds())
     for size in (0, 512, 4096, 65536, SIZE):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from toolkit.disks import method
 from toolkit.disks.facts import Disk, text
 from toolkit.disks.signatures import member
 from toolkit.disks.stack import Stack, block_number, mounts, unescaped
@@ -36,6 +37,7 @@ class Reason(StrEnum):
     MEMBER = "member"
     OWN = "own"
     MEDIUM = "medium"
+    ERASING = "erasing"
     UNREADABLE = "unreadable"
 
 
@@ -225,9 +227,17 @@ def _member(disk: Disk, stack: Stack, rules: Rules) -> Iterator[Objection]:
             if found:
                 yield Objection(Reason.MEMBER, f"{name} is a member of {found}, which others may need")
     except OSError as error:
-        yield Objection(Reason.UNREADABLE, f"whether it is a member of an array cannot be read: {error.strerror}")
+        yield _unreadable(error, method.erasing(disk, descriptor))
     finally:
         os.close(descriptor)
+
+
+def _unreadable(error: OSError, erasing: float | None) -> Objection:
+    """A disk that still erases itself reads and writes nothing, also when it had no power meanwhile."""
+    if erasing is None:
+        return Objection(Reason.UNREADABLE, f"whether it is a member of an array cannot be read: {error.strerror}")
+    why = f"it still erases itself, as it was told to earlier ({erasing:.0%}): wait for the end, then wipe it"
+    return Objection(Reason.ERASING, why)
 
 
 def _places(disk: Disk, stack: Stack) -> Iterator[tuple[str, int, int]]:

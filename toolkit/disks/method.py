@@ -5,6 +5,7 @@ import fcntl
 from toolkit.disks.commands import ata, nvme, scsi
 from toolkit.disks.commands.door import OpenNvme, OpenScsi
 from toolkit.disks.commands.technique import Offer, Technique
+from toolkit.disks.commands.waiting import under_way
 from toolkit.disks.facts import Disk
 from toolkit.disks.refusal import Refused
 
@@ -26,6 +27,17 @@ def offered(disk: Disk, descriptor: int) -> Offer:
     if disk.transport == "scsi":
         return scsi.offer(OpenScsi(descriptor))
     return Offer()
+
+
+def erasing(disk: Disk, descriptor: int) -> float | None:
+    """How far a sanitize operation is that was begun before, which no power cut ends; None: the disk tells of none."""
+    if disk.transport == "nvme":
+        return under_way(lambda: nvme.sanitized(OpenNvme(descriptor)))
+    if disk.transport == "sata":
+        return under_way(lambda: ata.sanitized(OpenScsi(descriptor)))
+    if disk.transport == "scsi":
+        return under_way(lambda: scsi.sanitized(OpenScsi(descriptor)))
+    return None
 
 
 def tidy(disk: Disk, descriptor: int) -> None:

@@ -11,6 +11,7 @@ from toolkit.disks.commands import ata
 from toolkit.disks.commands.ata import PASSWORD, Identity, clear_password, offer, pass_through
 from toolkit.disks.commands.door import Answer
 from toolkit.disks.commands.technique import CommandFailed, Technique
+from toolkit.disks.commands.waiting import under_way
 from toolkit.disks.refusal import Failed
 
 BLOCK, CRYPTO, OVERWRITE = 1 << 15, 1 << 13, 1 << 14
@@ -127,6 +128,15 @@ def test_sanitize_is_begun_by_its_key_and_followed_to_its_end(name: str) -> None
     disk = Disk(sanitize=BLOCK | CRYPTO | OVERWRITE)
     assert run(disk, name) == [0.0, 0.0, 0.5, 1.0]
     assert len(disk.done) == 1
+
+
+def test_an_erasure_that_goes_on_by_itself_is_known() -> None:
+    disk = Disk(sanitize=BLOCK)
+    # begun by somebody else, before we came
+    disk.done.append("sanitize")
+    disk.flags = iter([(0x40, 0x8000), (0x80, 0), (0, 0)])
+    assert [under_way(lambda: ata.sanitized(disk)) for _ in range(3)] == [0.5, None, None]
+    assert under_way(lambda: ata.sanitized(Disk(fails=ata.SANITIZE))) is None
 
 
 def test_a_sanitize_operation_that_ends_without_saying_that_it_is_done_failed() -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from toolkit.disks.commands.door import Admin, OpenNvme, encoded
-from toolkit.disks.commands.nvme import FORMAT, GET_LOG_PAGE, IDENTIFY, SANITIZE, format_word, offer
+from toolkit.disks.commands.nvme import FORMAT, GET_LOG_PAGE, IDENTIFY, SANITIZE, format_word, offer, sanitized
 from toolkit.disks.commands.technique import CommandFailed
+from toolkit.disks.commands.waiting import under_way
 from toolkit.disks.refusal import Failed
 
 
@@ -91,6 +92,14 @@ def test_a_sanitize_operation_that_failed_or_never_was_is_no_erasure(state: int,
     controller.states = iter([(0, 2), (0, state)])
     with pytest.raises(Failed, match=words):
         offer(controller, 1).techniques[0].run(lambda _: None, lambda _: None)
+
+
+@pytest.mark.parametrize(("said", "done"), [((0x8000, 2), 0.5), ((0xFFFF, 1), None), ((0, 3), None), ((0, 0), None)])
+def test_an_erasure_that_goes_on_by_itself_is_known(said: tuple[int, int], done: float | None) -> None:
+    controller = Controller(sanicap=2)
+    controller.states = iter([said])
+    assert under_way(lambda: sanitized(controller)) == done
+    assert under_way(lambda: sanitized(Controller(refuses=GET_LOG_PAGE))) is None
 
 
 def test_a_refused_sanitize_has_done_nothing() -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from toolkit.disks.commands.door import Answer, OpenScsi
-from toolkit.disks.commands.scsi import REPORT_SUPPORTED, REQUEST_SENSE, SANITIZE, Sense, offer
+from toolkit.disks.commands.scsi import REPORT_SUPPORTED, REQUEST_SENSE, SANITIZE, Sense, offer, sanitized
 from toolkit.disks.commands.technique import CommandFailed
+from toolkit.disks.commands.waiting import under_way
 from toolkit.disks.refusal import Failed, Unknown
 
 NO_SENSE = bytes([0x70, 0, 0, 0, 0, 0, 0, 10]) + bytes(10)
@@ -62,6 +63,12 @@ def test_it_goes_on_by_itself_and_is_followed_by_its_sense_data() -> None:
     disk.says = iter([sense(2, 4, 0x1B, 0), sense(2, 4, 0x1B, 0x8000), None, NO_SENSE])
     assert erase(disk) == [0.0, 0.0, 0.5, 1.0]
     assert disk.begun == [(bytes([0x48, 0x82, 0, 0, 0, 0, 0, 0, 0, 0]), b"")]
+
+
+def test_an_erasure_that_goes_on_by_itself_is_known() -> None:
+    disk = Disk(2)
+    disk.says = iter([sense(2, 4, 0x1B, 0x8000), NO_SENSE, sense(3, 0x31, 3), None])
+    assert [under_way(lambda: sanitized(disk)) for _ in range(4)] == [0.5, None, None, None]
 
 
 def test_an_overwriting_is_told_to_write_zeros_once() -> None:

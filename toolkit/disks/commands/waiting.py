@@ -30,6 +30,15 @@ def poll(ask: Callable[[], float], progress: Progress, sleep: Sleep) -> None:
         sleep(POLL_SECONDS)
 
 
+def under_way(ask: Callable[[], float]) -> float | None:
+    """How far an erasure is that was begun before, and that the disk goes on with; None: it tells of none."""
+    try:
+        done = ask()
+    except (CommandFailed, Failed):
+        return None
+    return done if done < 1.0 else None
+
+
 def hold_out(command: Callable[[], object], seconds: float, progress: Progress, what: str) -> None:
     """Runs a command that says nothing until it ends; progress is what it should take. Raises Failed with `what`."""
     failures: list[CommandFailed] = []
