@@ -16,6 +16,7 @@ import paramiko
 import pytest
 from pydantic import JsonValue
 
+from tests.disks.block_devices import MAKERS, loop, only_root, run
 from tests.images.conftest import DATA_BYTES, ONE_TIME_PASSWORD
 from tests.images.machine import ADDRESS, machine
 from tests.images.sockets import JsonSocket
@@ -51,14 +52,12 @@ class Bench:
     folder: Path
     key: SigningKey
 
-    def stick(self, name: str, size_mb: int = 40) -> Path:
-        """A new stick's image, with an empty FAT file system; always the same label and serial number of it."""
+    def stick(self, name: str, kind: str = "vfat", size_mb: int = 40) -> Path:
+        """A new stick's image, with an empty file system; FAT always with the same label and serial number of it."""
         image = self.folder / f"{name}.img"
         with image.open("wb") as file:
             file.truncate(size_mb * MB)
-        subprocess.run(
-            ["/usr/sbin/mkfs.vfat", "-F", "32", "-n", "STICK", "-i", "5245424f", image], check=True, capture_output=True
-        )
+        run(*MAKERS[kind], "STICK", *(("-i", "5245424f") if kind == "vfat" else ()), image)
         return image
 
     @contextmanager
@@ -168,6 +167,43 @@ def test_a_stick_is_seen_written_and_carried_to_who_reads_it(bench: Bench) -> No
         assert bench.verify() == written
 
 
+def by_exfat_fuse(image: Path, name: str) -> bytes:
+    place = image.with_suffix(".mounted")
+    place.mkdir()
+    with loop(image, "--read-only") as device:
+        run("mount.exfat-fuse", "-o", "ro", device, place)
+        try:
+            return (place / "REBOX" / name).read_bytes()
+        finally:
+            run("umount", place)
+
+
+def by_debugfs(image: Path, name: str) -> bytes:
+    taken = image.with_suffix(".taken")
+    run("debugfs", "-R", f"dump /REBOX/{name} {taken}", image)
+    return taken.read_bytes()
+
+
+OTHERS = {"exfat": (("fsck.exfat", "-n"), by_exfat_fuse), "ext4": (("e2fsck", "-f", "-n"), by_debugfs)}
+"""What the machine's kernel does not know of: the programs that look a file system over, and that take a file out."""
+
+
+@pytest.mark.parametrize("kind", [pytest.param("exfat", marks=only_root), "ext4"])
+def test_other_file_systems_are_written_by_the_machines_kernel(bench: Bench, kind: str) -> None:
+    """It has them itself: exfat-fuse is not installed there."""
+    image = bench.stick(kind, kind)
+    with bench.plugged(image):
+        written = bench.write(bench.source())
+        assert written.volume.kind == kind
+        assert bench.verify() == written
+    with bench.plugged(image):
+        assert bench.verify() == written
+    ((part,),) = [file.parts for file in written.files]
+    looked_over, taken_by = OTHERS[kind]
+    run(*looked_over, image)
+    assert taken_by(image, part.name) == CONTENT
+
+
 class Pulling(Source):
     """A source whose reader pulls the stick out in the middle."""
 
@@ -180,8 +216,9 @@ class Pulling(Source):
             yield piece
 
 
-def test_a_stick_that_is_pulled_in_mid_write_is_told_and_counts_for_nothing(bench: Bench) -> None:
-    image = bench.stick("pulled")
+@pytest.mark.parametrize("kind", ["vfat", "exfat", "ext4"])
+def test_a_stick_that_is_pulled_in_mid_write_is_told_and_counts_for_nothing(bench: Bench, kind: str) -> None:
+    image = bench.stick(f"pulled-{kind}", kind)
     source = bench.source(os.urandom(16 * MB))
     pulling = Pulling(source.path, source.name, source.size_bytes)
     object.__setattr__(pulling, "bench", bench)
@@ -216,10 +253,11 @@ def test_a_full_stick_a_failing_one_and_one_that_is_write_protected(bench: Bench
     small = bench.stick("small", size_mb=35)
     with bench.plugged(small), pytest.raises(MediaError, match="does not fit"):
         bench.write(bench.source(os.urandom(36 * MB)))
-    failing = bench.stick("failing")
-    # in the middle of its data
-    with bench.plugged(failing, fails_at=4000), pytest.raises(MediaError, match="does not do what it should"):
-        bench.write(bench.source())
+    for kind, sector in (("vfat", 4000), ("exfat", 8000)):
+        failing = bench.stick(f"failing-{kind}", kind)
+        # in the middle of its data
+        with bench.plugged(failing, fails_at=sector), pytest.raises(MediaError, match="does not do what it should"):
+            bench.write(bench.source())
     protected = bench.stick("protected")
     before = protected.read_bytes()
     with bench.plugged(protected, read_only=True), pytest.raises(RefusedError, match="cannot be used so"):
