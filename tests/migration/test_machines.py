@@ -9,17 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from tests.migration.rehearsal import unlock_identity
 from toolkit.lab.lab import Lab
+from toolkit.lab.sticks import SERIAL
 from toolkit.lab.topology import load_topology
 from toolkit.lab.virtual_world import disk_files
 
 pytestmark = [pytest.mark.vm, pytest.mark.endurance, pytest.mark.timeout(1500)]
 
+MB = 1 << 20
 LABS = Path(__file__).parents[2] / "fixtures" / "labs"
 CUT = {
     "inspect-old": "old", "provision-new": "new", "take-into-use": "new", "back-up-settings": "old",
@@ -73,6 +75,11 @@ class Story:
         read: dict[str, Any] = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
         return read
 
+    def kill(self, process: "subprocess.Popen[str]") -> None:
+        """With -9: it has no time to say or do anything."""
+        process.kill()
+        process.communicate(timeout=60)
+
     def ends(self, process: "subprocess.Popen[str]") -> tuple[int, str]:
         """Status and words of a command that is waited for."""
         _, words = process.communicate(timeout=900)
@@ -91,16 +98,16 @@ class Story:
 
 
 @contextmanager
-def story(topology: str, folder: Path) -> Iterator[Story]:
-    with Lab.up(load_topology(LABS / topology), state=folder / "labs") as lab:
+def story(topology: str, folder: Path, *, carry: Literal["network", "media"] = "network") -> Iterator[Story]:
+    described = load_topology(LABS / topology).model_copy(update={"carry": carry})
+    with Lab.up(described, state=folder / "labs") as lab:
         unlock_identity(lab)
         told = Story(lab, folder / "runs")
         try:
             yield told
         finally:
             for process in told.begun:
-                process.kill()
-                process.communicate()
+                told.kill(process)
 
 
 def test_from_metal_to_a_virtual_machine_with_power_failures_on_the_way(tmp_path: Path) -> None:
@@ -152,6 +159,48 @@ def holds_nothing(disk: Path) -> bool:
     subprocess.run(["qemu-img", "convert", "-O", "raw", disk, raw], check=True)
     with raw.open("rb") as file:
         return all(not piece.strip(b"\0") for piece in iter(lambda: file.read(1 << 20), b""))
+
+
+def test_on_a_stick_killed_while_it_is_written_and_while_it_is_in_neither_machine(tmp_path: Path) -> None:
+    with story("migration-vm.toml", tmp_path, carry="media") as told:
+        stick = told.lab.folder.sticks() / f"{SERIAL}.img"
+        empty = stick.stat().st_blocks
+
+        # killed while the stick is written: some of the data has come to it, and nothing says that it is complete
+        run = told.rebox("run", told.inventory, "--yes")
+        assert told.until(run, "write-stick")
+        while stick.stat().st_blocks < empty + MB // 512 and run.poll() is None:
+            time.sleep(0.01)
+        told.kill(run)
+        assert run.returncode == -9
+        assert told.events()[-1]["event"] == "acting"
+        assert "rebox.txt" not in names_on(stick)
+
+        # killed on the way: it is out of the one machine and not in the other
+        resumed = told.rebox("resume", "latest")
+        assert told.until(resumed, "move-stick")
+        told.kill(resumed)
+        told.lab.pull_stick()
+        assert told.events()[-1]["step"] == "move-stick"
+        assert "rebox.txt" in names_on(stick)
+
+        status, words = told.ends(told.rebox("resume", "latest"))
+        assert status == 0, words
+        report = told.report()
+        assert report["verdict"] == "passed"
+        assert report["certificate"]["served_after_sha256"] == report["certificate"]["served_before_sha256"]
+        resumes = {step["name"]: step["resumed"] for step in report["steps"]}
+        assert (resumes["write-stick"], resumes["move-stick"]) == (1, 1)
+        for place in ("certificate.pem", "backup/settings/manifest.json"):
+            assert (told.folder / "carried" / place).read_bytes() == (told.folder / place).read_bytes()
+        assert answers(told.lab, "new")
+        assert told.lab.machine("old").power == "off"
+
+
+def names_on(stick: Path) -> list[str]:
+    """What a stick's folder of ours holds, by another hand than rebox's."""
+    listed = subprocess.run(["mdir", "-b", "-i", stick, "::/REBOX"], capture_output=True, text=True, check=True)
+    return [line.rpartition("/")[2] for line in listed.stdout.splitlines()]
 
 
 def test_from_a_virtual_machine_to_metal(tmp_path: Path) -> None:
