@@ -3,6 +3,7 @@
 Only root can mount; there are no fakes here.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.disks.block_devices import change_medium, image, loop, only_root, run
+from toolkit.disks import mount_namespace, programs
 from toolkit.disks.mounted import Mounted
 from toolkit.disks.opening import open_volume, opened
 from toolkit.disks.refusal import Failed, Refused
@@ -178,6 +180,27 @@ def test_without_root_it_is_said_who_can(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Refused, match="only root can mount"):
         Mounted(FileSystem(tmp_path, "ext4", "", "", 0), writing=True)
+
+
+@only_root
+def test_without_a_kernel_or_a_program_that_has_exfat_it_is_said_that_both_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel here may have exFAT: the answer of one without is the only thing that is made up."""
+    mount = mount_namespace.mount
+
+    def without_exfat(source: str, place: Path, kind: str, flags: int, data: str) -> None:
+        if kind == "exfat":
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        mount(source, place, kind, flags, data)
+
+    monkeypatch.setattr(mount_namespace, "mount", without_exfat)
+    with loop(image(tmp_path / "stick.img", "exfat")) as device:
+        stick = found(device)
+        monkeypatch.setattr(programs, "_SYSTEM", ())
+        monkeypatch.setenv("PATH", "/usr/bin")  # where exfat-fuse is not
+        with pytest.raises(Refused, match=r"has no exfat, and mount\.exfat-fuse is not installed"):
+            opened(stick, writing=True)
 
 
 @only_root

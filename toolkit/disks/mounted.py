@@ -67,7 +67,10 @@ class Mounted:
                 raise Failed(f"{self._device.path} cannot be mounted as {kind}: {error.strerror}") from None
             if kind != "exfat":
                 raise NoFileSystemError(f"the kernel of this machine has no {kind}") from None
-            self._server = ExfatFuse.mounted(self._device, self._place, flags)
+            try:
+                self._server = ExfatFuse.mounted(self._device, self._place, flags)
+            except Refused as missing:
+                raise Refused(f"the kernel of this machine has no exfat, and {missing}") from None
 
     def check(self, *, closely: bool = False) -> None:
         """Raises Gone unless the mount is there, of the device that was opened, and that is there.
