@@ -13,7 +13,7 @@ def hashed(pieces: Iterable[bytes], digests: Collection["hashlib._Hash"]) -> Ite
 
     Each is hashed while it is worked on and the next is read.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="hashing") as beside:
+    with ThreadPoolExecutor(len(digests), thread_name_prefix="hashing") as beside:
         before: list[Future[None]] = []
         for piece in pieces:
             wait(before)
