@@ -30,7 +30,7 @@ class Device:
         self.size_bytes = size_bytes
         self._descriptor = descriptor
         self._direct = direct
-        self._reader = DirectReader(path, direct)
+        self._reader = DirectReader(str(path), direct)
         # memory of its own begins at a page, as the disk wants it that is written from it
         self._zeros = mmap.mmap(-1, LONG_PIECE)
 

@@ -1,10 +1,9 @@
-"""Reads a disk past the kernel's memory: what comes is what lies there."""
+"""Reads past the kernel's memory: what comes is what lies there."""
 
 import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from queue import SimpleQueue
 
 from toolkit.disks.pieces import IN_FLIGHT, LONG_PIECE, Span, in_flight, pieces
@@ -15,13 +14,13 @@ _ZEROS = bytearray(256 << 10)
 
 
 class DirectReader:
-    """An opened disk, read from wherever and as much as is wanted; raises Unknown where it cannot be read.
+    """An opened disk or file, read from wherever and as much as is wanted; raises Unknown where it cannot be read.
 
-    `path` is what it is called in errors; `descriptor` is opened with O_DIRECT where the file system lets that be.
+    `name` is what it is called in errors; `descriptor` is opened with O_DIRECT where the file system lets that be.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self.path = path
+    def __init__(self, name: str, descriptor: int) -> None:
+        self._name = name
         self._descriptor = descriptor
         # memory of its own begins at a page, as the disk wants it that reads into it; each for one reading at a time
         self._memories: SimpleQueue[mmap.mmap] = SimpleQueue()
@@ -72,8 +71,8 @@ class DirectReader:
             try:
                 count = os.preadv(self._descriptor, [wanted[there:]], begin + there)
             except OSError as error:
-                raise Unknown(f"{self.path} cannot be read at byte {begin + there:,}: {error.strerror}") from None
+                raise Unknown(f"{self._name} cannot be read at byte {begin + there:,}: {error.strerror}") from None
             if not count:
-                raise Unknown(f"{self.path} ends at byte {begin + there:,}, before its end")
+                raise Unknown(f"{self._name} ends at byte {begin + there:,}, before its end")
             there += count
         return wanted[offset - begin : end - begin]

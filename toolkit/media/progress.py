@@ -1,5 +1,7 @@
 """How far a stick is written or read, by the bytes that have gone by."""
 
+from collections.abc import Callable
+
 from toolkit.model.execution import Progress
 
 _NEARLY = 0.999  # done is told at the end, when all was proven
@@ -15,3 +17,7 @@ class Counted:
         """As many bytes more."""
         self._done += count
         self._progress(min(_NEARLY, self._done / self._total), phase)
+
+    def counter(self, phase: str) -> Callable[[bytes], None]:
+        """What counts the pieces it is given."""
+        return lambda piece: self.add(len(piece), phase)

@@ -5,9 +5,10 @@ import hashlib
 import mmap
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from toolkit.disks.volumes import Volume
@@ -24,6 +25,7 @@ from toolkit.storage.errors import storage_error
 from toolkit.storage.whole_file import WholeFile
 
 _PIECE = 1 << 20
+_Take = Callable[[bytes], None]
 _NOT_TAKEN = "what the stick carries cannot be put there"
 
 
@@ -47,8 +49,7 @@ def verify(carrier: Carrier, trusted: Collection[str], progress: Progress, *, co
         checked = _opened(carrier, volume, trusted, copied=copied)
         bar = Counted(progress, checked.manifest.size_bytes)
         for file in checked.manifest.files:
-            for piece in _proven(carrier, volume, file):
-                bar.add(len(piece), f"reading {file.name}")
+            _prove(carrier, volume, file, bar.counter(f"reading {file.name}"))
     progress(1.0, "")
     return checked
 
@@ -62,7 +63,8 @@ def read(
         _check_room(target, checked.manifest)
         bar = Counted(progress, 2 * checked.manifest.size_bytes)
         for file in checked.manifest.files:
-            _take(_proven(carrier, volume, file), temporary / file.name, target, file.name, bar)
+            proven = partial(_prove, carrier, volume, file)
+            _take(proven, temporary / file.name, target, bar.counter(f"reading {file.name}"))
         for file in checked.manifest.files:
             _compare(temporary / file.name, target, file, bar)
     progress(1.0, "")
@@ -94,16 +96,17 @@ def _opened(carrier: Carrier, volume: Volume, trusted: Collection[str], *, copie
     return Checked(manifest, signer)
 
 
-def _proven(carrier: Carrier, volume: Volume, file: File) -> Iterator[bytes]:
-    """A file's bytes, joined from its parts; raises VerificationError at the first part that is another."""
+def _prove(carrier: Carrier, volume: Volume, file: File, take: _Take) -> None:
+    """Has a file's bytes taken, joined from its parts; raises VerificationError at the first part that is another."""
     whole = hashlib.sha256()
     for part in file.parts:
         digest, size = whole if len(file.parts) == 1 else hashlib.sha256(), 0
-        for piece in hashed(volume.read(part.name), {whole, digest}):
-            size += len(piece)
-            if size > part.size_bytes:
-                break
-            yield piece
+        with hashed(volume.read(part.name), {whole, digest}) as passing:
+            for piece in passing:
+                size += len(piece)
+                if size > part.size_bytes:
+                    break
+                take(piece)
         if (size, digest.hexdigest()) != (part.size_bytes, part.sha256):
             raise _altered(carrier, file, f"{part.name} is not what was written")
     if whole.hexdigest() != file.sha256:
@@ -178,16 +181,19 @@ def _alone(temporary: Path, target: Path) -> int:
     return descriptor
 
 
-def _take(pieces: Iterator[bytes], path: Path, target: Path, name: str, bar: Counted) -> None:
+def _take(proven: Callable[[_Take], None], path: Path, target: Path, count: _Take) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(target, error, what=_NOT_TAKEN) from None
-    with WholeFile(path, replace=False, what=_NOT_TAKEN) as file:
-        for piece in pieces:
-            file.write(piece)
-            bar.add(len(piece), f"reading {name}")
-        file.commit()
+    with WholeFile(path, replace=False, what=_NOT_TAKEN) as whole:
+
+        def take(piece: bytes) -> None:
+            whole.write(piece)
+            count(piece)
+
+        proven(take)
+        whole.commit()
 
 
 def _compare(path: Path, target: Path, file: File, bar: Counted) -> None:

@@ -144,7 +144,8 @@ class _Writer:
         for count, size in enumerate(sizes, start=1):
             digest = whole if len(sizes) == 1 else hashlib.sha256()
             name = stored_name(self.cargo, number, source.name, count, len(sizes))
-            self.volume.write(name, self._counted(hashed(rest.take(size), {whole, digest}), source.name))
+            with hashed(rest.take(size), {whole, digest}) as passing:
+                self.volume.write(name, self._counted(passing, source.name))
             parts.append(Part(name=name, size_bytes=size, sha256=digest.hexdigest()))
         for _ in pieces:  # the last look: whether it has grown
             pass
@@ -174,9 +175,10 @@ def _compare(carrier: Carrier, volume: Volume, manifest: Manifest, bar: Counted)
     for file in manifest.files:
         for part in file.parts:
             digest, size = hashlib.sha256(), 0
-            for piece in hashed(volume.read(part.name), {digest}):
-                size += len(piece)
-                bar.add(len(piece), f"reading back {file.name}")
+            with hashed(volume.read(part.name), {digest}) as passing:
+                for piece in passing:
+                    size += len(piece)
+                    bar.add(len(piece), f"reading back {file.name}")
             if (size, digest.hexdigest()) != (part.size_bytes, part.sha256):
                 raise VerificationError(
                     "the stick does not hold what was written to it",

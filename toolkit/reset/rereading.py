@@ -146,7 +146,7 @@ def read_again(erasure: Erasure, medium: Medium, *, sample: bool, progress: Prog
     verification = "sampled" if sample else "full"
     with _opened(medium) as descriptor:
         _prove(erasure, medium, descriptor)
-        count, first, trouble = _read(DirectReader(medium.path, descriptor), spans, progress)
+        count, first, trouble = _read(DirectReader(str(medium.path), descriptor), spans, progress)
         _prove(erasure, medium, descriptor)
 
     def ended(verdict: Verdict, reason: str) -> Rereading:
