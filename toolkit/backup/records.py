@@ -101,11 +101,11 @@ def open_archive(folder: Path) -> RecordsArchive:
     return RecordsArchive(folder, read_manifest(folder, "records"))
 
 
-def read_listing(folder: Path, listing: SealedFile, identities: Sequence[Identity]) -> Iterator[IndexEntry]:
+def read_listing(folder: Path, listing: SealedFile, identities: Sequence[Identity]) -> tuple[IndexEntry, ...]:
     """The lines of one segment's index; raises BackupError and its kin."""
     path = folder / listing.name
     with unsealed(path, identities, listing) as stream:
-        yield from read_index(stream, str(path))
+        return tuple(read_index(stream, str(path)))
 
 
 def extract_records(

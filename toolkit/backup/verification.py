@@ -1,6 +1,7 @@
 """Reads a backup back from the disk and says whether every byte is as it was written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -83,8 +84,7 @@ def verify(
             check_stored(folder, file)
             report.add(file.size_bytes, f"{file.name}: as stored")
             if identities:
-                for size in check_content(folder, file, identities):
-                    report.add(size, f"{file.name}: opened")
+                check_content(folder, file, identities, partial(report.add, phase=f"{file.name}: opened"))
         except BackupError as error:
             if type(error) is not BackupError:
                 raise  # about the identity, not about the file
@@ -137,10 +137,11 @@ def check_there(folder: Path, file: SealedFile) -> None:
         )
 
 
-def check_content(folder: Path, file: SealedFile, identities: Sequence[Identity]) -> Iterator[int]:
-    """Opens the file and reads it to the end, yielding the size of each piece; raises as `unsealed` does."""
+def check_content(folder: Path, file: SealedFile, identities: Sequence[Identity], read: Callable[[int], None]) -> None:
+    """Opens the file and reads it to the end; `read` is told the size of each piece. Raises as `unsealed` does."""
     with unsealed(folder / file.name, identities, file) as stream:
-        yield from read_through(stream)
+        for size in read_through(stream):
+            read(size)
 
 
 def _first_of(damages: Sequence[BackupError]) -> BackupError:
