@@ -32,8 +32,7 @@ class DirectReader:
         with self._there(offset, size) as there:
             return bytes(there)
 
-    def first_left(self, offset: int, size: int) -> int | None:
-        """The first byte there that is not zero; at most a long piece is looked at."""
+    def _first_left(self, offset: int, size: int) -> int | None:
         with self._there(offset, size) as there:
             for at in range(0, size, len(_ZEROS)):
                 part = there[at : at + len(_ZEROS)]
@@ -46,7 +45,7 @@ class DirectReader:
         """The first byte of the spans that is not zero; `read` is called with how many bytes before it were zero."""
         done = 0
         every = (piece for begin, size in spans for piece in pieces(begin, begin + size, LONG_PIECE))
-        with in_flight(self.first_left, every) as looked_at:
+        with in_flight(self._first_left, every) as looked_at:
             for offset, length, left in looked_at:
                 done += length if left is None else left - offset
                 read(done)

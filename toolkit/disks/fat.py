@@ -3,17 +3,17 @@
 By another hand than what writes one: mtools says that all went well when a file did not fit.
 """
 
-import mmap
 import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from toolkit.disks.direct import DirectReader
 from toolkit.disks.liveness import LiveDevice
+from toolkit.disks.pieces import PIECE
+from toolkit.disks.refusal import Unknown
 from toolkit.disks.volumes import Damaged
 
-PIECE = 1 << 20
-_ALIGNED = 4096  # open(2), O_DIRECT: no disk's sectors are larger
 _ENTRY = 32
 _FOLDER, _LABEL, _LONG = 0x10, 0x08, 0x0F
 _DELETED, _END = 0xE5, 0x00
@@ -33,8 +33,8 @@ class Entry:
     size_bytes: int
 
 
-class DirectReader:
-    """Any part of a device from the device itself, or of an image file from its disk where that has O_DIRECT."""
+class _VolumeReader:
+    """Any part of a volume from the device itself, or of an image file from its disk where that has O_DIRECT."""
 
     def __init__(self, device: LiveDevice, offset_bytes: int) -> None:
         self._device = device
@@ -44,25 +44,16 @@ class DirectReader:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
         except OSError:  # a file system without it: what the kernel remembered was dropped before
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._buffer = mmap.mmap(-1, PIECE + 2 * _ALIGNED)
+        self._direct = DirectReader(str(device.path), self._descriptor)
 
     def read(self, offset: int, size: int) -> bytes:
-        """All of it, at most a piece; raises Damaged, Gone."""
+        """All of it, at most a long piece; raises Damaged, Gone."""
         self._device.check()
-        offset += self._offset
-        begin = offset - offset % _ALIGNED
-        wanted = memoryview(self._buffer)[: -(-(offset + size) // _ALIGNED) * _ALIGNED - begin]
-        there = 0
-        while begin + there < offset + size:
-            try:
-                count = os.preadv(self._descriptor, [wanted[there:]], begin + there)
-            except OSError as error:
-                self._device.check()
-                raise Damaged(f"{self._device.path} cannot be read at byte {offset}: {error.strerror}") from None
-            if not count:
-                raise Damaged(f"{self._device.path} ends at byte {begin + there}, within its file system")
-            there += count
-        return bytes(wanted[offset - begin : offset - begin + size])
+        try:
+            return self._direct.read(self._offset + offset, size)
+        except Unknown as unknown:
+            self._device.check()
+            raise Damaged(str(unknown)) from None
 
     def close(self) -> None:
         """Lets go of the device."""
@@ -73,7 +64,7 @@ class FatReader:
     """A FAT12, FAT16 or FAT32 volume; nothing in it is believed that would lead beyond it or round in a circle."""
 
     def __init__(self, device: LiveDevice, offset_bytes: int = 0) -> None:
-        self._reader = DirectReader(device, offset_bytes)
+        self._reader = _VolumeReader(device, offset_bytes)
         self._path = device.path
         self._pieces: dict[int, bytes] = {}
         try:

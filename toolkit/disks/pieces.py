@@ -42,6 +42,6 @@ def _in_order(
         yield _landed(flying)
 
 
-def _landed(flying: deque[tuple[int, int, "Future[T]"]]) -> tuple[int, int, T]:
+def _landed(flying: deque[tuple[int, int, Future[T]]]) -> tuple[int, int, T]:
     offset, length, future = flying.popleft()
     return offset, length, future.result()
