@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-import toolkit.engine.durable  # noqa: F401  # imported before forking: a child would spend a second on it
 from tests.engine.ledger import PLAN, REVERSIBLE, Ledger, Place, Write, step
 from toolkit.cli.main import main
 from toolkit.cli.output import out

@@ -185,7 +185,7 @@ class KillAt:
 
 def in_child(work: Callable[[], object]) -> int:
     """Does the work in a forked process; its exit status, or minus the signal that ended it."""
-    # fork, because a fresh interpreter spends a second on importing the database
+    # fork, because a fresh interpreter spends most of a second on its imports
     child = os.fork()
     if child == 0:
         try:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import toolkit.engine.durable  # noqa: F401  # imported before forking: each child would spend a second on it
 from tests.engine.ledger import PLAN, REVERSIBLE, KillAt, Place, in_child
 from toolkit.engine import RunState
 from toolkit.engine.locks import BoxLocks, Claim

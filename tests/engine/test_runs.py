@@ -1,7 +1,6 @@
 """A run from start to end, what stops it, and how it goes on."""
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -54,15 +53,12 @@ def test_the_observer_sees_every_step(place: Place) -> None:
 
 
 def test_the_engine_leaves_no_thread_and_no_word_behind(place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    before = threading.enumerate()
     engine = place.engine()
-    outcome = engine.run(engine.start(REVERSIBLE))
+    engine.run(engine.start(REVERSIBLE))
 
-    deadline = time.monotonic() + 5
-    while threading.active_count() > 1 and any("dbos" in t.name for t in threading.enumerate()):
-        assert time.monotonic() < deadline, [t.name for t in threading.enumerate()]
-        time.sleep(0.01)
+    assert threading.enumerate() == before
     assert capfd.readouterr() == ("", "")
-    assert "DBOS launched" in (outcome.run_directory / "engine.log").read_text()
 
 
 @pytest.mark.parametrize(("verdict", "status"), [(Verdict.FAILED, 3), (Verdict.UNKNOWN, 4), (Verdict.SKIPPED, 4)])

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 import httpx
 
 from toolkit.cli.main import main
-from toolkit.engine import Engine, RunOutcome, durable
+from toolkit.engine import Engine, RunOutcome
 from toolkit.model.errors import ReboxError
 from toolkit.model.plan import Plan
 from toolkit.probes import frames
@@ -35,8 +35,8 @@ from toolkit.traffic.dns import look_up
 from toolkit.wiring import Origin, build_engine, make_plan, write_run_report
 
 Order = dict[str, Any]
-_LOADED = (durable, frames)
-"""Used later, by others; each child would spend a second on loading them."""
+_LOADED = (frames,)
+"""Used later, by others; each child would spend a second on loading it."""
 
 
 @dataclass

@@ -104,7 +104,7 @@ def test_everything_a_run_leaves_is_there_and_other_programs_read_it(migrated: M
 
 def test_no_secret_stands_anywhere_in_what_it_leaves(migrated: Migrated) -> None:
     files = [path for path in migrated.latest.resolve().rglob("*") if path.is_file()]
-    assert migrated.latest.resolve() / "engine.sqlite" in files
+    assert migrated.latest.resolve() / "journal.jsonl" in files
     assert len(migrated.secrets) >= 9
     for path in files:
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Durable runs: gates, locks, recovery, going back."""
+"""Runs that survive a kill: gates, locks, going on, going back."""
 
 from toolkit.engine.events import (
     Event,

@@ -58,13 +58,16 @@ class RunHistory:
         return None
 
     @property
-    def to_undo(self) -> tuple[Step, ...]:
-        """The steps to take back, last first: those that touched the world and have a way back."""
+    def steps_with_way_back(self) -> tuple[Step, ...]:
+        """The steps that touched the world and have a way back, last first; those taken back already, too."""
         return tuple(
-            step
-            for step in reversed(self.plan.steps)
-            if step.way_back is not None and self.steps[step.name].begun and not self.steps[step.name].undone
+            step for step in reversed(self.plan.steps) if step.way_back is not None and self.steps[step.name].begun
         )
+
+    @property
+    def to_undo(self) -> tuple[Step, ...]:
+        """The steps to take back, last first."""
+        return tuple(step for step in self.steps_with_way_back if not self.steps[step.name].undone)
 
     @property
     def way_back(self) -> WayBack:

@@ -1,4 +1,4 @@
-"""Keeps the durable engine's words, and the tracebacks of our faults, in the run's `engine.log` and nowhere else."""
+"""Keeps the tracebacks of our faults in the run's `engine.log` and nowhere else."""
 
 import contextlib
 import logging
@@ -7,7 +7,6 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 LOGGER = logging.getLogger("toolkit.engine")
-_NAMES = ("dbos", LOGGER.name)
 _BYTES_MAX = 512 * 1024
 
 
@@ -22,25 +21,23 @@ class _Redacting(logging.Formatter):
 
 @contextlib.contextmanager
 def engine_log(run_directory: Path, redact: Callable[[str], str]) -> Iterator[None]:
-    """While it lasts, both loggers write to `engine.log` (at most 1 MiB with its predecessor) and to no console."""
+    """While it lasts, the logger writes to `engine.log` (at most 1 MiB with its predecessor) and to no console."""
     handler = RotatingFileHandler(
         run_directory / "engine.log", maxBytes=_BYTES_MAX, backupCount=1, encoding="utf-8", delay=True
     )
     handler.setFormatter(_Redacting(redact))
     # a full disk must not print tracebacks over the progress display
     handler.handleError = lambda record: None  # type: ignore[method-assign]
-    before = [(logger, logger.propagate, logger.level) for logger in map(logging.getLogger, _NAMES)]
-    for logger, _, _ in before:
-        logger.addHandler(handler)
-        logger.propagate = False
-        logger.setLevel(logging.INFO)
+    propagate, level = LOGGER.propagate, LOGGER.level
+    LOGGER.addHandler(handler)
+    LOGGER.propagate = False
+    LOGGER.setLevel(logging.INFO)
     try:
         yield
     finally:
-        for logger, propagate, level in before:
-            logger.removeHandler(handler)
-            logger.propagate = propagate
-            logger.setLevel(level)
+        LOGGER.removeHandler(handler)
+        LOGGER.propagate = propagate
+        LOGGER.setLevel(level)
         # what the log still holds cannot be written to a full disk; why the run stopped is being said already
         with contextlib.suppress(OSError):
             handler.close()

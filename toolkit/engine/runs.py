@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.metadata
-import os
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from typing import Protocol
 
 from toolkit.engine.dry_run import dry_run
 from toolkit.engine.events import Observer, RecordRepaired, RunStarted, StepStarted, unobserved
-from toolkit.engine.history import RunHistory, read_history
+from toolkit.engine.history import RunHistory, StepHistory, read_history
 from toolkit.engine.journal import PLAN_FILE, RUN_FILE, Journal, RunRecord, read_run
 from toolkit.engine.liveness import is_alive
 from toolkit.engine.locks import BoxLocks
@@ -57,9 +56,9 @@ class Engine:
     """Executes plans; one object serves many runs, one after the other.
 
     `state_directory` holds the locks and is shared by all runs of a machine; `runs_directory` holds what they leave.
-    `database_url` names a shared database instead of a SQLite file in each run's folder. `checkpoint` is called at
-    `<step>:journaled`, `:looked`, `:acting`, `:acted`, `:verified`, `:recorded` and, going back, `:undoing`,
-    `:undone`. `token` gives the random end of ids, `poll_seconds` is how often an operator's step is looked at.
+    `checkpoint` is called at `<step>:journaled`, `:looked`, `:acting`, `:acted`, `:verified`, `:recorded` and, going
+    back, `:undoing`, `:undone`. `token` gives the random end of ids, `poll_seconds` is how often an operator's step is
+    looked at.
     """
 
     runs_directory: Path
@@ -71,7 +70,6 @@ class Engine:
     observer: Observer = unobserved
     operator: Operator = field(default_factory=NobodyThere)
     checkpoint: Checkpoint = lambda _: None
-    database_url: str | None = None
     poll_seconds: float = 2.0
     token: Callable[[], str] = field(default_factory=lambda: partial(secrets.token_hex, 2))
     toolkit_version: str = field(default_factory=lambda: importlib.metadata.version("rebox"))
@@ -189,7 +187,7 @@ class Engine:
             self.observer(RunStarted(run_id, history.plan, resumed=resumed, going_back=False, steps=names))
             waved_through = replace(bench, acknowledged=history.acknowledged | set(acknowledge))
             try:
-                end = self._carry(f"{run_id}/run", history.plan.steps, waved_through, perform, "recorded")
+                end = self._carry(history.plan.steps, lambda went: went.ended, waved_through, perform, "recorded")
             except KeyboardInterrupt:
                 return self._interrupted(bench)
             return self._forward_outcome(bench, end)
@@ -197,48 +195,33 @@ class Engine:
     def _go_back(self, bench: Bench, history: RunHistory) -> StepEnd | None:
         left = tuple(step.name for step in history.to_undo)
         self.observer(RunStarted(history.record.run_id, history.plan, resumed=False, going_back=True, steps=left))
-        # those undone before a kill belong to the sequence too: its pieces must be the same each time
-        steps = tuple(
-            step
-            for step in reversed(history.plan.steps)
-            if step.way_back is not None and history.steps[step.name].begun
-        )
-        return self._carry(f"{history.record.run_id}/back", steps, bench, undo, "undone")
+        return self._carry(history.steps_with_way_back, lambda went: went.undone, bench, undo, "undone")
 
     def _carry(
         self,
-        sequence: str,
         steps: tuple[Step, ...],
+        is_done: Callable[[StepHistory], bool],
         bench: Bench,
         do: Callable[[Bench, Step], StepEnd],
         last_point: str,
     ) -> StepEnd | None:
-        """Does the steps durably, in order, until one is not done; returns how the last one ended."""
-        # imported here: looking at runs and planning need no database, and this takes most of a second
-        from toolkit.engine.durable import DurableStore, Kept, Work  # noqa: PLC0415
+        """Does the steps in order until one is not done, passing by those the journal says are done.
 
-        ends: list[StepEnd] = []
-        by_name = {step.name: step for step in steps}
-
-        def settled(name: str, kept: Kept, now: bool) -> None:
-            end = StepEnd.model_validate(kept)
-            ends.append(end)
+        Returns how the last one ended, None when there was none to do.
+        """
+        end: StepEnd | None = None
+        went = bench.history.steps
+        for step in steps:
+            if is_done(went[step.name]):
+                self.observer(StepStarted(step, 0, done_before=True))
+                continue
+            end = do(bench, step)
             if end.result is not None:
-                bench.results[name] = end.result
-            if now:
-                self.checkpoint(f"{name}:{last_point}")
-            else:
-                self.observer(StepStarted(by_name[name], 0, done_before=True))
-
-        def piece(step: Step) -> Work:
-            return Work(step.name, lambda: do(bench, step).model_dump(mode="json"))
-
-        url = self.database_url or f"sqlite:///{bench.run_directory / 'engine.sqlite'}"
-        # unlike any other process's, so that nobody takes up what this one is doing, nor the other way round
-        process = f"{self.toolkit_version}+{os.getpid()}.{secrets.token_hex(8)}"
-        with DurableStore(url, process, bench.run_directory) as store:
-            store.carry_through(sequence, [piece(step) for step in steps], settled)
-        return ends[-1] if ends else None
+                bench.results[step.name] = end.result
+            self.checkpoint(f"{step.name}:{last_point}")
+            if not end.done:
+                break
+        return end
 
     def _forward_outcome(self, bench: Bench, end: StepEnd | None) -> RunOutcome:
         if end is None or end.done:

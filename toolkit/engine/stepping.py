@@ -50,7 +50,7 @@ _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 
 
 class StepEnd(BaseModel):
-    """How a step ended; what the durable engine keeps. `done` lets the run go on behind it."""
+    """How a step ended; what the journal keeps of it. `done` lets the run go on behind it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
