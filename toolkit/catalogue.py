@@ -1,7 +1,14 @@
 """Every kind of step and every gate by the name that plans know it by."""
 
 from toolkit.backup.gates import backup_intact, records_complete, settings_compared
-from toolkit.backup.steps import BackUpSettings, CollectLateRecords, ExtractRecords, PutBackRecords, RestoreSettings
+from toolkit.backup.steps import (
+    BackUpSettings,
+    CollectLateRecords,
+    ExtractRecords,
+    PutBackRecords,
+    RestoreSettings,
+    VerifyBackups,
+)
 from toolkit.box_settings.gates import no_dangling_references
 from toolkit.box_settings.steps import CaptureBoxSettings, CarryBoxSettings
 from toolkit.certificates.steps import ExportCertificate, ImportCertificate
@@ -50,6 +57,7 @@ STEPS: dict[str, StepImplementation] = {
     "restore-settings": RestoreSettings(),
     "put-back-records": PutBackRecords(),
     "prove-new": ProveNew(),
+    "verify-backups": VerifyBackups(),
     "lower-ttl": LowerTtl(),
     "start-watch": StartWatch(),
     "swing-shared-address": SwingSharedAddress(),

@@ -1,5 +1,6 @@
 """An authenticated HTTPS connection to a box: pinned certificate, OAuth token, errors people understand."""
 
+import contextlib
 import json
 import re
 import ssl
@@ -109,6 +110,8 @@ class BoxConnection:
         self._refused: AuthenticationError | None = None
         self._absent: UnreachableError | None = None
         self._sleep = sleep
+        self._timeout = httpx.Timeout(timeout_seconds, connect=5.0)
+        self._hurried = False
         host = f"[{address}]" if ":" in address else address
         self.where = f"{name} ({host}:{port})" if port != 443 else f"{name} ({address})"
 
@@ -116,7 +119,7 @@ class BoxConnection:
             return httpx.Client(
                 base_url=f"https://{host}:{port}",
                 transport=wrap_transport(httpx.HTTPTransport(verify=PinnedContext.of(pins))),
-                timeout=httpx.Timeout(timeout_seconds, connect=5.0),
+                timeout=self._timeout,
             )
 
         self._dial = dial
@@ -125,6 +128,18 @@ class BoxConnection:
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Inside, a box that is silent for so long counts as one that does not answer, and no lock is waited out."""
+        kept = self._timeout
+        self._timeout, self._hurried = httpx.Timeout(seconds), True
+        self._client.timeout = self._timeout
+        try:
+            yield
+        finally:
+            self._timeout, self._hurried = kept, False
+            self._client.timeout = kept
 
     def hang_up(self) -> None:
         """Closes the connections; the next request comes over a new one, with the token we have."""
@@ -231,7 +246,7 @@ class BoxConnection:
         if self._refused is not None:
             raise self._refused
         response = self._ask_for_token()
-        if response.status_code == 429 and not self._read_only:
+        if response.status_code == 429 and not (self._read_only or self._hurried):
             self._sleep(min(float(response.headers.get("Retry-After", _LOCKED_SECONDS)), _LOCKED_SECONDS_MAX))
             response = self._ask_for_token()
         if response.status_code in (401, 403):

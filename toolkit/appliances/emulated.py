@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,10 @@ class EmulatedAppliance:
     def close(self) -> None:
         """Hangs up; the next call dials again."""
         self._connection.close()
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Inside, a box that is silent for so long counts as one that does not answer."""
+        return self._connection.within(seconds)
 
     def trust(self, certificate_sha256: str) -> None:
         """Accepts one more certificate on the box's own address: one that we put there, or that it announced."""

@@ -6,6 +6,7 @@ one, ApplianceError when it will not or cannot.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -270,6 +271,10 @@ class Connected(Protocol):
 
     def close(self) -> None:
         """Hangs up; the next call dials again."""
+        ...
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Inside, a box that is silent for so long raises UnreachableError, and nothing else is waited for."""
         ...
 
 

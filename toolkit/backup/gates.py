@@ -13,7 +13,7 @@ from toolkit.model.plan import GateReference
 
 
 def backup_intact(context: StepContext, gate: GateReference) -> Outcome:
-    """Every byte of the run's backups reads back as it was written, and opens."""
+    """Every byte of the run's backups read back as it was written, and opened, and nobody has touched them since."""
     try:
         return witness_backups_intact(context)
     except (MissingIdentityError, WrongIdentityError, WrongPassphraseError, DamagedIdentityError):

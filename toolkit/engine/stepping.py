@@ -2,9 +2,13 @@
 
 The order is the point. The way back is on disk before the world is looked at, and ACTING before it is touched, so
 after a kill at any moment the journal names everything that may have happened. A step that had begun to act does not
-start anew when it is taken up again: it looks first; only when its effect is missing its gates are asked again, and
-those of a reversible step are then only noted, since its own half-done effect may be why they no longer hold and the
-way back is open. Before anything irreversible they block, always.
+start anew when it is taken up again: it looks first, and only when its effect is missing it acts again. The gates of a
+reversible step were asked before it began to act and are not asked again: its own half-done effect may be why they no
+longer hold, asking takes time, and the way back is open. Before anything irreversible they block, always.
+
+A step that interrupts service goes further. Taken up half done, it does not even look first: while nobody is served,
+nothing comes before serving, and `act` finds for itself what is left to do. Begun but with nothing moved yet, it starts
+as at first, gates and all: users are served, there is time, and the world may have changed since.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,6 +39,7 @@ from toolkit.model.errors import InternalError, ReboxError, RefusedError, Unknow
 from toolkit.model.execution import (
     Clock,
     GateImplementation,
+    Interrupting,
     Outcome,
     Result,
     StepContext,
@@ -149,15 +154,20 @@ def derive_gate(gate: GateReference, implementation: GateImplementation, context
 def _phases(bench: Bench, step: Step, history: StepHistory) -> StepEnd:
     implementation = bench.implementations[step.kind]
     context = _context(bench, step, begun=history.begun)
-    if not history.begun and (blocked := _ask_gates(bench, context, only_note=False)):
+    if history.begun and isinstance(implementation, Interrupting) and not implementation.half_done(context):
+        context = replace(context, begun=False)
+    if not context.begun and (blocked := _ask_gates(bench, context)):
         return blocked
     bench.journal.write(StepEvent.INTENT, step.name, {"way_back": step.way_back, "back_seconds": step.back_seconds})
     bench.checkpoint(f"{step.name}:journaled")
-    result = implementation.look(context)
+    serve_first = context.begun and step.interrupts_service
+    result = None if serve_first else implementation.look(context)
     bench.checkpoint(f"{step.name}:looked")
     if result is None:
-        if history.begun and (blocked := _ask_gates(bench, context, only_note=not step.irreversible)):
+        if context.begun and step.irreversible and (blocked := _ask_gates(bench, context)):
             return blocked
+        if context.begun and not step.irreversible:
+            _note_gates(bench, context)
         result = _act(bench, context, implementation)
         if result is None:
             return _operator_needed(step)
@@ -224,29 +234,42 @@ def _undo(bench: Bench, step: Step, history: StepHistory) -> Outcome:
             return outcome
 
 
-def _ask_gates(bench: Bench, context: StepContext, *, only_note: bool) -> StepEnd | None:
+def _ask_gates(bench: Bench, context: StepContext) -> StepEnd | None:
     """Derives the step's gates now; how the step ends when one of them does not let it start, else None."""
     for gate in context.step.gates:
         outcome = derive_gate(gate, bench.gates[gate.code], context)
         outcome = replace(outcome, summary=bench.guard.redact(outcome.summary))
         acknowledged = gate.severity is Severity.WARN and gate.code in bench.acknowledged
-        holds = outcome.verdict is Verdict.PASSED or acknowledged or only_note
-        bench.journal.write(
-            StepEvent.GATE,
-            context.step.name,
-            {
-                "code": gate.code,
-                "severity": gate.severity.value,
-                "verdict": outcome.verdict.value,
-                "summary": outcome.summary,
-                "acknowledged": acknowledged,
-                "holds": holds,
-            },
-        )
-        bench.observer(GateChecked(context.step, gate, outcome, holds, acknowledged))
+        holds = outcome.verdict is Verdict.PASSED or acknowledged
+        _tell_gate(bench, context.step, gate, outcome, holds=holds, acknowledged=acknowledged)
         if not holds:
             return _closed(gate, outcome)
     return None
+
+
+def _note_gates(bench: Bench, context: StepContext) -> None:
+    """Writes down that they are not asked, so that nobody takes their silence for an answer."""
+    before = Outcome(Verdict.SKIPPED, "asked before the step began to act; not asked again half-way")
+    for gate in context.step.gates:
+        _tell_gate(bench, context.step, gate, before, holds=True, acknowledged=False)
+
+
+def _tell_gate(
+    bench: Bench, step: Step, gate: GateReference, outcome: Outcome, *, holds: bool, acknowledged: bool
+) -> None:
+    bench.journal.write(
+        StepEvent.GATE,
+        step.name,
+        {
+            "code": gate.code,
+            "severity": gate.severity.value,
+            "verdict": outcome.verdict.value,
+            "summary": outcome.summary,
+            "acknowledged": acknowledged,
+            "holds": holds,
+        },
+    )
+    bench.observer(GateChecked(step, gate, outcome, holds, acknowledged))
 
 
 def _closed(gate: GateReference, outcome: Outcome) -> StepEnd:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
@@ -138,6 +138,22 @@ class StepImplementation(Protocol):
 
     def undo(self, context: StepContext, result: Result | None) -> Outcome:
         """Takes it back and verifies that; `result` is None when the step was interrupted before it ended."""
+        ...
+
+
+@runtime_checkable
+class Interrupting(Protocol):
+    """What a step that interrupts service adds: how far an attempt that was cut short had come.
+
+    Taken up half done, such a step is not asked to `look`, and its gates are not asked: `act` follows at once, finds
+    for itself what is left to do, and lets no box that stays silent keep it from serving.
+    """
+
+    def half_done(self, context: StepContext) -> bool:
+        """Whether anything has been moved, or may have been; in a few requests, and raising nothing.
+
+        False: all is as before the step began, so that it starts as at first, with its gates.
+        """
         ...
 
 

@@ -13,6 +13,7 @@ from toolkit.procedures.retiring import retire
 
 # measured on the emulated box; only used to tell people how long a step may take
 _BYTES_PER_SECOND = 30e6
+_READ_BYTES_PER_SECOND = 200e6
 
 
 def plan_hardware_migration(inventory: Inventory, facts: Facts) -> Plan:
@@ -289,6 +290,16 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
             parameters={"ttl_before_seconds": facts.name.ttl_seconds},
         )
     yield Step(
+        name="verify-backups",
+        kind="verify-backups",
+        title="Read every byte of the backups once more, and open them",
+        why="They are the last resort from here on; later, while traffic moves, there is no time to read them.",
+        requirements=("U9", "H2"),
+        way_back="The files are kept; they were only read.",
+        expected_seconds=2.0
+        + (facts.old.status.records.recording_bytes / _READ_BYTES_PER_SECOND if inventory.backup.records else 0.0),
+    )
+    yield Step(
         name="start-watch",
         kind="start-watch",
         title="Watch the site without a pause",
@@ -306,7 +317,7 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
         GateReference(
             code="backup-intact",
             why="The backup must still be readable before traffic moves.",
-            after="extract-records" if inventory.backup.records else "back-up-settings",
+            after="verify-backups",
         ),
     )
     if not dns:

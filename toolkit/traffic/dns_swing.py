@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from toolkit.appliances.connection import wait_until
 from toolkit.appliances.world import World
-from toolkit.model.errors import UnknownStateError
+from toolkit.model.errors import ReboxError, UnknownStateError
 from toolkit.model.execution import Outcome, Result, StepContext, together, witness
 from toolkit.model.inventory import DnsSwing
 from toolkit.storage.whole_file import write_whole
@@ -71,6 +71,13 @@ class PutBackTtl:
 
 class SwingDns:
     """Points the name at the new box and waits for every resolver; back is the same with the old addresses."""
+
+    def half_done(self, context: StepContext) -> bool:
+        """Whether the zone points elsewhere than before; so it may where the zone's server does not answer."""
+        try:
+            return _zone(context).look_up(_name(context)).addresses != frozenset(_before(context))
+        except ReboxError:
+            return True
 
     def look(self, context: StepContext) -> Result | None:
         """Done when the zone and every resolver say so."""

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from toolkit.appliances.protocol import Networked
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import Role, World
+from toolkit.model.errors import InputError, ReboxError, UnknownStateError, UnreachableError
 from toolkit.model.execution import Outcome, Result, StepContext, together, witness
 from toolkit.model.inventory import SharedAddressSwing
 from toolkit.probes.announce import announce
@@ -15,9 +17,18 @@ from toolkit.probes.route import route_to
 from toolkit.traffic.looks import prove_site
 from toolkit.traffic.site import OWNER_WAIT_SECONDS, macs_of
 
+SILENT_SECONDS = 1.5
+"""How long a box may be silent while nobody is served, before the swing is finished without it, or given up."""
+
 
 class SwingSharedAddress:
     """Moves the site's addresses from the old box to the new one; back is the same the other way round."""
+
+    def half_done(self, context: StepContext) -> bool:
+        """Whether an address has left the old box or come to the new one; so it may be where a box is silent."""
+        wanted = set(context.world.inventory.site.addresses)
+        old, new = _enabled_at_once(context)
+        return old is None or new is None or not wanted <= old or bool(wanted & new)
 
     def look(self, context: StepContext) -> Result | None:
         """Done when each box says so and the link agrees."""
@@ -26,11 +37,18 @@ class SwingSharedAddress:
         return {"found_moved": True}
 
     def act(self, context: StepContext) -> Result:
-        """Disables and enables, address by address; with `overlap` the other way round."""
+        """Disables and enables, address by address; with `overlap` the other way round.
+
+        Half done, nobody is served: then what is left is done at once, with the old box or without it. Raises
+        UnreachableError when the new box is silent, UnknownStateError when a silent old box may still be served from.
+        """
         world: World = context.world
         swing = world.inventory.swing
         overlap = isinstance(swing, SharedAddressSwing) and swing.overlap
-        milliseconds = _move(context, "old", "new", overlap=overlap)
+        if context.begun:
+            milliseconds = _finish(context, overlap=overlap)
+        else:
+            milliseconds = _move(context, "old", "new", overlap=overlap)
         return {"found_moved": False, "overlap": overlap, "milliseconds": milliseconds}
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
@@ -61,6 +79,14 @@ def move(addresses: Sequence[str], giver: Networked, taker: Networked, *, overla
         # asked for what already holds: a refusal, or a box that has to wake up, shows before the gap and not in it
         giver.set_address_enabled(address, address in given)
         taker.set_address_enabled(address, address in taken)
+    return _hand_over(addresses, (giver, given), (taker, taken), overlap=overlap)
+
+
+def _hand_over(
+    addresses: Sequence[str], old: tuple[Networked, set[str]], new: tuple[Networked, set[str]], *, overlap: bool
+) -> float:
+    """From each box and the addresses enabled on it to all of them on the second; the milliseconds it took."""
+    (giver, given), (taker, taken) = old, new
     started = time.perf_counter()
     for address in addresses:
         give = partial(giver.set_address_enabled, address, False) if address in given else _nothing
@@ -72,6 +98,57 @@ def move(addresses: Sequence[str], giver: Networked, taker: Networked, *, overla
         else:
             taker.set_address_enabled(address, True, after=give)
     return round((time.perf_counter() - started) * 1000.0, 3)
+
+
+def _finish(context: StepContext, *, overlap: bool) -> float:
+    """What an attempt that was cut short has left to do, and nothing before it; the milliseconds it took."""
+    addresses = context.world.inventory.site.addresses
+    old, new = _enabled_at_once(context)
+    if new is None:
+        raise UnreachableError(
+            "the new box does not answer, in the midst of the swing",
+            where=f"new ({context.world.new.address})",
+            why=f"it was silent for {SILENT_SECONDS:g} s",
+            next_move=f"Users may be without the site: serve from the old box again: rebox back {context.run_id}",
+        )
+    if old is None:
+        _refuse_if_owned(context, [address for address in addresses if address not in new])
+    # only asking is so brief: a change that was begun is waited for
+    return _hand_over(addresses, (box(context, "old"), old or set()), (box(context, "new"), new), overlap=overlap)
+
+
+def _refuse_if_owned(context: StepContext, addresses: Sequence[str]) -> None:
+    """The old box cannot be asked: the link must show that nobody has these addresses before the new box takes them."""
+    for address in addresses:
+        try:
+            owners = [owner.mac for owner in find_owners(address, wait_s=OWNER_WAIT_SECONDS).owners]
+            seen = f"{', '.join(owners)} has {address}" if owners else ""
+        except InputError:
+            seen = f"{address} is behind a gateway, so nobody can tell who has it"
+        if seen:
+            raise UnknownStateError(
+                "the old box does not answer, in the midst of the swing",
+                where=f"old ({context.world.old.address})",
+                why=f"{seen}: enabled on the new box too, it could be on both",
+                next_move=f"Switch the old box off at its console, then: rebox resume {context.run_id}; or, once it "
+                f"answers again: rebox back {context.run_id}",
+            )
+
+
+def _enabled_at_once(context: StepContext) -> tuple[set[str] | None, set[str] | None]:
+    """What is enabled on old and new box, both asked at the same time and briefly; None: it does not answer."""
+
+    def ask(role: Role) -> set[str] | None:
+        appliance = box(context, role)
+        try:
+            with appliance.within(SILENT_SECONDS):
+                return _enabled(appliance)
+        except ReboxError:
+            return None
+
+    with ThreadPoolExecutor() as pool:
+        old, new = pool.map(ask, ("old", "new"))
+    return old, new
 
 
 def _nothing() -> None:
