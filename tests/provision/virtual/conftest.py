@@ -89,7 +89,9 @@ def hypervisor(libvirtd: PrivateLibvirt) -> Iterator[PrivateLibvirt]:
     yield libvirtd
     for name in libvirtd.domains():
         subprocess.run(["virsh", "-q", "-c", libvirtd.uri, "destroy", name], capture_output=True, check=False)
-        libvirtd.virsh("undefine", name, "--nvram", "--snapshots-metadata")
+        kept = ("--nvram", "--snapshots-metadata", "--checkpoints-metadata", "--managed-save")
+        if name in libvirtd.domains():  # one that was kept nowhere went when it was switched off
+            libvirtd.virsh("undefine", name, *kept)
     for path in (libvirtd.folder / "pools" / "default").iterdir():
         path.unlink()
     libvirtd.virsh("pool-refresh", "default")

@@ -21,7 +21,7 @@ def silent(_fraction: float, _phase: str) -> None:
     """Nobody watches."""
 
 
-def killed_at(stage: str, work: Callable[[Callable[[str], None]], None]) -> None:
+def killed_at(stage: str, work: Callable[[Callable[[str], None]], object]) -> None:
     """Does the work in a process that is killed when it reaches the stage."""
 
     def kill(reached: str) -> None:
@@ -63,12 +63,39 @@ def test_killed_while_it_is_made_and_taken_back(bench: Bench, stage: str) -> Non
     assert (bench.hypervisor.domains(), bench.own_volumes()) == ([], [])
 
 
-@pytest.mark.parametrize("stage", ["off", "volumes removed"])
+REMOVING = ["undefined", "off", "volumes removed"]
+
+
+@pytest.mark.parametrize("stage", REMOVING)
 def test_killed_while_it_is_removed_it_is_never_taken_for_complete(bench: Bench, stage: str) -> None:
+    """Once its definition is gone only what was written down here says whose its volumes are."""
     bench.machine().provide(silent)
-    killed_at(stage, lambda kill: bench.machine(checkpoint=kill).withdraw())
+    killed_at(stage, lambda kill: bench.machine(checkpoint=kill).remove())
+    assert bench.own_volumes() or stage == "volumes removed"
     assert not bench.machine().is_provided()
-    bench.machine().withdraw()
+    assert bench.machine().remove(), "it says that it has removed something"
+    assert (bench.hypervisor.domains(), bench.own_volumes()) == ([], [])
+    assert not bench.machine().remove()
+
+
+def test_killed_while_it_is_removed_and_made_again(bench: Bench) -> None:
+    bench.machine().provide(silent)
+    before = bench.own_volumes()
+    killed_at("off", lambda kill: bench.machine(checkpoint=kill).withdraw())
+    assert bench.own_volumes() == before
+    bench.machine().provide(silent)
+    assert bench.hypervisor.domains() == ["new-box"]
+    assert len(bench.own_volumes()) == 4
+    assert not {*before} & {*bench.own_volumes()}
+
+
+def test_killed_before_anything_is_removed_it_is_whole(bench: Bench) -> None:
+    bench.machine().provide(silent)
+    killed_at("written down", lambda kill: bench.machine(checkpoint=kill).remove())
+    assert bench.machine().is_provided()
+    bench.machine().provide(silent)
+    assert len(bench.own_volumes()) == 4
+    assert bench.machine().remove()
     assert (bench.hypervisor.domains(), bench.own_volumes()) == ([], [])
 
 

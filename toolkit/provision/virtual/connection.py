@@ -1,11 +1,11 @@
-"""libvirt behind one door: connects to any URI, and says in words for people what libvirt refuses.
+"""libvirt, known here alone: connects to any URI, and says in words for people what libvirt refuses.
 
 Beside `libvirt_errors` the only module that imports libvirt, which carries no types: what it returns goes by `Any`.
 """
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -155,13 +155,44 @@ def define(handle: Any, xml: str) -> Any:
     return handle.defineXMLFlags(xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
 
 
+_UNDEFINE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE,
+    libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA,
+    libvirt.VIR_DOMAIN_UNDEFINE_NVRAM,
+    0x10,  # libvirt-domain.h: VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA, libvirt 5.6
+    0x20,  # VIR_DOMAIN_UNDEFINE_TPM, libvirt 8.9
+)
+"""All that libvirt itself keeps for a domain, the kinds that it has learnt last at the end."""
+
+
 def undefine(domain: Any) -> None:
-    """Forgets a domain with all that libvirt itself keeps for it."""
-    domain.undefineFlags(
-        libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-        | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-        | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-    )
+    """Forgets a domain with all that libvirt itself keeps for it; one that runs goes on until it is off.
+
+    A libvirt that does not know a kind yet keeps none of it: it is asked again without, one by one.
+    """
+    for count in range(len(_UNDEFINE), -1, -1):
+        try:
+            domain.undefineFlags(sum(_UNDEFINE[:count]))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_INVALID_ARG or not count:
+                raise
+        else:
+            return
+
+
+def at_work_on(domain: Any, targets: Iterable[str]) -> list[str]:
+    """What libvirt is doing with a domain that runs and would be cut off by its end, in words."""
+    if not domain.isActive():
+        return []
+    found = [f"a block job on {target}" for target in targets if domain.blockJobInfo(target)]
+    if domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE:
+        found.append("a backup, a migration or a save of it")
+    return found
+
+
+def snapshot_texts(domain: Any) -> list[str]:
+    """The descriptions of a domain's snapshots."""
+    return [str(snapshot.getXMLDesc()) for snapshot in domain.listAllSnapshots()]
 
 
 def destroy(domain: Any) -> None:

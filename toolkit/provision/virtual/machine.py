@@ -18,16 +18,10 @@ from toolkit.provision.virtual.domain import acceleration_of
 from toolkit.provision.virtual.host_check import Finding, check_host, refuse_unless_fit
 from toolkit.provision.virtual.image_volumes import provide_image
 from toolkit.provision.virtual.libvirt_errors import LostConnectionError
-from toolkit.provision.virtual.making import (
-    Checkpoint,
-    console_volume,
-    find_pool,
-    make_machine,
-    new_mark,
-    remove_machine,
-)
+from toolkit.provision.virtual.making import console_volume, find_pool, make_machine, new_mark
 from toolkit.provision.virtual.mark import Mark, here, read_mark
 from toolkit.provision.virtual.preparation import Preparation
+from toolkit.provision.virtual.removing import Checkpoint, Removal
 from toolkit.provision.virtual.spec import MachineSpec, differences
 
 _LOOK_SECONDS = 0.5
@@ -136,11 +130,12 @@ class VirtualMachine:
     def withdraw(self) -> None:
         """Deletes it with its disks if it was made by `maker`; one that was there before is only switched off."""
         with self._alone(), connect(self._uri) as host:
+            self._removal.finish(host)
             there = self._look(host)
             if there is None or there.mark is None or there.mark.spec.serial_number != self._serial_number:
                 return
             if there.mark.maker == self._maker():
-                remove_machine(host, there.domain, there.mark, self._checkpoint)
+                self._removal.carry_out(host, there.domain, there.mark, self._checkpoint)
                 return
             with host.asked(f"the virtual machine {self.name} cannot be switched off"):
                 destroy(there.domain)
@@ -148,17 +143,26 @@ class VirtualMachine:
     def remove(self) -> bool:
         """Deletes it with its disks, whoever made it with rebox; False: there is none. RefusedError: it is not ours."""
         with self._alone(), connect(self._uri) as host:
+            finished = self._removal.finish(host) is not None
             there = self._look(host)
             if there is None:
-                return False
+                return finished
             if there.mark is None or there.mark.spec.serial_number != self._serial_number:
                 raise self._taken()
-            remove_machine(host, there.domain, there.mark, self._checkpoint)
+            self._removal.carry_out(host, there.domain, there.mark, self._checkpoint)
             return True
 
     @property
     def _lock(self) -> Path:
-        return self._state / f"{self.name}-{sha256(self._uri.encode()).hexdigest()[:16]}.lock"
+        return self._state / f"{self._here}.lock"
+
+    @property
+    def _here(self) -> str:
+        return f"{self.name}-{sha256(self._uri.encode()).hexdigest()[:16]}"
+
+    @property
+    def _removal(self) -> Removal:
+        return Removal(self._state / f"{self._here}.removal.json")
 
     def _alone(self) -> AbstractContextManager[None]:
         """Nobody else makes or removes this machine meanwhile."""
@@ -173,8 +177,12 @@ class VirtualMachine:
         if domain is None:
             return None
         with host.asked(f"the virtual machine {self.name} cannot be looked at"):
-            xml = domain_xml(domain)
-        return _There(domain, read_mark(xml), acceleration_of(xml))
+            xml, is_kept = domain_xml(domain), bool(domain.isPersistent())
+        mark = read_mark(xml)
+        if mark is not None and not is_kept:
+            # its definition is gone already: it is being removed
+            mark = mark.model_copy(update={"state": "being-made"})
+        return _There(domain, mark, acceleration_of(xml))
 
     def _provide(self, host: Hypervisor, prepared: Preparation, progress: Progress) -> None:
         domain, mark, is_new = self._have(host, prepared, progress)
@@ -184,7 +192,7 @@ class VirtualMachine:
         except ReboxError:
             if is_new:
                 with suppress(ReboxError):
-                    remove_machine(host, domain, mark)
+                    self._removal.carry_out(host, domain, mark)
             raise
         self._checkpoint("started")
         self._announced = hear(
@@ -198,6 +206,7 @@ class VirtualMachine:
 
     def _have(self, host: Hypervisor, prepared: Preparation, progress: Progress) -> tuple[Any, Mark, bool]:
         """The domain, complete, and whether it was made just now."""
+        self._removal.finish(host)
         there = self._look(host)
         if there is not None and there.mark is None:
             raise self._taken()
@@ -209,7 +218,7 @@ class VirtualMachine:
             if not self._is_ours(there.mark):
                 raise self._made_elsewhere(there.mark)
             # we hold the lock that its maker held: it was killed
-            remove_machine(host, there.domain, there.mark)
+            self._removal.carry_out(host, there.domain, there.mark)
         domain, mark = self._make(host, prepared, progress)
         self._checkpoint("made")
         return domain, mark, True
@@ -230,7 +239,15 @@ class VirtualMachine:
         progress(0.6, "KVM works" if answer.acceleration == "kvm" else f"software emulation: {answer.why}")
         self.acceleration, self._why = answer.acceleration, answer.why
         mark = new_mark(prepared, self._maker(), here(self._lock))
-        return make_machine(host, prepared, mark, image, acceleration=answer.acceleration, checkpoint=self._checkpoint)
+        return make_machine(
+            host,
+            prepared,
+            mark,
+            image,
+            acceleration=answer.acceleration,
+            removal=self._removal,
+            checkpoint=self._checkpoint,
+        )
 
     def _start(self, host: Hypervisor, domain: Any, mark: Mark, console: Console) -> None:
         with host.asked(f"the virtual machine {self.name} cannot be started"):

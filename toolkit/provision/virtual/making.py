@@ -1,31 +1,28 @@
-"""Makes a virtual machine and takes it away: what in which order, so that a kill leaves nothing that is not known.
+"""Makes a virtual machine: what in which order, so that a kill leaves nothing that is not known.
 
 First the domain is defined, not yet started, with a mark that calls it ours and half made. The names of its volumes
 follow from its UUID: whatever is found under them was made for it. Then come the volumes, and last the mark says that
-it is complete. Taking away goes the other way round.
+it is complete.
 """
 
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from lxml import etree
 
 from toolkit.model.errors import InputError, ReboxError, RefusedError
-from toolkit.provision.virtual.connection import Hypervisor, define, destroy, set_metadata, undefine
+from toolkit.provision.virtual.connection import Hypervisor, define, set_metadata
 from toolkit.provision.virtual.domain import Acceleration, Files, build_domain
 from toolkit.provision.virtual.fragment import lay_over
 from toolkit.provision.virtual.image_volumes import ImageVolumes
 from toolkit.provision.virtual.libvirt_errors import SchemaError
-from toolkit.provision.virtual.mark import NAMESPACE, PREFIX, Mark
+from toolkit.provision.virtual.mark import NAMESPACE, PREFIX, Mark, volume_prefix
 from toolkit.provision.virtual.preparation import Preparation
+from toolkit.provision.virtual.removing import Checkpoint, Removal
 from toolkit.provision.virtual.volumes import Pool
 
 _MIB = 1 << 20
-
-Checkpoint = Callable[[str], None]
-"""Told of every stage when it has been reached."""
 
 
 def new_mark(prepared: Preparation, maker: str, lock: str) -> Mark:
@@ -52,6 +49,7 @@ def make_machine(
     image: ImageVolumes,
     *,
     acceleration: Acceleration,
+    removal: Removal,
     checkpoint: Checkpoint,
 ) -> tuple[Any, Mark]:
     """libvirt's domain, complete and off, and its mark; when it cannot be made, nothing of it is left."""
@@ -67,46 +65,26 @@ def make_machine(
     except BaseException:
         # what cannot be cleared away now is by the next attempt
         with suppress(ReboxError):
-            remove_machine(host, domain, mark)
+            removal.carry_out(host, domain, mark)
         raise
     return domain, complete
 
 
-def remove_machine(host: Hypervisor, domain: Any, mark: Mark, checkpoint: Checkpoint = lambda _stage: None) -> None:
-    """Deletes a machine that carries `mark`, and the volumes that were made for it; cut short, it can be done again."""
-    halfway = mark.model_copy(update={"state": "being-made"})
-    with host.asked(f"the virtual machine {mark.spec.name} cannot be removed"):
-        # from here on nobody takes it for complete
-        set_metadata(domain, halfway.bare(), PREFIX, NAMESPACE)
-        destroy(domain)
-    checkpoint("off")
-    pool = Pool.find(host, mark.spec.pool)
-    if pool is not None:
-        pool.delete_all(_prefix(mark))
-    checkpoint("volumes removed")
-    with host.asked(f"the virtual machine {mark.spec.name} cannot be removed"):
-        undefine(domain)
-
-
 def console_volume(mark: Mark) -> str:
     """The volume in which the host keeps what the machine says on its serial port."""
-    return f"{_prefix(mark)}console.log"
-
-
-def _prefix(mark: Mark) -> str:
-    return f"{mark.spec.name}-{mark.uuid[:13]}-"
+    return f"{volume_prefix(mark)}console.log"
 
 
 def _system_volume(mark: Mark) -> str:
-    return _prefix(mark) + ("system.raw" if mark.spec.system_disk == "copy" else "system.qcow2")
+    return volume_prefix(mark) + ("system.raw" if mark.spec.system_disk == "copy" else "system.qcow2")
 
 
 def _data_volume(mark: Mark) -> str:
-    return f"{_prefix(mark)}data.qcow2"
+    return f"{volume_prefix(mark)}data.qcow2"
 
 
 def _seed_volume(mark: Mark) -> str:
-    return f"{_prefix(mark)}seed.raw"
+    return f"{volume_prefix(mark)}seed.raw"
 
 
 def _make_volumes(pool: Pool, mark: Mark, image: ImageVolumes, seed: bytes, checkpoint: Checkpoint) -> None:

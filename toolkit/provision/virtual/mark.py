@@ -41,6 +41,11 @@ class Mark(BaseModel):
         return etree.tostring(element, encoding="unicode")
 
 
+def volume_prefix(mark: Mark) -> str:
+    """How the names of all volumes begin that were made for the machine of a mark."""
+    return f"{mark.spec.name}-{mark.uuid[:13]}-"
+
+
 def here(path: Path) -> str:
     """A path together with the machine it is on."""
     return f"{socket.gethostname()}:{path}"

@@ -85,11 +85,17 @@ class Pool:
     def delete_all(self, prefix: str) -> None:
         """Deletes every volume whose name begins so, also what a program has laid beside them (a log's older parts)."""
         self._refresh()
+        for volume in self._beginning(prefix):
+            self.delete(str(volume.name()))
+
+    def paths(self, prefix: str) -> list[str]:
+        """Where every volume lies whose name begins so."""
         with self._host.asked("the storage pool cannot be looked at"):
-            names = [str(one.name()) for one in self._handle.listAllVolumes()]
-        for name in names:
-            if name.startswith(prefix):
-                self.delete(name)
+            return [str(volume.path()) for volume in self._beginning(prefix)]
+
+    def _beginning(self, prefix: str) -> list[Any]:
+        with self._host.asked("the storage pool cannot be looked at"):
+            return [volume for volume in self._handle.listAllVolumes() if volume.name().startswith(prefix)]
 
     def write(self, volume: str, content: bytes) -> None:
         """Fills a small volume."""
