@@ -6,7 +6,7 @@ import stat
 import sys
 from pathlib import Path
 
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 from toolkit.model.secret import SCHEMES
 from toolkit.storage.given_file import read_given_text
 
@@ -94,7 +94,7 @@ def _from_keyring(name: str, purpose: str) -> str:
         raise InputError(
             f"the secret for {purpose} cannot be read",
             where=f"keyring:{name}",
-            why=str(error),
+            why=words_of(error),
             next_move="Unlock the keyring, or use env:NAME or file:PATH.",
         ) from None
     if secret is None:

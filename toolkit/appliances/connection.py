@@ -12,7 +12,14 @@ from typing import Any
 import httpx
 from pydantic import JsonValue
 
-from toolkit.model.errors import ApplianceError, AuthenticationError, ReboxError, RefusedError, UnreachableError
+from toolkit.model.errors import (
+    ApplianceError,
+    AuthenticationError,
+    ReboxError,
+    RefusedError,
+    UnreachableError,
+    words_of,
+)
 
 _LOCKED_SECONDS, _LOCKED_SECONDS_MAX = 30.0, 60.0
 """How long an account is locked when the box does not say; how long we wait at most, whatever it says."""
@@ -291,7 +298,7 @@ class BoxConnection:
             if isinstance(cause, _PinMismatchError):
                 return self._wrong_fingerprint(cause.served)
             cause = cause.__cause__ or cause.__context__
-        reason = str(error) or type(error).__name__
+        reason = words_of(error)
         unreachable = UnreachableError(
             "the box does not answer",
             where=self.where,

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import pyrage  # type: ignore[import-untyped,unused-ignore]
 
-from toolkit.model.errors import BackupError, InputError
+from toolkit.model.errors import BackupError, InputError, words_of
 
 Identity = Any
 """A private key (`pyrage.x25519.Identity`). Its `str()` is the secret: never log it."""
@@ -98,7 +98,7 @@ def _parsed(recipients: Sequence[str]) -> list[Any]:
         except pyrage.RecipientError as error:
             raise InputError(
                 f"{text!r} is not an age recipient",
-                why=str(error),
+                why=words_of(error),
                 next_move='Give a public key as "rebox backup keygen" or "age-keygen -y" prints it (age1…).',
             ) from None
     return parsed

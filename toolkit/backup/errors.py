@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from toolkit.model.errors import BackupError, PermissionDeniedError, ReboxError
+from toolkit.model.errors import BackupError, PermissionDeniedError, ReboxError, words_of
 
 
 class NoBackupError(BackupError):
@@ -15,7 +15,7 @@ class NoBackupError(BackupError):
 
 def unreadable(path: Path, error: OSError, what: str = "it cannot be read", *, next_move: str = "") -> ReboxError:
     """What the operating system said about a file of a backup; having no right to read it is no damage."""
-    why = error.strerror or str(error)
+    why = words_of(error)
     if error.errno in (errno.EACCES, errno.EPERM):
         return PermissionDeniedError(
             what, where=str(path), why=why, next_move="Run it as the user who made the backup: nobody else may read it."

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from toolkit.backup.manifest import Segment
-from toolkit.model.errors import BackupError, VerificationError
+from toolkit.model.errors import BackupError, VerificationError, words_of
 from toolkit.model.problems import first_problem
 
 SESSIONS = "sessions.jsonl"
@@ -172,7 +172,7 @@ def members(stream: BinaryIO, where: str) -> Iterator[tuple[str, int, IO[bytes]]
                 if content is not None:
                     yield member.name, member.size, content
     except tarfile.TarError as error:
-        raise BackupError("the segment cannot be understood", where=where, why=str(error)) from None
+        raise BackupError("the segment cannot be understood", where=where, why=words_of(error)) from None
     while stream.read(1 << 20):
         pass
 

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass
 from ssl import PEM_cert_to_DER_cert
 
-from toolkit.model.errors import CertificateError, InputError, UnreachableError
+from toolkit.model.errors import CertificateError, InputError, UnreachableError, words_of
 from toolkit.probes.tls import observe
 
 HTTPS_PORT = 443
@@ -87,7 +87,7 @@ def _addresses(endpoint: Endpoint) -> list[str]:
     try:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        why = getattr(error, "strerror", None) or str(error)
+        why = words_of(error)
         raise UnreachableError(
             "the name cannot be resolved", where=str(endpoint), why=why, next_move="Check the name and the resolver."
         ) from None

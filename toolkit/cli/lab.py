@@ -12,7 +12,7 @@ from toolkit.cli.output import JsonOption, emit_json, out, progress_bar, result_
 from toolkit.lab.folder import LabFolder, labs
 from toolkit.lab.lab import Lab, take_down
 from toolkit.lab.topology import Topology, load_topology
-from toolkit.model.errors import InputError, ReboxError, UnreachableError
+from toolkit.model.errors import InputError, ReboxError, UnreachableError, words_of
 
 app = typer.Typer(
     help="A lab on one bridge: boxes as programs or virtual machines, clients, DNS and an update server.",
@@ -234,4 +234,4 @@ def _become(lab: Lab, host: str, program: Sequence[str]) -> NoReturn:
     try:
         os.execv(command[0], command)  # noqa: S606  the program is to be in this process's place
     except OSError as error:
-        raise ReboxError("the lab cannot be entered", why=error.strerror or str(error)) from None
+        raise ReboxError("the lab cannot be entered", why=words_of(error)) from None

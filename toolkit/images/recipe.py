@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 import toolkit
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 
 _TOOLKIT = Path(toolkit.__file__).parent
 RECIPES = _TOOLKIT.parent / "vm_images"
@@ -141,7 +141,9 @@ def _read(path: Path, recipes: Path) -> Recipe:
             "there is no such recipe", where=str(path.parent.name), next_move=f"Choose one of {recipes}: {known}."
         ) from None
     except tomllib.TOMLDecodeError as error:
-        raise InputError("the recipe is not TOML", where=str(path), why=str(error), next_move="Correct it.") from None
+        raise InputError(
+            "the recipe is not TOML", where=str(path), why=words_of(error), next_move="Correct it."
+        ) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -1,17 +1,24 @@
 """Builds a world: namespaces and wires first, then everything that must be made or started, at the same time."""
 
 import asyncio
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from toolkit.lab.machine import Machine
 from toolkit.lab.namespaces import HostNamespaces, make_host_namespaces, own_network
 from toolkit.lab.network import Port, Switch
 from toolkit.lab.programs import Command, Programs
-from toolkit.lab.readiness import Vantage, last_words
+from toolkit.lab.readiness import Host, Vantage, last_words
 from toolkit.lab.virtual_machine import VirtualMachine
 from toolkit.lab.world import LOG, RESOLV_CONF, World
 from toolkit.model.errors import ReboxError
 from toolkit.model.execution import Progress
+
+BUILD_SECONDS = 300.0
+HOST_SECONDS = 120.0
+"""Until a program answers; with everything else on two busy processors it takes some seconds."""
+MACHINE_SECONDS = 240.0
+"""Until a virtual machine answers, whose processor may be emulated."""
 
 Machines = dict[str, Machine | VirtualMachine]
 
@@ -19,20 +26,24 @@ Machines = dict[str, Machine | VirtualMachine]
 async def build(world: World, programs: Programs, progress: Progress) -> Machines:
     """The machines of the world, switched on as the topology says; what serves on them answers.
 
-    Raises the first ReboxError that anything met.
+    Raises the first ReboxError that anything met; after `BUILD_SECONDS` one that says what is still missing.
     """
     progress(0.05, "laying out files")
     world.lay()
+    awaited = _Awaited()
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(_make(programs, world.make_identity(), "the operator's age identity"))
-            made = group.create_task(_make(programs, world.make_content(), "boxes and updates"))
+        async with asyncio.timeout(BUILD_SECONDS), asyncio.TaskGroup() as group:
+            group.create_task(_make(programs, world.make_identity(), "the operator's age identity", awaited))
+            made = group.create_task(_make(programs, world.make_content(), "boxes and updates", awaited))
             progress(0.1, "plugging in the machines")
-            machines = await _plug_in(world, programs)
+            with awaited.until_done("the machines' cables"):
+                machines = await _plug_in(world, programs)
             progress(0.2, "starting")
-            start = _Start(world, machines, progress)
+            start = _Start(world, machines, progress, awaited)
             for name in machines:
                 group.create_task(start.bring_up(name, made))
+    except TimeoutError:
+        raise awaited.too_long(world) from None
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from None
     world.describe()
@@ -67,11 +78,35 @@ async def _plug_in(world: World, programs: Programs) -> Machines:
     return {name: machines[name] for name in world.topology.machines}
 
 
+class _Awaited:
+    """What the build is waiting for right now, so that running out of time can be told in words."""
+
+    def __init__(self) -> None:
+        self._whats: list[str] = []
+
+    @contextmanager
+    def until_done(self, what: str) -> Iterator[None]:
+        """Counts as awaited inside; what was broken off still counts afterwards."""
+        self._whats.append(what)
+        yield
+        self._whats.remove(what)
+
+    def too_long(self, world: World) -> ReboxError:
+        """The error that names what was still awaited."""
+        return ReboxError(
+            "the lab could not be built",
+            where=str(world.folder.path),
+            why=f"within {BUILD_SECONDS:g} s there came nothing of: {', '.join(self._whats) or 'what was left to do'}",
+            next_move="Try again when the machine has less to do.",
+        )
+
+
 class _Start:
-    def __init__(self, world: World, machines: Machines, progress: Progress) -> None:
+    def __init__(self, world: World, machines: Machines, progress: Progress, awaited: _Awaited) -> None:
         self._world = world
         self._machines = machines
         self._progress = progress
+        self._awaited = awaited
         first = next(machine for machine in machines.values() if isinstance(machine, Machine))
         self._vantage = Vantage(first.namespaces.network)
         self._done = 0
@@ -79,14 +114,15 @@ class _Start:
     async def bring_up(self, name: str, made: "asyncio.Task[None]") -> None:
         """Switches a machine on and waits until it answers; `made` comes before what runs on made content."""
         machine = self._machines[name]
-        if self._world.role(name) in {"update-server", "appliance"}:
-            await made
-        virtual = self._world.virtual if isinstance(machine, VirtualMachine) else None
-        if virtual:
-            await virtual.make(name)
-        if self._world.topology.machines[name].power == "on" and (virtual is None or virtual.in_service(name)):
-            await machine.power_on()
-            await self._until_it_answers(name, machine)
+        with self._awaited.until_done(name):
+            if self._world.role(name) in {"update-server", "appliance"}:
+                await made
+            virtual = self._world.virtual if isinstance(machine, VirtualMachine) else None
+            if virtual:
+                await virtual.make(name)
+            if self._world.topology.machines[name].power == "on" and (virtual is None or virtual.in_service(name)):
+                await machine.power_on()
+                await self._until_it_answers(name, machine)
         self._done += 1
         self._progress(0.2 + 0.8 * self._done / len(self._machines), f"{name} is there")
 
@@ -95,27 +131,30 @@ class _Start:
         if port is None:
             return
         address, *_ = self._world.topology.addresses(name)
-        await self._vantage.wait(name, address, port, lambda: self._why_ended(name, machine), tls=port == 443)
-        if isinstance(machine, VirtualMachine):
+        host = Host(
+            name, address, port, lambda: self._why_ended(name, machine), lambda: self._last_words(name, machine)
+        )
+        virtual = isinstance(machine, VirtualMachine)
+        await self._vantage.wait(host, MACHINE_SECONDS if virtual else HOST_SECONDS)
+        if virtual:
             self._world.keep_plate(name)
 
     async def _why_ended(self, name: str, machine: Machine | VirtualMachine) -> str | None:
-        if self._world.virtual and isinstance(machine, VirtualMachine):
-            return await self._world.virtual.why_ended(name)
-        if isinstance(machine, Machine) and machine.program and machine.program.ended.done():
-            said = last_words(self._world.folder.host(name) / LOG)
-            return said or f"its program ended with status {machine.program.ended.result()}"
-        return None
+        if isinstance(machine, Machine):
+            return machine.why_off()
+        return await self._world.virtual.why_ended(name) if self._world.virtual else None
+
+    def _last_words(self, name: str, machine: Machine | VirtualMachine) -> str:
+        virtual = isinstance(machine, VirtualMachine)
+        return last_words(self._world.folder.console(name) if virtual else self._world.folder.host(name) / LOG)
 
 
-async def _make(programs: Programs, command: Command | None, what: str) -> None:
+async def _make(programs: Programs, command: Command | None, what: str, awaited: _Awaited) -> None:
     if command is None:
         return
-    program = programs.start(command, None)
-    status = await program.ended
-    if status != 0:
-        raise ReboxError(f"{what} could not be made", why=_words(command.log) or f"status {status}")
-
-
-def _words(log: Path | None) -> str:
-    return log.read_text(encoding="utf-8", errors="replace").strip()[-600:] if log and log.exists() else ""
+    with awaited.until_done(what):
+        program = programs.start(command, None)
+        status = await program.ended
+        if status != 0:
+            why = (last_words(command.log) if command.log else "") or f"status {status}"
+            raise ReboxError(f"{what} could not be made", why=why)

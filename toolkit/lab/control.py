@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from toolkit.model.errors import ReboxError, UnreachableError
+from toolkit.model.errors import ReboxError, UnreachableError, words_of
 
 _ANSWER_SECONDS = 120.0
 SOCKET_NAME = "control.sock"
@@ -161,6 +161,6 @@ def _gone(folder: Path, error: Exception) -> UnreachableError:
     return UnreachableError(
         f"lab {folder.name} is not up",
         where=str(folder),
-        why=(error.strerror if isinstance(error, OSError) and error.strerror else str(error)),
+        why=words_of(error),
         next_move=f"Bring it up: rebox lab up --name {folder.name}",
     )

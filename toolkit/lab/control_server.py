@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from toolkit.lab.control import LAB_ORDERS, STICK_ORDERS, LabStatus, socket_address
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.machine import ACTIONS, Machine, Switchable
-from toolkit.model.errors import InputError, ReboxError, RefusedError
+from toolkit.model.errors import InputError, ReboxError, RefusedError, words_of
 
 Order = Callable[[str], Awaitable[None]]
 """Something that is done to the whole lab; it is given a label."""
@@ -90,7 +90,7 @@ class ControlServer:
         except Exception as error:  # one failed request must not end the lab
             traceback.print_exc()
             answer = ReboxError(
-                "the lab could not do that", why=str(error), next_move=f"See {self._folder.supervisor_log}."
+                "the lab could not do that", why=words_of(error), next_move=f"See {self._folder.supervisor_log}."
             ).as_json()
         words = json.dumps(answer).encode() + b"\n"
         if descriptors:

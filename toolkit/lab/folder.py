@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.model.errors import InputError, RefusedError, StorageError
+from toolkit.model.errors import InputError, RefusedError, StorageError, words_of
 from toolkit.storage import errors
 from toolkit.storage.entries import still_is
 
@@ -234,7 +234,7 @@ def _foreign(folder: LabFolder, error: OSError) -> RefusedError:
     return RefusedError(
         f"lab {folder.name} belongs to somebody else",
         where=str(folder.path),
-        why=error.strerror or str(error),
+        why=words_of(error),
         next_move="Run the command as the user who built it.",
     )
 

@@ -8,7 +8,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from toolkit.lab.console import Console
-from toolkit.model.errors import VerificationError
+from toolkit.model.errors import VerificationError, words_of
 
 if TYPE_CHECKING:
     from toolkit.lab.lab import Lab
@@ -90,7 +90,7 @@ def always(what: str, holds: Callable[[], bool], *, every_seconds: float = 0.2) 
                 if not holds():
                     broken.append("it was false")
             except Exception as error:  # whatever it was, the invariant was not seen to hold
-                broken.append(f"{type(error).__name__}: {error}")
+                broken.append(f"{type(error).__name__}: {words_of(error)}")
             looks += 1
             if ended.wait(every_seconds):
                 return

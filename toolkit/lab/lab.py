@@ -22,7 +22,7 @@ from toolkit.lab.folder import LabFolder, storage_error
 from toolkit.lab.handle import MachineHandle
 from toolkit.lab.topology import Topology
 from toolkit.lab.virtual_world import BootImage
-from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError
+from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError, words_of
 from toolkit.model.execution import Progress
 
 _ENTER = Path(__file__).with_name("enter.py")
@@ -248,7 +248,7 @@ def _end(folder: LabFolder, supervisor: int) -> None:
         raise RefusedError(
             f"lab {folder.name} belongs to somebody else",
             where=str(folder.path),
-            why=error.strerror or str(error),
+            why=words_of(error),
             next_move="Run the command as the user who built it.",
         ) from None
     finally:

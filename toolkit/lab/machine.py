@@ -46,6 +46,14 @@ class Machine:
             exit_status=self._exit_status,
         )
 
+    def why_off(self) -> str | None:
+        """Why what is to run on it will answer no more: its program has ended; None as long as it may."""
+        if self.program is None:
+            status = self._exit_status
+        else:
+            status = self.program.ended.result() if self.program.ended.done() else None
+        return None if status is None else f"its program ended with status {status}"
+
     async def power_on(self) -> None:
         """Gives it power; its program starts."""
         async with self._changing:

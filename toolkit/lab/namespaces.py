@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.model.errors import RefusedError
+from toolkit.model.errors import RefusedError, words_of
 
 _NEW_MOUNT = 0x00020000
 _NEW_UTS = 0x04000000
@@ -81,7 +81,7 @@ def _refused(error: OSError) -> RefusedError:
     reason = "the machine's limit on namespaces is reached" if error.errno == errno.ENOSPC else error.strerror
     return RefusedError(
         "this machine lets an ordinary user make no network namespaces",
-        why=reason or str(error),
+        why=reason or words_of(error),
         next_move="Run the command as root, or let root allow user namespaces: sysctl -w "
         "user.max_user_namespaces=15000; on Debian also kernel.unprivileged_userns_clone=1; on Ubuntu also "
         "kernel.apparmor_restrict_unprivileged_userns=0; in a container start it with --privileged",

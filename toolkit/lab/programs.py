@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.lab.namespaces import HostNamespaces
-from toolkit.model.errors import ReboxError
+from toolkit.model.errors import ReboxError, words_of
 
 LOG_BYTES_MAX = 1_000_000
 """A log is kept in two files of at most this size: what was said last, and what was said before."""
@@ -124,7 +124,7 @@ class Programs:
                 signal.signal(number, signal.SIG_DFL)
             os.execvpe(command.arguments[0], list(command.arguments), dict(command.environment))  # noqa: S606
         except BaseException as error:  # whatever it is, this copy of the supervisor must end here
-            os.write(news, str(error).encode())
+            os.write(news, words_of(error).encode())
         finally:
             os._exit(127)
 

@@ -26,9 +26,7 @@ from toolkit.lab.sticks import Stick
 from toolkit.lab.topology import Topology
 from toolkit.lab.virtual_world import BootImage
 from toolkit.lab.world import World
-from toolkit.model.errors import ReboxError
-
-_BUILD_SECONDS = 300.0
+from toolkit.model.errors import ReboxError, words_of
 
 
 def tell(**words: Any) -> None:
@@ -48,9 +46,8 @@ async def _supervise(world: World, machine_proc: int) -> None:
     keep: asyncio.Future[None] = loop.create_future()
     os.set_blocking(sys.stdin.fileno(), False)
     loop.add_reader(sys.stdin.fileno(), _listen_to_starter, keep)
-    async with asyncio.timeout(_BUILD_SECONDS):
-        programs = Programs(machine_proc)
-        machines = await build(world, programs, lambda done, phase: tell(progress=done, phase=phase))
+    programs = Programs(machine_proc)
+    machines = await build(world, programs, lambda done, phase: tell(progress=done, phase=phase))
     server = ControlServer(world.folder, machines, _orders(world, machines, programs), leave)
     tell(ready=True)
     await keep
@@ -114,7 +111,8 @@ def _in_words(error: BaseException, folder: LabFolder) -> ReboxError:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return storage_error(error, folder.path)
     traceback.print_exc()
-    return ReboxError("the lab could not be built", where=str(folder.path), why=f"{type(error).__name__}: {error}")
+    why = f"{type(error).__name__}: {words_of(error)}"
+    return ReboxError("the lab could not be built", where=str(folder.path), why=why)
 
 
 def main() -> NoReturn:

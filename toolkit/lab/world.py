@@ -1,6 +1,7 @@
 """What a topology becomes on disk: folders, name servers' files, certificates, and the command of each machine."""
 
 import shutil
+import subprocess
 import sys
 import time
 from functools import cached_property
@@ -140,14 +141,19 @@ class World:
         text = nameserver.zone_file(zone, self.topology.dns.ttl_seconds, f"{name}.{zone}", names)
         (folder / f"{zone}.zone").write_text(text, encoding="ascii")
         tsig = operator.secret(self.folder.operator, operator.TSIG_KEY)
-        place = nameserver.Place(str(folder), *self.topology.addresses(name))
+        place = self._nameserver_place(name)
         operator.write_private(folder / "named.conf", nameserver.authoritative(place, zone, tsig).encode())
 
     def _lay_resolver(self, name: str) -> None:
         server = self.topology.single("nameserver")
-        place = nameserver.Place(str(self.folder.host(name)), *self.topology.addresses(name))
+        place = self._nameserver_place(name)
         text = nameserver.caching(place, self.topology.addresses(str(server)))
         (self.folder.host(name) / "named.conf").write_text(text, encoding="ascii")
+
+    def _nameserver_place(self, name: str) -> nameserver.Place:
+        folder = self.folder.host(name)
+        said = subprocess.run([_named(folder), "-v"], capture_output=True, text=True, check=False)
+        return nameserver.Place(str(folder), *self.topology.addresses(name), said.stdout)
 
     def _lay_bmc(self, name: str) -> None:
         metal = [bmc.system_id(box.serial_number) for box in self.topology.boxes.values() if box.kind == "physical"]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.disks.volumes import Full, Gone, Volume
-from toolkit.model.errors import MediaError, ReboxError, RefusedError
+from toolkit.model.errors import MediaError, ReboxError, RefusedError, words_of
 
 
 class Carrier(Protocol):
@@ -55,16 +55,18 @@ def media_error(error: Refused | Failed, where: str, then: Then) -> ReboxError:
         return RefusedError(
             "this stick cannot be used so",
             where=where,
-            why=str(error),
+            why=words_of(error),
             next_move="Put that right, or take another stick.",
         )
     if isinstance(error, Gone):
-        return MediaError("the stick is not there any more", where=where, why=str(error), next_move=then.next_move)
+        return MediaError("the stick is not there any more", where=where, why=words_of(error), next_move=then.next_move)
     if isinstance(error, Full):
         return MediaError(
             "it does not fit on the stick",
             where=where,
-            why=str(error),
+            why=words_of(error),
             next_move="What is on it does not count. Take a larger one, or format this one.",
         )
-    return MediaError("the stick does not do what it should", where=where, why=str(error), next_move=then.next_move)
+    return MediaError(
+        "the stick does not do what it should", where=where, why=words_of(error), next_move=then.next_move
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolkit.disks.plugged import Stick, of_device, of_image, with_file_system
 from toolkit.media.carrier import READING, told
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 
 KEYS = ("serial", "label", "uuid", "model", "vendor", "port")
 
@@ -58,7 +58,7 @@ def _at(which: str, there: Sequence[Stick]) -> Stick:
     try:
         mode = real.stat().st_mode
     except OSError as error:
-        raise _no_choice(which, error.strerror or str(error), there) from None
+        raise _no_choice(which, words_of(error), there) from None
     if not stat.S_ISBLK(mode) and not stat.S_ISREG(mode):
         raise _no_choice(which, "it is neither a device nor an image file", there)
     with told(which, READING):

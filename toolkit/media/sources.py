@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.media.cargo import FILES_MAX, check_path
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 
 PIECE = 1 << 20
 
@@ -93,7 +93,7 @@ def _source(path: Path, name: str) -> Source:
         raise InputError(
             "a file of this name cannot be carried",
             where=repr(str(path)),
-            why=str(error),
+            why=words_of(error),
             next_move="Give it another name, or put it into an archive.",
         ) from None
 
@@ -104,7 +104,7 @@ def _raise(error: OSError) -> None:
 
 def _unreadable(path: Path, error: OSError) -> InputError:
     return InputError(
-        "it cannot be read", where=str(error.filename or path), why=error.strerror or str(error),
+        "it cannot be read", where=str(error.filename or path), why=words_of(error),
         next_move="Check the path and its permissions.",
     )  # fmt: skip
 

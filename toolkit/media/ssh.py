@@ -14,7 +14,7 @@ from toolkit.disks.refusal import Failed
 from toolkit.media.agent_archive import COMMAND, agent_archive
 from toolkit.media.remote import Talk
 from toolkit.model.carry import SshStation
-from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError, VerificationError
+from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError, VerificationError, words_of
 from toolkit.storage.given_file import read_given_text
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _transport(station: SshStation, deadline: float) -> "paramiko.Transport":
                 raise UnreachableError(
                     "the machine that the stick is plugged into does not answer by SSH",
                     where=_where(station),
-                    why=str(error) or type(error).__name__,
+                    why=words_of(error),
                     next_move="Check that it is on and that sshd runs there; then resume.",
                 ) from None
             time.sleep(_INTERVAL_SECONDS)
@@ -108,7 +108,7 @@ def _sign_in(transport: "paramiko.Transport", station: SshStation, key: Any) -> 
         raise RefusedError(
             "the machine does not let us in by SSH",
             where=_where(station),
-            why=str(error),
+            why=words_of(error),
             next_move=f"Put the public half of carry's key_file into the authorized_keys of {station.username} there.",
         ) from None
 
@@ -133,7 +133,7 @@ def _agent(transport: "paramiko.Transport", station: SshStation) -> Talk:
         raise ReboxError(
             "the agent does not start on the machine that the stick is plugged into",
             where=_where(station),
-            why=said or str(error) or type(error).__name__,
+            why=said or words_of(error),
             next_move="It needs Python 3.11 or newer (Debian: apt-get install python3).",
         ) from None
 
@@ -142,7 +142,7 @@ def _lost(station: SshStation, error: Exception) -> UnreachableError:
     return UnreachableError(
         "the machine that the stick is plugged into has hung up",
         where=_where(station),
-        why=str(error) or type(error).__name__,
+        why=words_of(error),
         next_move="Check that it is on and that sshd runs there; then resume.",
     )
 

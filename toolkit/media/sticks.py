@@ -15,7 +15,7 @@ import pyudev
 from toolkit.disks.plugged import Stick, of_device, with_file_system
 from toolkit.disks.refusal import Refused
 from toolkit.disks.volumes import KINDS, FileSystem
-from toolkit.model.errors import UnknownStateError
+from toolkit.model.errors import UnknownStateError, words_of
 
 _DAEMON = Path("/run/udev/control")
 _GAPS = {"vendor": ("ID_VENDOR",), "model": ("ID_MODEL",), "serial": ("ID_SERIAL_SHORT",), "port": ("ID_PATH",)}
@@ -37,7 +37,7 @@ def sticks() -> tuple[Stick, ...]:
         raise UnknownStateError(
             "it cannot be told what is plugged in",
             where="/sys",
-            why=str(error),
+            why=words_of(error),
             next_move="Look whether it is mounted, and run make setup-media.",
         ) from None
     found = (_stick(device) for device in devices)

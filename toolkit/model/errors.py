@@ -1,5 +1,9 @@
-"""One tree of errors: each names the thing, the place, the reason and the next move."""
+"""One tree of errors: each names the thing, the place, the reason and the next move; and words for everybody else's."""
 
+import os
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -120,3 +124,66 @@ class InternalError(ReboxError):
     """The toolkit itself is at fault; nothing a person did or can do differently."""
 
     code = "internal"
+
+
+_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (TimeoutError, "it took longer than its time limit"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (ConnectionResetError, "the connection was reset by the other side"),
+    (ConnectionAbortedError, "the connection was broken off"),
+    (BrokenPipeError, "the other side has closed the connection"),
+    (ConnectionError, "the connection failed"),
+    (FileNotFoundError, "there is no such file"),
+    (PermissionError, "permission denied"),
+    (EOFError, "it ended before it was whole"),
+    (MemoryError, "there is not enough memory"),
+    (RecursionError, "it is nested too deeply"),
+    (KeyboardInterrupt, "it was interrupted"),
+)
+"""What errors mean that are raised without a word, the special before the general."""
+
+
+def words_of(error: BaseException) -> str:
+    """Why something failed, in words; never empty, whatever was raised.
+
+    What the system or the library said comes first. An error without words is explained by what it was raised from,
+    by what its kind means, or at least by its kind and the line that raised it.
+    """
+    chain = list(_chain(error))
+    words = (*map(_said, chain), *map(_meaning, chain))
+    return next(filter(None, words), "") or f"{type(error).__name__}{_raised_at(error)}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and, after it, what it was raised from."""
+    seen: set[int] = set()
+    follows: BaseException | None = error
+    while follows is not None and id(follows) not in seen:
+        seen.add(id(follows))
+        yield follows
+        if isinstance(follows, BaseExceptionGroup):
+            follows = follows.exceptions[0]
+        else:
+            follows = follows.__cause__ or (None if follows.__suppress_context__ else follows.__context__)
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return ""  # it says how many there are, not what happened
+    if isinstance(error, OSError) and error.strerror:
+        # asyncio puts the address there instead
+        if error.errno and error.strerror.startswith("Connect call failed"):
+            return os.strerror(error.errno)
+        return error.strerror
+    said = str(error).strip()
+    # a bare key says nothing
+    return f"KeyError: {said}" if said and isinstance(error, KeyError) else said
+
+
+def _meaning(error: BaseException) -> str:
+    return next((words for kind, words in _WORDS if isinstance(error, kind)), "")
+
+
+def _raised_at(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

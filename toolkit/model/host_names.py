@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -40,7 +40,7 @@ def _to_ascii(text: str) -> str:
     try:
         return text.encode("idna").decode("ascii")
     except UnicodeError as error:
-        raise InputError(f"{text!r} is not a host name", why=str(error), next_move=next_move) from None
+        raise InputError(f"{text!r} is not a host name", why=words_of(error), next_move=next_move) from None
 
 
 def matches(pattern: str, name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
@@ -25,7 +25,7 @@ def read_settings(text: str, file_name: str, model: type[Model]) -> Model:
         raise InputError(
             "this is not TOML",
             where=f"{file_name}:{line[1]}" if line else file_name,
-            why=str(error),
+            why=words_of(error),
             next_move="Mend that line and try again.",
         ) from None
     try:

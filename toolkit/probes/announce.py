@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from toolkit.model.errors import InputError, UnreachableError
+from toolkit.model.errors import InputError, UnreachableError, words_of
 from toolkit.probes.sockets import ETH_P_ARP, ETH_P_IPV6, hardware, packet_socket, parse_address
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -52,9 +52,7 @@ class Announcement:
             try:
                 self._link.send(frame)
             except OSError as error:
-                raise UnreachableError(
-                    f"{self._what} could not be announced", why=error.strerror or str(error)
-                ) from error
+                raise UnreachableError(f"{self._what} could not be announced", why=words_of(error)) from error
         return len(self._frames)
 
 

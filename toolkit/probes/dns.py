@@ -12,7 +12,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 from toolkit.model.verdict import Verdict
 from toolkit.probes.results import ProbeResult
 from toolkit.probes.sockets import parse_address
@@ -52,7 +52,9 @@ def ask(
         question = dns.message.make_query(dns.name.from_text(name), wanted)
     except dns.exception.DNSException as error:
         raise InputError(
-            f"{name!r} {record_type!r} is no DNS question", why=str(error), next_move="Write it like example.net A."
+            f"{name!r} {record_type!r} is no DNS question",
+            why=words_of(error),
+            next_move="Write it like example.net A.",
         ) from error
     if not recursive:
         question.flags &= ~dns.flags.RD
@@ -60,7 +62,7 @@ def ask(
     try:
         answer, _ = dns.query.udp_with_fallback(question, server, timeout=timeout_s, port=port)
     except (dns.exception.DNSException, OSError, EOFError) as error:
-        why = "nothing came back in time" if isinstance(error, dns.exception.Timeout) else str(error)
+        why = "nothing came back in time" if isinstance(error, dns.exception.Timeout) else words_of(error)
         return _failed(server, name, record_type, f"{server} does not answer: {why}")
     answer_ms = (time.monotonic() - started) * 1000.0
     found = [entry for entry in answer.answer if entry.rdtype == wanted]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from toolkit.model.counting import counted
-from toolkit.model.errors import InputError, UnreachableError
+from toolkit.model.errors import InputError, UnreachableError, words_of
 from toolkit.model.execution import Progress
 from toolkit.model.verdict import Verdict
 from toolkit.probes.batches import BatchReceiver, socket_name
@@ -202,5 +202,5 @@ def _source_for(target: Address) -> bytes:
         try:
             asking.connect(socket_address(target, 9))
         except OSError as error:
-            raise UnreachableError(f"there is no route to {target}", why=error.strerror or str(error)) from error
+            raise UnreachableError(f"there is no route to {target}", why=words_of(error)) from error
         return socket.inet_aton(asking.getsockname()[0])

@@ -6,7 +6,7 @@ import struct
 import time
 from collections.abc import Collection, Iterator, Sequence
 
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 from toolkit.model.execution import Progress
 from toolkit.model.verdict import Verdict
 from toolkit.probes.batches import BatchReceiver, socket_name
@@ -43,7 +43,7 @@ def hosts_of(texts: Sequence[str]) -> list[str]:
             network = ipaddress.ip_network(text, strict=False)
         except ValueError as error:
             raise InputError(
-                f"{text!r} is no network", why=str(error), next_move="Write it like 192.0.2.0/24."
+                f"{text!r} is no network", why=words_of(error), next_move="Write it like 192.0.2.0/24."
             ) from error
         if network.num_addresses > HOSTS_MAX:
             raise InputError(f"{text} has more than {HOSTS_MAX} hosts", next_move="Sweep smaller networks one by one.")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 from toolkit.model.host_names import IPAddress, covered_by, normalise
 from toolkit.model.verdict import Verdict
 from toolkit.probes.results import ProbeResult, Seen
@@ -270,4 +270,4 @@ def _reason(error: OSError) -> str:
         return "nothing came back in time"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason or error}"
-    return error.strerror or str(error)
+    return words_of(error)

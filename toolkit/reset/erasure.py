@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 
 
 class Erasure(BaseModel):
@@ -84,7 +84,7 @@ def erasure_of(
     except (KeyError, TypeError, ValueError) as error:  # pydantic's is a ValueError
         raise InputError(
             "what is told of a wiped disk is incomplete",
-            why=str(error).splitlines()[0],
+            why=words_of(error).splitlines()[0],
             next_move="Build the installer anew, so that it is of this version.",
         ) from None
 

@@ -13,7 +13,7 @@ from toolkit.disks.facts import Disk, disks
 from toolkit.disks.identity import Meant, find
 from toolkit.disks.in_use import PATIENCE_SECONDS, Objection, Rules, objections
 from toolkit.disks.refusal import Failed, Refused
-from toolkit.model.errors import InputError, PermissionDeniedError, RefusedError
+from toolkit.model.errors import InputError, PermissionDeniedError, RefusedError, words_of
 from toolkit.model.execution import Progress
 from toolkit.reset.erasure import Erasure, erasure_of
 
@@ -129,7 +129,7 @@ class Wiping:
         except (Refused, Failed) as refused:
             if isinstance(refused, Refused) and first:
                 raise RefusedError(
-                    "nothing is wiped", why=str(refused), next_move="Look again: rebox reset list."
+                    "nothing is wiped", why=words_of(refused), next_move="Look again: rebox reset list."
                 ) from None
             erased.result, erased.reason = "failed", str(refused)
         except BaseException:

@@ -4,7 +4,7 @@ import errno
 import shutil
 from pathlib import Path
 
-from toolkit.model.errors import StorageError
+from toolkit.model.errors import StorageError, words_of
 
 NOT_WRITTEN = "it cannot be written"
 AGAIN = "run the same command again"
@@ -32,7 +32,7 @@ class AlreadyThereError(StorageError):
 def storage_error(path: Path, error: OSError, *, what: str = NOT_WRITTEN, then: str = AGAIN) -> StorageError:
     """The file, the reason and the remedy in one error; `then` says how to go on once it is remedied."""
     folder = path.parent
-    why = error.strerror or str(error) or type(error).__name__
+    why = words_of(error)
     remedy = _REMEDIES.get(error.errno or 0, _LOOK).format(folder=folder, free=_free(folder))
     return StorageError(
         what,

@@ -6,7 +6,7 @@ import stat
 import time
 from pathlib import Path
 
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 
 TEXT_BYTES_MAX = 2**20
 """More than any inventory, topology or secret: a larger file is another file, and is not read to its end."""
@@ -79,5 +79,5 @@ def _first_piece(path: Path, pipe: io.RawIOBase, bytes_max: int) -> bytes:
 def _refused(path: Path, error: OSError | UnicodeDecodeError, what: str, next_move: str) -> InputError:
     why = "it is not UTF-8 text"
     if isinstance(error, OSError):
-        why = error.strerror or str(error) or type(error).__name__
+        why = words_of(error)
     return InputError(what, where=str(path), why=why, next_move=next_move)

@@ -17,7 +17,7 @@ import dns.tsigkeyring
 import dns.update
 
 from toolkit.appliances.world import World
-from toolkit.model.errors import AuthenticationError, InputError, RefusedError, UnreachableError
+from toolkit.model.errors import AuthenticationError, InputError, RefusedError, UnreachableError, words_of
 from toolkit.model.inventory import DnsSwing
 
 _TIMEOUT_SECONDS = 3.0
@@ -156,7 +156,7 @@ def _unreachable(server: str, error: Exception) -> UnreachableError:
     return UnreachableError(
         "the DNS server does not answer",
         where=server,
-        why=str(error) or type(error).__name__,
+        why=words_of(error),
         next_move="Check its address and that port 53 (UDP and TCP) is open from here.",
     )
 

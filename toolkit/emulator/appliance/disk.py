@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from toolkit.model.errors import RefusedError, StorageError
+from toolkit.model.errors import RefusedError, StorageError, words_of
 
 _BLOCK = 1 << 20
 
@@ -133,6 +133,6 @@ def told_as_storage_error(path: Path) -> Iterator[None]:
         raise StorageError(
             "the box's disk cannot be written",
             where=str(path),
-            why=error.strerror or str(error),
+            why=words_of(error),
             next_move="Free space on the file system that holds it." if full else "Check the folder's owner and mode.",
         ) from error

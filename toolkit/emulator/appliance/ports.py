@@ -8,6 +8,7 @@ from toolkit.emulator.appliance.faults import Faults
 from toolkit.emulator.appliance.network_state import NetworkState, OwnAddress
 from toolkit.emulator.appliance.rtnetlink import default_destination
 from toolkit.emulator.appliance.wire import AnyInterface, AnyNetwork, Wire
+from toolkit.model.errors import words_of
 
 AnyAddress = Address | OwnAddress
 
@@ -80,5 +81,5 @@ def _tried(work: Callable[..., object], *arguments: object) -> list[str]:
     try:
         work(*arguments)
     except OSError as error:
-        return [error.strerror or str(error)]
+        return [words_of(error)]
     return []

@@ -24,7 +24,7 @@ from toolkit.emulator.appliance.identity import Identity
 from toolkit.emulator.appliance.listeners import Connection, Listeners, Loopback
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.wire import KernelWire, PaperWire, Wire
-from toolkit.model.errors import StorageError, UnreachableError
+from toolkit.model.errors import StorageError, UnreachableError, words_of
 
 HTTPS_PORT = 443
 _KEEP_ALIVE_SECONDS = 75  # longer than a careful operator takes between preparing a swing and doing it
@@ -40,7 +40,7 @@ class ConsoleFile:
             raise StorageError(
                 "the console cannot be written",
                 where=str(path),
-                why=error.strerror or str(error),
+                why=words_of(error),
                 next_move="Choose a file in a folder that can be written.",
             ) from error
 
@@ -188,7 +188,7 @@ def run(
             raise UnreachableError(
                 "the box cannot be powered on",
                 where=str(disk_folder),
-                why=str(error),
+                why=words_of(error),
                 next_move="Its interface must exist in this network namespace, with the right to change it; "
                 "or use --bind 127.0.0.1:0, which changes no network.",
             ) from error

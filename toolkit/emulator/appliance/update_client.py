@@ -23,6 +23,7 @@ from tuf.ngclient import FetcherInterface, Updater  # type: ignore[attr-defined]
 
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.update_rules import Package
+from toolkit.model.errors import words_of
 
 _CHUNK = 1 << 16
 _NO_CHECK_TIME = 0x200000
@@ -290,7 +291,7 @@ def _explain(error: Exception) -> str:
         case DeserializationError():
             reason = "its metadata cannot be read: it is truncated or no metadata at all"
         case _:
-            reason = str(error)
+            reason = words_of(error)
     return f"The update server was not believed: {reason}. Nothing was changed."
 
 
@@ -299,4 +300,4 @@ def _explain_connection(url: str, error: httpx.HTTPError) -> str:
         return "The update server's answer was truncated. Nothing was changed; try again."
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return f"The update server's TLS certificate is not trusted at {url}: {error}."
-    return f"The update server is unreachable at {url}: {str(error) or type(error).__name__}."
+    return f"The update server is unreachable at {url}: {words_of(error)}."

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from toolkit.emulator.update_server.repository import Repository
-from toolkit.model.errors import StorageError, UnreachableError
+from toolkit.model.errors import StorageError, UnreachableError, words_of
 
 
 def application(repository: Repository) -> Starlette:
@@ -76,7 +76,7 @@ def _prepared(repository: Repository, certificate: Path, key: Path) -> uvicorn.S
         raise StorageError(
             "the server's certificate and key cannot be used",
             where=f"{certificate}, {key}",
-            why=error.strerror or str(error),
+            why=words_of(error),
             next_move="Give a PEM certificate (leaf first, then its chain) and its unencrypted private key.",
         ) from error
     return server

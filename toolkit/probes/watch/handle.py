@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from toolkit.model import errors
-from toolkit.model.errors import InputError, ReboxError, RefusedError, UnknownStateError
+from toolkit.model.errors import InputError, ReboxError, RefusedError, UnknownStateError, words_of
 from toolkit.probes.watch import folder
 from toolkit.probes.watch.request import WatchRequest, WatchResult
 
@@ -56,7 +56,9 @@ class Watch:
                 )
             except (subprocess.TimeoutExpired, OSError) as error:
                 raise UnknownStateError(
-                    "the watch did not say that it runs", why=str(error), next_move=f"See {directory / folder.LOG}."
+                    "the watch did not say that it runs",
+                    why=words_of(error),
+                    next_move=f"See {directory / folder.LOG}.",
                 ) from error
         if done.returncode != 0:
             # it saw nothing: the folder may be used for another try, and goes when it was made for this one

@@ -12,7 +12,7 @@ import sushy
 from requests.adapters import HTTPAdapter
 from sushy import connector, exceptions
 
-from toolkit.model.errors import ApplianceError, AuthenticationError, InputError, ReboxError, UnreachableError
+from toolkit.model.errors import ApplianceError, AuthenticationError, InputError, ReboxError, UnreachableError, words_of
 
 CONNECT_SECONDS, ANSWER_SECONDS, INSERT_SECONDS = 5.0, 30.0, 900.0
 """A BMC that is there takes a connection at once and answers soon; some fetch a whole ISO before they answer."""
@@ -107,7 +107,7 @@ def translated(where: str, what: str = "the BMC refuses a request") -> Iterator[
         raise ApplianceError(
             "the BMC does not speak Redfish as it should",
             where=where,
-            why=str(error)[:300],
+            why=words_of(error)[:300],
             next_move="Check the URL and the BMC's firmware; it needs Redfish with virtual media.",
         ) from None
 

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 from toolkit.provision.metal.byte_range import UnsatisfiableRangeError, read_range
 from toolkit.provision.metal.serving_certificate import ServingCertificate
 
@@ -131,7 +131,7 @@ def serve_media(
         raise InputError(
             "the installer cannot be served",
             where=f"{_host(address)}:{port}",
-            why=error.strerror or str(error),
+            why=words_of(error),
             next_move="Give an address of this machine that the BMC reaches as media_address, and a free media_port.",
         ) from None
     media.port = int(server.server_address[1])

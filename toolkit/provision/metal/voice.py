@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, words_of
 from toolkit.provision.metal.media_server import MediaServer
 
 Event = Mapping[str, Any]
@@ -110,6 +110,6 @@ def _unreadable(file: Path, error: OSError) -> InputError:
     return InputError(
         "the machine's console cannot be read",
         where=str(file),
-        why=error.strerror or str(error),
+        why=words_of(error),
         next_move="Correct console_file, or its permissions.",
     )
