@@ -45,4 +45,4 @@ def test_on_a_folder_that_is_not_there_nobody_knows_what_is_free(tmp_path: Path)
 
 def test_an_error_without_a_number_still_says_something(tmp_path: Path) -> None:
     assert storage_error(tmp_path / "file", OSError("the stick was pulled out")).why == "the stick was pulled out"
-    assert storage_error(tmp_path / "file", TimeoutError()).why == "TimeoutError"
+    assert storage_error(tmp_path / "file", TimeoutError()).why == "it took longer than its time limit"

@@ -6,17 +6,21 @@ only, so the streams keep theirs. And it drops an error of the very last write w
 asked afterwards; `WholeFile.commit` raises it again.
 """
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyrage  # type: ignore[import-untyped,unused-ignore]
 
+from toolkit.backup import age_scrypt
 from toolkit.model.errors import BackupError, InputError, words_of
 
 Identity = Any
 """A private key (`pyrage.x25519.Identity`). Its `str()` is the secret: never log it."""
 
 _MEASUREMENTS = 5
+_MEMORY = Path("/proc/meminfo")
 _SECRET_PREFIX = "AGE-SECRET-KEY-"  # noqa: S105  (the format's own marker)
 
 
@@ -142,16 +146,11 @@ def decrypt(reader: BinaryIO, writer: BinaryIO, identities: Sequence[Identity], 
         ) from None
 
 
-def encrypt_with_passphrase(content: bytes, passphrase: str) -> bytes:
-    """Encrypts a small content with scrypt at age's default work factor (about a second)."""
-    encrypted: bytes = pyrage.passphrase.encrypt(content, passphrase)
-    return encrypted
-
-
 def decrypt_with_passphrase(content: bytes, passphrase: str, where: str) -> bytes:
     """Opens a small passphrase-protected content, armored or not; raises WrongPassphraseError, DamagedIdentityError,
     and TooMuchWorkError.
     """
+    _check_memory(content, where)
     try:
         opened = _decrypt_patiently(content, passphrase)
     except pyrage.DecryptError as error:
@@ -175,6 +174,29 @@ def decrypt_with_passphrase(content: bytes, passphrase: str, where: str) -> byte
             next_move="Take another copy of it.",
         ) from None
     return opened
+
+
+def _check_memory(content: bytes, where: str) -> None:
+    """pyrage would take the memory that the file asks for, and the system end the process for want of it."""
+    work_factor = age_scrypt.work_factor_of(content)
+    needed, free = age_scrypt.memory_bytes(work_factor or 0), _available_bytes()
+    if free is not None and needed > free:
+        raise TooMuchWorkError(
+            "opening it with its passphrase would take more memory than is free",
+            where=where,
+            why=f"its work factor is {work_factor}: {needed / 1e6:,.0f} MB for a moment, and {free / 1e6:,.0f} MB are "
+            "free",
+            next_move="Free some memory and try again, or lock the identity anew with less: see the page on backups.",
+        )
+
+
+def _available_bytes() -> int | None:
+    """Memory that can be had without anything being swapped out (proc_meminfo(5)); None where it cannot be told."""
+    try:
+        found = re.search(r"^MemAvailable: +(\d+) kB$", _MEMORY.read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
 
 
 def _decrypt_patiently(content: bytes, passphrase: str) -> bytes:

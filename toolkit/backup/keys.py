@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from toolkit.backup import age
+from toolkit.backup import age, age_scrypt
 from toolkit.backup.folder import others_may_read
 from toolkit.model.errors import InputError
 from toolkit.model.secret import check_new_passphrase
@@ -29,7 +29,7 @@ def make_identity(path: Path, passphrase: str, now: datetime) -> str:
         raise _already_there(path)
     secret, recipient = age.new_identity()
     text = f"# created: {now.isoformat(timespec='seconds')}\n# public key: {recipient}\n{secret}\n"
-    locked = age.encrypt_with_passphrase(text.encode(), passphrase)
+    locked = age_scrypt.lock(text.encode(), passphrase)
     try:
         write_whole(path, locked, replace=False)
     except AlreadyThereError:  # made by somebody else while we were busy with the passphrase
