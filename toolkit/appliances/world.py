@@ -9,6 +9,7 @@ from toolkit.appliances.courier import Courier
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.provisioner import DiskWiper, ExistingBox, FirmwareResetter, Provisioner
 from toolkit.appliances.quarantine import Quarantine
+from toolkit.model.errors import ReboxError, UnreachableError
 from toolkit.model.inventory import DnsSwing, Inventory
 from toolkit.model.provision import RedfishProvision
 from toolkit.model.secret import SecretReference
@@ -16,6 +17,9 @@ from toolkit.signing import SigningKey
 
 RUN_INVENTORY = "inventory.toml"
 """A run's own copy of the inventory, in its folder."""
+
+ANSWER_SECONDS_MAX = 4.0
+"""How long a box that may be dead is waited for; an answer from one that is well takes milliseconds."""
 
 Role = Literal["old", "new"]
 Made = TypeVar("Made")
@@ -41,6 +45,8 @@ class World:
     courier: Courier | None = None
     old_firmware: FirmwareResetter | None = None
     confirmed_serial_number: str | None = None
+    new_is_off: bool = False
+    """Somebody has pulled the new box's plug and says so by its serial number."""
     operator_name: str = ""
     inventory_file: Path = Path("inventory.toml")
     _made: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -52,6 +58,18 @@ class World:
     def box(self, role: Role) -> Appliance:
         """The box of that role."""
         return self.old if role == "old" else self.new
+
+    def answers(self, role: str) -> bool:
+        """Whether the box of that role answers within seconds, whatever it says; changes nothing."""
+        appliance = self.box("old" if role == "old" else "new")
+        try:
+            with appliance.within(ANSWER_SECONDS_MAX):
+                appliance.health()
+        except UnreachableError:
+            return False
+        except ReboxError:
+            pass  # an answer, whatever it says
+        return True
 
     def secret(self, reference: SecretReference, purpose: str) -> str:
         """The secret behind a reference, asked for once."""

@@ -13,7 +13,7 @@ from toolkit.engine.liveness import is_alive
 from toolkit.engine.states import TRANSITIONS, RunEvent, RunState, follow, replay
 from toolkit.model.execution import Result
 from toolkit.model.plan import Plan, Step
-from toolkit.model.run_report import OldAppliance, RunReport, StepReport, WayBack
+from toolkit.model.run_report import Abandoned, OldAppliance, RunReport, Served, StepReport, ToDo, WayBack
 from toolkit.model.verdict import Verdict, combine
 
 
@@ -32,6 +32,8 @@ class StepHistory:
     first_time: datetime | None = None
     undone: bool = False
     taken_back: Verdict | None = None
+    to_do: ToDo | None = None
+    last_time: datetime | None = None
 
 
 @dataclass
@@ -47,6 +49,7 @@ class RunHistory:
     acknowledged: frozenset[str]
     stopped_at: str | None = None
     stopped_why: dict[str, JsonValue] = field(default_factory=dict)
+    abandoned: Abandoned | None = None
 
     @property
     def irreversible_begun(self) -> str | None:
@@ -58,16 +61,44 @@ class RunHistory:
         return None
 
     @property
-    def steps_with_way_back(self) -> tuple[Step, ...]:
-        """The steps that touched the world and have a way back, last first; those taken back already, too."""
-        return tuple(
-            step for step in reversed(self.plan.steps) if step.way_back is not None and self.steps[step.name].begun
-        )
+    def to_undo(self) -> tuple[Step, ...]:
+        """The steps that are still to be taken back, in that order."""
+        return tuple(step for step in self.steps_with_way_back if not self.steps[step.name].undone)
 
     @property
-    def to_undo(self) -> tuple[Step, ...]:
-        """The steps to take back, last first."""
-        return tuple(step for step in self.steps_with_way_back if not self.steps[step.name].undone)
+    def steps_with_way_back(self) -> tuple[Step, ...]:
+        """Every step that is taken back, those undone already too: what touched the world and has a way back.
+
+        What interrupts the service comes first, so that users are served again before anything is tidied; each group
+        last step first.
+        """
+        begun = [s for s in reversed(self.plan.steps) if s.way_back is not None and self.steps[s.name].begun]
+        return tuple(sorted(begun, key=lambda step: not step.interrupts_service))
+
+    @property
+    def service_was_moved(self) -> bool:
+        """Whether a step that interrupts the service has begun: users may have been where they were sent by it."""
+        return any(step.interrupts_service and self.steps[step.name].begun for step in self.plan.steps)
+
+    @property
+    def to_do(self) -> tuple[ToDo, ...]:
+        """What the way back has left for later, in the order in which it came upon it."""
+        order = (*self.plan.on_way_back.once_served, *self.steps_with_way_back)
+        return tuple(left for step in order if (left := self.steps[step.name].to_do) is not None)
+
+    @property
+    def served(self) -> Served | None:
+        """What the way back's proof, if it was made, saw last."""
+        made = [went for step in self.plan.on_way_back.last if (went := self.steps[step.name]).last_time is not None]
+        times = [went.last_time for went in made if went.last_time is not None]
+        if not times:
+            return None
+        return Served(
+            verdict=combine(went.verdict for went in made),
+            seen=max(times),
+            summary=" ".join(went.summary for went in made),
+            evidence=tuple(record for went in made for record in went.evidence),
+        )
 
     @property
     def way_back(self) -> WayBack:
@@ -87,11 +118,16 @@ class RunHistory:
         """The run's verdict: what stopped it, or all its steps together; unfinished is unknown, taken back failed."""
         if self.state is RunState.PASSED:
             return combine(self.steps[step.name].verdict for step in self.plan.steps)
-        if self.state in (RunState.FAILED, RunState.WENT_BACK, RunState.GOING_BACK, RunState.BACK_FAILED):
+        if self.state in _FAILED:
             return Verdict.FAILED
         if self.state is RunState.BLOCKED and self.stopped_at is not None:
             return self.steps[self.stopped_at].verdict
         return Verdict.UNKNOWN
+
+
+_FAILED = frozenset(
+    {RunState.FAILED, RunState.GOING_BACK, RunState.WENT_BACK, RunState.BACK_FAILED, RunState.BACK_TO_DO}
+)
 
 
 def read_history(run_directory: Path) -> RunHistory:
@@ -120,13 +156,15 @@ def tell(record: RunRecord, plan: Plan, records: Sequence[JournalRecord]) -> Run
         record=record,
         plan=plan,
         state=state,
-        steps={step.name: StepHistory() for step in plan.steps},
+        steps={step.name: StepHistory() for step in plan.every_step},
         started=records[0].time if records else record.created,
         finished=records[-1].time if records and state not in (RunState.RUNNING, RunState.GOING_BACK) else None,
         acknowledged=frozenset(acknowledged),
     )
     last_time: dict[str, datetime] = {}
     for entry in records:
+        if entry.event is RunEvent.ABANDON:
+            history.abandoned = Abandoned.model_validate({**entry.data, "time": entry.time})
         if entry.step in history.steps:
             _apply(history, entry.step, entry, last_time)
     return history
@@ -145,8 +183,11 @@ def _apply(history: RunHistory, name: str, entry: JournalRecord, last_time: dict
         case StepEvent.UNDONE:
             step.undone = True
             step.taken_back = Verdict.PASSED
+            step.to_do = None
         case StepEvent.UNDO_FAILED:
-            step.taken_back = Verdict.FAILED
+            # journals of an older toolkit say no more than that it failed
+            step.taken_back = Verdict.UNKNOWN if entry.data.get("verdict") == Verdict.UNKNOWN else Verdict.FAILED
+            step.to_do = _to_do(history.plan.step(name), entry)
     taking_back = entry.event in (StepEvent.UNDOING, StepEvent.UNDONE, StepEvent.UNDO_FAILED)
     if entry.event is not StepEvent.STARTED and not taking_back and name in last_time:
         step.seconds += max((entry.time - last_time[name]).total_seconds(), 0.0)
@@ -156,19 +197,34 @@ def _apply(history: RunHistory, name: str, entry: JournalRecord, last_time: dict
 def _apply_end(history: RunHistory, name: str, entry: JournalRecord) -> None:
     step = history.steps[name]
     step.ended = entry.event is StepEvent.ENDED
+    step.last_time = entry.time
     step.verdict = Verdict(str(entry.data.get("verdict", Verdict.UNKNOWN)))
     step.summary = str(entry.data.get("summary", ""))
     step.evidence = tuple(cast(list[str], entry.data.get("evidence", [])))
     result = entry.data.get("result")
     if isinstance(result, dict):
         step.result = result
-    history.stopped_at = None if step.ended else name
-    history.stopped_why = {} if step.ended else entry.data
+    if history.plan.step(name) in history.plan.on_way_back.once_served:
+        step.to_do = None if step.ended else _to_do(history.plan.step(name), entry)
+    if history.plan.step(name) in history.plan.steps:
+        history.stopped_at = None if step.ended else name
+        history.stopped_why = {} if step.ended else entry.data
+
+
+def _to_do(step: Step, entry: JournalRecord) -> ToDo:
+    return ToDo(
+        step=step.name,
+        what=str(entry.data.get("to_do") or step.way_back or step.title),
+        box=str(entry.data.get("box", "")),
+        why=str(entry.data.get("summary", "")),
+    )
 
 
 def step_reports(history: RunHistory) -> tuple[StepReport, ...]:
-    """Every step of the plan for the report; one that was not reached is skipped."""
-    return tuple(_step_report(history, step) for step in history.plan.steps)
+    """Every step of the plan for the report; one that was not reached is skipped. Those of the way back if it began."""
+    way_back = (*history.plan.on_way_back.once_served, *history.plan.on_way_back.last)
+    went = tuple(step for step in way_back if history.steps[step.name].attempts)
+    return tuple(_step_report(history, step) for step in (*history.plan.steps, *went))
 
 
 def _step_report(history: RunHistory, step: Step) -> StepReport:
@@ -209,5 +265,8 @@ def build_report(run_directory: Path) -> RunReport:
         old_appliance=OldAppliance(serial_number=history.plan.boxes.get("old", ""), state="unknown"),
         way_back=history.way_back,
         notes=history.plan.notes,
-        went_back=history.state is RunState.WENT_BACK,
+        went_back=history.state in (RunState.WENT_BACK, RunState.BACK_TO_DO),
+        served=history.served,
+        to_do=history.to_do,
+        abandoned=history.abandoned,
     )

@@ -9,7 +9,7 @@ from toolkit.model.plan import Plan, Severity
 
 def check_plan(plan: Plan, kinds: Container[str], gates: Container[str]) -> None:
     """Raises InputError when a name stands twice, a step or gate has no implementation, or one box plays two roles."""
-    for name, count in Counter(step.name for step in plan.steps).items():
+    for name, count in Counter(step.name for step in plan.every_step).items():
         if count > 1:
             raise _unusable(plan, f"{count} of its steps are called {name!r}")
     if not plan.steps:
@@ -23,6 +23,10 @@ def check_plan(plan: Plan, kinds: Container[str], gates: Container[str]) -> None
                 next_move="Name two different boxes in the inventory.",
             )
     check_kinds(plan, kinds)
+    names = {step.name for step in plan.every_step}
+    for step in plan.every_step:
+        if unknown := [*({*step.back_after} - names), *({*step.back_needs} - plan.boxes.keys())]:
+            raise _unusable(plan, f"the way back of step {step.name} names {unknown[0]!r}, which it does not have")
     earlier: set[str] = set()
     for step in plan.steps:
         for gate in step.gates:
@@ -35,7 +39,7 @@ def check_plan(plan: Plan, kinds: Container[str], gates: Container[str]) -> None
 
 def check_kinds(plan: Plan, kinds: Container[str]) -> None:
     """Raises InputError when this toolkit does not know how one of the steps is done."""
-    for step in plan.steps:
+    for step in plan.every_step:
         if step.kind not in kinds:
             raise _unusable(plan, f"step {step.name} is of the kind {step.kind!r}, which this toolkit does not know")
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from toolkit.engine.dry_run import dry_run
 from toolkit.engine.events import Observer, RecordRepaired, RunStarted, StepStarted, unobserved
+from toolkit.engine.going_back import BackEnd, go_back
 from toolkit.engine.history import RunHistory, StepHistory, read_history
 from toolkit.engine.journal import PLAN_FILE, RUN_FILE, Journal, RunRecord, read_run
 from toolkit.engine.liveness import is_alive
@@ -33,7 +34,9 @@ from toolkit.model.errors import RefusedError
 from toolkit.model.execution import Clock, GateImplementation, StepImplementation
 from toolkit.model.plan import Plan, Step
 from toolkit.model.run_report import WayBack
-from toolkit.model.verdict import Verdict
+from toolkit.model.verdict import Verdict, combine
+
+_NO_PROOF = "who serves users was not proven: the run was planned by an older toolkit, which did not do that"
 
 INTERRUPTED_STATUS = 130
 """What a command ends with after Ctrl-C, as shells do."""
@@ -48,6 +51,10 @@ class World(Protocol):
 
     def work_in(self, run_directory: Path) -> None:
         """Called before a run is worked on: where it keeps what it is resumed from."""
+        ...
+
+    def answers(self, role: str) -> bool:
+        """Whether the box of that role answers now; told within seconds, changes nothing."""
         ...
 
 
@@ -128,10 +135,10 @@ class Engine:
         return self.history(run_id).way_back
 
     def back(self, run_id: str) -> RunOutcome:
-        """Takes back what the run did, last step first, each undo verified; no gate can stop it.
+        """Takes back what the run did, the service first, each undo verified; no gate can stop it.
 
-        Killed or failed in the middle, `back` goes on. Raises RefusedError once an irreversible step has begun, when
-        the run has gone back already, or when it is being worked on.
+        Killed or failed in the middle, or with something left to do, `back` goes on. Raises RefusedError once an
+        irreversible step has begun, when the run has gone back already, or when it is being worked on.
         """
         with self._at_work(run_id) as bench:
             history = bench.history
@@ -147,8 +154,12 @@ class Engine:
             follow(history.state, RunEvent.BACK, history.record.run_id)
             check_kinds(history.plan, self.implementations)
             bench.journal.write(RunEvent.BACK)
+            way_back = history.plan.on_way_back
+            names = (s.name for s in (*way_back.once_served, *history.to_undo, *way_back.last))
+            record = history.record
+            self.observer(RunStarted(record.run_id, history.plan, resumed=False, going_back=True, steps=tuple(names)))
             try:
-                end = self._go_back(bench, history)
+                end = go_back(bench)
             except KeyboardInterrupt:
                 return self._interrupted(bench)
             return self._back_outcome(bench, end)
@@ -192,11 +203,6 @@ class Engine:
                 return self._interrupted(bench)
             return self._forward_outcome(bench, end)
 
-    def _go_back(self, bench: Bench, history: RunHistory) -> StepEnd | None:
-        left = tuple(step.name for step in history.to_undo)
-        self.observer(RunStarted(history.record.run_id, history.plan, resumed=False, going_back=True, steps=left))
-        return self._carry(history.steps_with_way_back, lambda went: went.undone, bench, undo, "undone")
-
     def _carry(
         self,
         steps: tuple[Step, ...],
@@ -232,14 +238,31 @@ class Engine:
         step = bench.history.stopped_at
         return _outcome(bench, end.verdict, end.summary, end.exit_status, step=step, next_move=end.next_move)
 
-    def _back_outcome(self, bench: Bench, end: StepEnd | None) -> RunOutcome:
-        if end is None or end.done:
-            bench.journal.write(RunEvent.BACK_DONE)
-            return _outcome(bench, Verdict.PASSED, "everything was taken back and verified", 0)
-        bench.journal.write(RunEvent.BACK_FAIL)
-        step = bench.history.to_undo[0].name
-        next_move = f"Put right what it names, then go on back with: rebox back {bench.record.run_id}"
-        return _outcome(bench, end.verdict, end.summary, end.exit_status, step=step, next_move=next_move)
+    def _back_outcome(self, bench: Bench, end: BackEnd) -> RunOutcome:
+        """Passed only when everything was taken back and the proof says that users are served by the old box."""
+        run_id = bench.record.run_id
+        verdict, words = end.proof or (Verdict.UNKNOWN, _NO_PROOF)
+        if end.stopped is not None:
+            bench.journal.write(RunEvent.BACK_FAIL)
+            # a proof that passes cannot make good what was not undone
+            worst = combine((end.stopped.verdict, verdict))
+            summary = " ".join(filter(None, (end.stopped.summary, end.proof and words)))
+            next_move = end.stopped.next_move or f"Put right what it names, then go on back with: rebox back {run_id}"
+            return _outcome(bench, worst, summary, worst.exit_status, step=end.stopped_at, next_move=next_move)
+        if end.proof is not None and verdict is not Verdict.PASSED:
+            bench.journal.write(RunEvent.BACK_FAIL)
+            next_move = f"Put right what it names, then have it proven again: rebox back {run_id}"
+            step = bench.plan.on_way_back.last[-1].name
+            return _outcome(bench, verdict, words, verdict.exit_status or 4, step=step, next_move=next_move)
+        if end.to_do:
+            bench.journal.write(RunEvent.BACK_LEAVE)
+            left = "; ".join(f"{one.step}: {one.why}" for one in end.to_do)
+            next_move = f"Have the rest tried again with: rebox back {run_id}, or end the run: rebox abandon {run_id}"
+            return _outcome(bench, Verdict.UNKNOWN, f"{words} Left to do: {left}", 4, next_move=next_move)
+        bench.journal.write(RunEvent.BACK_DONE)
+        if end.proof is None:
+            return _outcome(bench, Verdict.UNKNOWN, f"everything was taken back; {words}", 4)
+        return _outcome(bench, Verdict.PASSED, f"everything was taken back and verified. {words}", 0)
 
     def _interrupted(self, bench: Bench) -> RunOutcome:
         bench.journal.write(RunEvent.DIE)

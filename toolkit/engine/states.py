@@ -5,10 +5,13 @@ verification failed) or BLOCKED (a gate, an unknown verification or a missing op
 gone without having said so (kill -9, power cut, Ctrl-C) leaves it INTERRUPTED. All but PASSED can be resumed: that is
 RUN again.
 
-BACK takes it to GOING_BACK, from every state in which nothing moves, and from there it ends WENT_BACK or BACK_FAILED.
+BACK takes it to GOING_BACK, from every state in which nothing moves. From there it ends WENT_BACK; BACK_TO_DO, when
+users are served by the old box and something is left to be tidied; or BACK_FAILED, when that they are is not proven.
 Once going back there is no way forward any more: half of the way back is no place to build on; a process that dies
 then leaves it GOING_BACK, and BACK goes on. That the first irreversible step closes the way back is no matter of
 state: the engine refuses BACK by what the journal holds.
+
+ABANDON ends a run by hand, from every state in which nothing moves and the boxes are still its own.
 
 The table is the only place that decides; the journal stores the events, and the state is what the table makes of them.
 """
@@ -31,6 +34,8 @@ class RunState(StrEnum):
     GOING_BACK = "going-back"
     WENT_BACK = "went-back"
     BACK_FAILED = "back-failed"
+    BACK_TO_DO = "back-to-do"
+    ABANDONED = "abandoned"
 
 
 class RunEvent(StrEnum):
@@ -44,6 +49,8 @@ class RunEvent(StrEnum):
     BACK = "back"
     BACK_DONE = "back-done"
     BACK_FAIL = "back-fail"
+    BACK_LEAVE = "back-leave"
+    ABANDON = "abandon"
 
 
 TRANSITIONS: dict[RunState, dict[RunEvent, RunState]] = {
@@ -54,18 +61,34 @@ TRANSITIONS: dict[RunState, dict[RunEvent, RunState]] = {
         RunEvent.PASS: RunState.PASSED,
         RunEvent.DIE: RunState.INTERRUPTED,
     },
-    RunState.INTERRUPTED: {RunEvent.RUN: RunState.RUNNING, RunEvent.BACK: RunState.GOING_BACK},
-    RunState.BLOCKED: {RunEvent.RUN: RunState.RUNNING, RunEvent.BACK: RunState.GOING_BACK},
-    RunState.FAILED: {RunEvent.RUN: RunState.RUNNING, RunEvent.BACK: RunState.GOING_BACK},
+    RunState.INTERRUPTED: {
+        RunEvent.RUN: RunState.RUNNING,
+        RunEvent.BACK: RunState.GOING_BACK,
+        RunEvent.ABANDON: RunState.ABANDONED,
+    },
+    RunState.BLOCKED: {
+        RunEvent.RUN: RunState.RUNNING,
+        RunEvent.BACK: RunState.GOING_BACK,
+        RunEvent.ABANDON: RunState.ABANDONED,
+    },
+    RunState.FAILED: {
+        RunEvent.RUN: RunState.RUNNING,
+        RunEvent.BACK: RunState.GOING_BACK,
+        RunEvent.ABANDON: RunState.ABANDONED,
+    },
     RunState.PASSED: {RunEvent.BACK: RunState.GOING_BACK},
     RunState.GOING_BACK: {
         RunEvent.DIE: RunState.GOING_BACK,
         RunEvent.BACK: RunState.GOING_BACK,
         RunEvent.BACK_DONE: RunState.WENT_BACK,
         RunEvent.BACK_FAIL: RunState.BACK_FAILED,
+        RunEvent.BACK_LEAVE: RunState.BACK_TO_DO,
+        RunEvent.ABANDON: RunState.ABANDONED,
     },
-    RunState.BACK_FAILED: {RunEvent.BACK: RunState.GOING_BACK},
+    RunState.BACK_FAILED: {RunEvent.BACK: RunState.GOING_BACK, RunEvent.ABANDON: RunState.ABANDONED},
+    RunState.BACK_TO_DO: {RunEvent.BACK: RunState.GOING_BACK, RunEvent.ABANDON: RunState.ABANDONED},
     RunState.WENT_BACK: {},
+    RunState.ABANDONED: {},
 }
 
 UNFINISHED = frozenset(
@@ -76,6 +99,7 @@ UNFINISHED = frozenset(
         RunState.FAILED,
         RunState.GOING_BACK,
         RunState.BACK_FAILED,
+        RunState.BACK_TO_DO,
     }
 )
 """States in which the boxes may be half changed: no other run may begin on them."""
@@ -113,6 +137,8 @@ _WORDS = {
     RunEvent.BACK: "going back",
     RunEvent.BACK_DONE: "having gone back",
     RunEvent.BACK_FAIL: "failing to go back",
+    RunEvent.BACK_LEAVE: "leaving the rest of the way back for later",
+    RunEvent.ABANDON: "abandoning it",
 }
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from toolkit.engine.events import (
     GateChecked,
@@ -117,7 +117,10 @@ def perform(bench: Bench, step: Step) -> StepEnd:
 
 
 def undo(bench: Bench, step: Step) -> StepEnd:
-    """Takes the step back and verifies that; raises as `perform` does."""
+    """Takes the step back and verifies that; raises as `perform` does.
+
+    `done` also when something of it is left for later: `to_do` says what, and the next `back` asks for it again.
+    """
     history = bench.history.steps[step.name]
     bench.observer(UndoStarted(step))
     bench.journal.write(StepEvent.UNDOING, step.name)
@@ -126,21 +129,32 @@ def undo(bench: Bench, step: Step) -> StepEnd:
     try:
         outcome = _undo(bench, step, history)
     except ReboxError as error:
-        outcome = Outcome(Verdict.FAILED, str(error))
+        outcome = Outcome(Verdict.FAILED, str(error), next_move=error.next_move)
     except Exception as error:
         outcome = Outcome(Verdict.FAILED, str(_fault(bench, step, error)))
     outcome = replace(outcome, summary=bench.guard.redact(outcome.summary))
     done = outcome.verdict in (Verdict.PASSED, Verdict.SKIPPED)
-    event = StepEvent.UNDONE if done else StepEvent.UNDO_FAILED
-    bench.journal.write(event, step.name, {"verdict": outcome.verdict.value, "summary": outcome.summary})
+    if done and not outcome.to_do:
+        bench.journal.write(StepEvent.UNDONE, step.name, {"verdict": outcome.verdict, "summary": outcome.summary})
+    else:
+        verdict = Verdict.UNKNOWN if done else outcome.verdict
+        leave(bench, step, verdict, outcome.summary, to_do=outcome.to_do)
     bench.observer(UndoEnded(step, outcome.verdict, outcome.summary, bench.clock.monotonic() - started))
     return StepEnd(
         done=done,
         verdict=outcome.verdict,
         summary=outcome.summary,
         exit_status=0 if done else outcome.verdict.exit_status,
+        next_move=outcome.next_move,
         evidence=outcome.evidence,
     )
+
+
+def leave(bench: Bench, step: Step, verdict: Verdict, why: str, *, to_do: str = "", box: str = "") -> None:
+    """Writes down that taking the step back is left for later: what of it, for which box, and why."""
+    data: dict[str, JsonValue] = {"verdict": verdict.value, "summary": why}
+    data |= {name: value for name, value in (("to_do", bench.guard.redact(to_do)), ("box", box)) if value}
+    bench.journal.write(StepEvent.UNDO_FAILED, step.name, data)
 
 
 def derive_gate(gate: GateReference, implementation: GateImplementation, context: StepContext) -> Outcome:

@@ -52,12 +52,16 @@ class Evidence(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a verification or a gate ended, in one sentence; `next_move` when there is a better one than a new look."""
+    """How a verification or a gate ended, in one sentence; `next_move` when there is a better one than a new look.
+
+    `to_do`: what is left for later although the verdict holds; an undo that leaves something is asked for again.
+    """
 
     verdict: Verdict
     summary: str
     evidence: tuple[str, ...] = ()
     next_move: str = ""
+    to_do: str = ""
 
 
 @dataclass(frozen=True)

@@ -49,10 +49,28 @@ class Step(_Frozen):
         default=None, description="How it is undone, in words; None: it changes nothing that needs undoing."
     )
     back_seconds: float = Field(default=0.0, description="How long undoing it is expected to take.")
+    back_needs: tuple[str, ...] = Field(
+        default=(), description='The boxes ("old", "new") that must answer for it to be undone; none: it needs no box.'
+    )
+    back_after: tuple[str, ...] = Field(
+        default=(), description="What must be over before it is undone, because undoing it takes away what that needs."
+    )
     expected_seconds: float = Field(default=1.0, description="How long the step is expected to take.")
     changes: bool = Field(default=True, description="False: it only looks, and not for long: a dry run executes it.")
     irreversible: bool = Field(default=False, description="True: from here on there is no way back.")
     interrupts_service: bool = False
+
+
+class WayBackSteps(_Frozen):
+    """What the way back does besides undoing steps; each is done and verified like any other step.
+
+    A plan of an older toolkit has none: its way back ends without a proof of its own.
+    """
+
+    once_served: tuple[Step, ...] = Field(
+        default=(), description="Done once a service that was interrupted is restored, before anything is tidied."
+    )
+    last: tuple[Step, ...] = Field(default=(), description="Done at the end, each time: the proof.")
 
 
 class Plan(_Frozen):
@@ -62,11 +80,17 @@ class Plan(_Frozen):
     site: str
     boxes: dict[str, str] = Field(description='Role ("old", "new") to serial number; what locks are taken on.')
     steps: tuple[Step, ...]
+    on_way_back: WayBackSteps = WayBackSteps()
     notes: tuple[str, ...] = Field(default=(), description="What the reader should know before starting.")
 
+    @property
+    def every_step(self) -> tuple[Step, ...]:
+        """The steps, and those of the way back."""
+        return (*self.steps, *self.on_way_back.once_served, *self.on_way_back.last)
+
     def step(self, name: str) -> Step:
-        """The step of that name; raises KeyError."""
-        for step in self.steps:
+        """The step of that name, also of the way back; raises KeyError."""
+        for step in self.every_step:
             if step.name == name:
                 return step
         raise KeyError(name)

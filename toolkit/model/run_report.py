@@ -111,6 +111,33 @@ class WayBack(_Frozen):
     steps: tuple[str, ...] = Field(default=(), description="The steps it would undo, in that order.")
 
 
+class ToDo(_Frozen):
+    """Something the way back could not tidy yet; `rebox back` tries it again."""
+
+    step: str
+    what: str = Field(description="What is left to do, in words.")
+    box: str = Field(default="", description='The box that has to answer for it ("old", "new"); empty: none.')
+    why: str = Field(description="Why it could not be done.")
+
+
+class Served(_Frozen):
+    """Who served users when the way back ended, as packets and HTTPS showed it."""
+
+    verdict: Verdict = Field(description="Passed: the old box, and no other, at every address.")
+    seen: datetime
+    summary: str
+    evidence: tuple[str, ...] = ()
+
+
+class Abandoned(_Frozen):
+    """A run that somebody ended by hand: who, when, and what stood where."""
+
+    by: str
+    time: datetime
+    seen: tuple[str, ...] = Field(default=(), description="What was seen of site and boxes, sentence by sentence.")
+    left: tuple[str, ...] = Field(default=(), description="What is left to do by hand, step by step.")
+
+
 class RunReport(_Frozen):
     """A whole run."""
 
@@ -134,4 +161,7 @@ class RunReport(_Frozen):
     way_back: WayBack
     notes: tuple[str, ...] = ()
     went_back: bool = False
+    served: Served | None = Field(default=None, description="None: the run did not go back.")
+    to_do: tuple[ToDo, ...] = ()
+    abandoned: Abandoned | None = None
     facts: dict[str, JsonValue] = Field(default_factory=dict, description="Old and new box, as first seen.")
