@@ -12,7 +12,7 @@ from typing import cast
 
 from toolkit.engine import Engine, Event
 from toolkit.model.execution import Outcome, Result, StepContext
-from toolkit.model.plan import GateReference, Mode, Plan, Severity, Step
+from toolkit.model.plan import GateReference, Mode, Plan, Severity, Step, WayBackSteps
 from toolkit.model.verdict import Verdict
 
 
@@ -40,6 +40,9 @@ class Ledger:
 
     def work_in(self, run_directory: Path) -> None:
         assert (run_directory / "run.json").is_file()
+
+    def answers(self, role: str) -> bool:
+        return not (self.folder / f"{role}-is-dead").exists()
 
     def lines(self) -> list[str]:
         path = self.folder / "ledger.txt"
@@ -94,6 +97,26 @@ class Write:
         return {"line": context.step.name, **context.step.parameters}
 
 
+class Prove:
+    """The step at the end of the way back: says who serves, by the ledger and by what a test has written."""
+
+    def look(self, context: StepContext) -> Result | None:
+        return None
+
+    def act(self, context: StepContext) -> Result:
+        return {}
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        who = "new" if "swing" in _world(context).lines() else "old"
+        verdict = _world(context).says(f"verify-{context.step.name}")
+        if verdict is Verdict.PASSED and (who == "new" or not _world(context).answers(who)):
+            verdict = Verdict.FAILED
+        return Outcome(verdict, f"Users are served by the {who} box.")
+
+    def undo(self, context: StepContext, result: Result | None) -> Outcome:
+        raise AssertionError("a step of the way back is not undone")
+
+
 def gate(context: StepContext, reference: GateReference) -> Outcome:
     verdict = _world(context).says(f"gate-{reference.code}")
     return Outcome(verdict, f"the gate says {verdict}")
@@ -117,6 +140,8 @@ def step(name: str, **fields: object) -> Step:
     )
 
 
+PROOF = WayBackSteps(last=(step("prove-served", kind="prove", way_back=None, back_seconds=0.0),))
+
 PLAN = Plan(
     procedure="test",
     site="support.example.net",
@@ -127,6 +152,7 @@ PLAN = Plan(
         step("swing", gates=(GateReference(code="proven", why="the new one must work"),)),
         step("reset", way_back=None, irreversible=True, gates=(GateReference(code="soaked", why="time must pass"),)),
     ),
+    on_way_back=PROOF,
 )
 REVERSIBLE = PLAN.model_copy(update={"steps": PLAN.steps[:3]})
 
@@ -162,6 +188,7 @@ class Place:
             "observer": self.events.append,
             **fields,
         }
+        settings["implementations"] = {"prove": Prove(), **cast(dict[str, object], settings["implementations"])}
         return Engine(**settings)  # type: ignore[arg-type]  # a test's settings, checked by the engine
 
 
