@@ -21,7 +21,7 @@ from toolkit.engine.operators import NobodyThere, Operator
 from toolkit.engine.outcomes import DryStep, RunOutcome, RunSummary
 from toolkit.engine.plan_check import check_acknowledged, check_kinds, check_plan
 from toolkit.engine.states import UNFINISHED, RunEvent, RunState, follow
-from toolkit.engine.stepping import Bench, Checkpoint, StepEnd, perform, undo
+from toolkit.engine.stepping import Bench, Checkpoint, StepEnd, perform
 from toolkit.evidence.guard import SecretGuard
 from toolkit.evidence.log import EvidenceLog
 from toolkit.evidence.run_directory import (
