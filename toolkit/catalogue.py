@@ -9,6 +9,7 @@ from toolkit.backup.steps import (
     RestoreSettings,
     VerifyBackups,
 )
+from toolkit.backup.stranded import CollectFromNew
 from toolkit.box_settings.gates import no_dangling_references
 from toolkit.box_settings.steps import CaptureBoxSettings, CarryBoxSettings
 from toolkit.certificates.steps import ExportCertificate, ImportCertificate
@@ -33,6 +34,7 @@ from toolkit.traffic.gates import (
     old_owns_site,
 )
 from toolkit.traffic.looks import InspectOld, ProveNew, Soak
+from toolkit.traffic.serving import ProveServed
 from toolkit.traffic.shared_address import SwingSharedAddress
 from toolkit.traffic.watching import ProveSite, StartWatch
 from toolkit.upgrade.gates import eula_accepted, package_new_enough
@@ -64,6 +66,8 @@ STEPS: dict[str, StepImplementation] = {
     "swing-dns": SwingDns(),
     "prove-site": ProveSite(),
     "put-back-ttl": PutBackTtl(),
+    "collect-from-new": CollectFromNew(),
+    "prove-served": ProveServed(),
     "collect-late-records": CollectLateRecords(),
     "soak": Soak(),
     "reset-old": Quarantining(ResetOld()),

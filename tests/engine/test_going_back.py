@@ -38,7 +38,7 @@ class Swing(Write):
             return Outcome(Verdict.FAILED, "The old box does not answer; nothing was taken from the new one.")
         outcome = super().undo(context, result)
         if outcome.verdict is Verdict.PASSED and not world.answers("new"):
-            return Outcome(Verdict.PASSED, "The old box serves.", to_do="disable the address on the new box")
+            return Outcome(Verdict.PASSED, "The old box serves.", to_do="disable the address there", to_do_on="new")
         return outcome
 
 
@@ -150,7 +150,7 @@ def test_what_could_not_be_tidied_is_named_with_its_box_and_reason_and_nobody_hi
     assert report.served.verdict is Verdict.PASSED
     assert report.served.summary == "Users are served by the old box."
     told = {one.step: (one.what, one.box) for one in report.to_do}
-    assert told["swing"] == ("disable the address on the new box", "")
+    assert told["swing"] == ("disable the address there", "new")
     assert told["certificate"] == ("take certificate out", "new")
     assert told["collect"] == ("Write collect", "new")
     assert "collect comes first" in next(one.why for one in report.to_do if one.step == "provision")

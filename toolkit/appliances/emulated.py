@@ -79,15 +79,9 @@ class EmulatedAppliance:
         """Hangs up; the next call dials again."""
         self._connection.close()
 
-<<<<<<< HEAD
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Inside, a box that is silent for so long counts as one that does not answer."""
         return self._connection.within(seconds)
-=======
-    def patience(self, seconds: float) -> AbstractContextManager[None]:
-        """Meanwhile no single answer is waited for longer than that."""
-        return self._connection.patience(seconds)
->>>>>>> e6c26eb (The plan says what the way back of each step needs, and states know a way back with something left to do)
 
     def trust(self, certificate_sha256: str) -> None:
         """Accepts one more certificate on the box's own address: one that we put there, or that it announced."""

@@ -28,7 +28,7 @@ from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, 
 from toolkit.model.verdict import Verdict
 from toolkit.storage.whole_file import write_whole
 
-_SETTINGS, _RECORDS = "backup/settings", "backup/records"
+_SETTINGS, RECORDS = "backup/settings", "backup/records"
 _RESTORE = "restore.json"
 
 
@@ -54,7 +54,7 @@ class BackUpSettings(ReadOnlyStep):
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """Opens it with the identity: a backup nobody can open is none."""
-        return _witness_backup(context, _SETTINGS, "settings backup")
+        return witness_backup(context, _SETTINGS, "settings backup")
 
 
 class ExtractRecords(ReadOnlyStep):
@@ -63,11 +63,11 @@ class ExtractRecords(ReadOnlyStep):
     def act(self, context: StepContext) -> Result:
         """Fetches what the archive does not hold yet; the box is only read."""
         archive = _extract(context, context.progress)
-        return {"folder": _RECORDS, "last_seq": archive.last_seq, **_counted(archive.counts)}
+        return {"folder": RECORDS, "last_seq": archive.last_seq, **_counted(archive.counts)}
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """Reads it back, and compares its counts with the box's own."""
-        return together(_witness_backup(context, _RECORDS, "records archive"), witness_records(context))
+        return together(witness_backup(context, RECORDS, "records archive"), witness_records(context))
 
 
 class VerifyBackups(ReadOnlyStep):
@@ -96,19 +96,19 @@ class RestoreSettings(ReadOnlyStep):
         path = context.run_directory / _RESTORE
         if not path.exists() or not json.loads(path.read_text(encoding="utf-8"))["equal_settings_prove_it"]:
             return None
-        differences = compare_settings(_settings_before(context), read_settings(box(context, "new")))
+        differences = compare_settings(settings_before(context), read_settings(box(context, "new")))
         return _compared(differences) if verdict_of(differences) is Verdict.PASSED else None
 
     def act(self, context: StepContext) -> Result:
         """The box takes all of it or nothing."""
         world: World = context.world
         new, path = box(context, "new"), context.run_directory / _RESTORE
-        before = compare_settings(_settings_before(context), read_settings(new))
+        before = compare_settings(settings_before(context), read_settings(new))
         write_whole(path, json.dumps({"equal_settings_prove_it": verdict_of(before) is Verdict.FAILED}).encode())
         restored = restore_settings(
             new,
             context.taken_from / _SETTINGS,
-            _identities(world),
+            identities(world),
             world.secret(world.inventory.backup.passphrase, "the box's settings backup"),
             context.progress,
         )
@@ -137,7 +137,7 @@ class CollectLateRecords(ReadOnlyStep):
 
     def act(self, context: StepContext) -> Result:
         """The same two movements again; both go on where they stopped."""
-        before = open_archive(context.run_directory / _RECORDS).counts.sessions
+        before = open_archive(context.run_directory / RECORDS).counts.sessions
         archive = _extract(context, lambda fraction, phase: context.progress(fraction / 2, phase))
         result = _put_back(context, lambda fraction, phase: context.progress(0.5 + fraction / 2, phase))
         return {**result, "late_sessions": archive.counts.sessions - before}
@@ -145,7 +145,7 @@ class CollectLateRecords(ReadOnlyStep):
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """The archive is whole again, and nothing of the old box is missing in it."""
         return together(
-            _witness_backup(context, _RECORDS, "records archive"),
+            witness_backup(context, RECORDS, "records archive"),
             witness_records(context),
             _witness_put_back(context, result),
         )
@@ -154,7 +154,7 @@ class CollectLateRecords(ReadOnlyStep):
 def witness_settings(context: StepContext) -> Outcome:
     """Compares the new box with the backup, record by record."""
     new = box(context, "new")
-    differences = compare_settings(_settings_before(context), read_settings(new))
+    differences = compare_settings(settings_before(context), read_settings(new))
     verdict = verdict_of(differences)
     total = sum(kind.before for kind in differences)
     return witness(
@@ -172,7 +172,7 @@ def witness_settings(context: StepContext) -> Outcome:
 def witness_records(context: StepContext) -> Outcome:
     """Compares the archive's counts with those of the old box now."""
     old = box(context, "old")
-    archive = open_archive(context.run_directory / _RECORDS)
+    archive = open_archive(context.run_directory / RECORDS)
     held = old.status().records
     missing = archive.missing(held)
     passed = not (missing.sessions or missing.recordings)
@@ -191,7 +191,7 @@ def witness_records(context: StepContext) -> Outcome:
 
 def read_through(context: StepContext) -> Outcome:
     """Reads every stored byte of what this run has backed up, and opens it."""
-    return together(*(_witness_backup(context, name, words) for name, words in _backups(context)))
+    return together(*(witness_backup(context, name, words) for name, words in _backups(context)))
 
 
 def witness_backups_intact(context: StepContext, *, known: Result | None = None) -> Outcome:
@@ -229,12 +229,13 @@ def standing(context: StepContext) -> Result:
 def _backups(context: StepContext) -> Iterator[tuple[str, str]]:
     yield _SETTINGS, "settings backup"
     if context.world.inventory.backup.records:
-        yield _RECORDS, "records archive"
+        yield RECORDS, "records archive"
 
 
-def _witness_backup(context: StepContext, name: str, words: str) -> Outcome:
+def witness_backup(context: StepContext, name: str, words: str) -> Outcome:
+    """Reads one of the run's backups back and opens it."""
     folder = context.run_directory / name
-    checked: Verification = verify(folder, _identities(context.world), context.progress)
+    checked: Verification = verify(folder, identities(context.world), context.progress)
     size_bytes = sum(file.size_bytes for file in checked.files)
     return witness(
         context,
@@ -249,7 +250,7 @@ def _witness_backup(context: StepContext, name: str, words: str) -> Outcome:
     )
 
 
-def _identities(world: World) -> tuple[Identity, ...]:
+def identities(world: World) -> tuple[Identity, ...]:
     """The identities that open the run's backups; opened once, because it costs seconds on purpose (scrypt)."""
     settings = world.inventory.backup
     return world.once(
@@ -261,15 +262,16 @@ def _identities(world: World) -> tuple[Identity, ...]:
     )
 
 
-def _settings_before(context: StepContext) -> Settings:
-    return backed_up_settings(context.taken_from / _SETTINGS, _identities(context.world))
+def settings_before(context: StepContext) -> Settings:
+    """What the old box was set to when it was backed up, as the step takes it."""
+    return backed_up_settings(context.taken_from / _SETTINGS, identities(context.world))
 
 
 def _extract(context: StepContext, progress: Progress) -> RecordsArchive:
     world: World = context.world
     return extract_records(
         box(context, "old"),
-        context.run_directory / _RECORDS,
+        context.run_directory / RECORDS,
         world.inventory.backup.recipients,
         0,
         progress,
@@ -278,8 +280,8 @@ def _extract(context: StepContext, progress: Progress) -> RecordsArchive:
 
 
 def _put_back(context: StepContext, progress: Progress) -> Result:
-    archive = open_archive(context.taken_from / _RECORDS)
-    comparison = put_back_records(archive, _identities(context.world), box(context, "new"), progress)
+    archive = open_archive(context.taken_from / RECORDS)
+    comparison = put_back_records(archive, identities(context.world), box(context, "new"), progress)
     return comparison.model_dump(mode="json") | {
         "compared": [line.model_dump(mode="json") for line in comparison.compared()]
     }
@@ -288,7 +290,7 @@ def _put_back(context: StepContext, progress: Progress) -> Result:
 def _witness_put_back(context: StepContext, result: Result) -> Outcome:
     """What the put-back itself found by listing the box, and the box's own counts beside it."""
     new = box(context, "new")
-    held, archived = new.status().records, open_archive(context.taken_from / _RECORDS).counts
+    held, archived = new.status().records, open_archive(context.taken_from / RECORDS).counts
     sessions, recordings = Verdict(str(result["sessions_verdict"])), Verdict(str(result["recordings_verdict"]))
     # recordings that the box's site package cannot take stay in the archive: explained, and no failure
     passed = sessions is Verdict.PASSED and recordings in (Verdict.PASSED, Verdict.SKIPPED)

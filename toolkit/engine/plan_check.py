@@ -23,10 +23,7 @@ def check_plan(plan: Plan, kinds: Container[str], gates: Container[str]) -> None
                 next_move="Name two different boxes in the inventory.",
             )
     check_kinds(plan, kinds)
-    names = {step.name for step in plan.every_step}
-    for step in plan.every_step:
-        if unknown := [*({*step.back_after} - names), *({*step.back_needs} - plan.boxes.keys())]:
-            raise _unusable(plan, f"the way back of step {step.name} names {unknown[0]!r}, which it does not have")
+    _check_way_back(plan)
     earlier: set[str] = set()
     for step in plan.steps:
         for gate in step.gates:
@@ -35,6 +32,13 @@ def check_plan(plan: Plan, kinds: Container[str], gates: Container[str]) -> None
             if gate.code not in gates:
                 raise _unusable(plan, f"step {step.name} has the gate {gate.code!r}, which this toolkit does not know")
         earlier.add(step.name)
+
+
+def _check_way_back(plan: Plan) -> None:
+    names = {step.name for step in plan.every_step}
+    for step in plan.every_step:
+        if unknown := [*({*step.back_after} - names), *({*step.back_needs} - plan.boxes.keys())]:
+            raise _unusable(plan, f"the way back of step {step.name} names {unknown[0]!r}, which it does not have")
 
 
 def check_kinds(plan: Plan, kinds: Container[str]) -> None:

@@ -256,7 +256,7 @@ class Engine:
             return _outcome(bench, verdict, words, verdict.exit_status or 4, step=step, next_move=next_move)
         if end.to_do:
             bench.journal.write(RunEvent.BACK_LEAVE)
-            left = "; ".join(f"{one.step}: {one.why}" for one in end.to_do)
+            left = "; ".join(f"{one.step}: {one.why or one.what}" for one in end.to_do)
             next_move = f"Have the rest tried again with: rebox back {run_id}, or end the run: rebox abandon {run_id}"
             return _outcome(bench, Verdict.UNKNOWN, f"{words} Left to do: {left}", 4, next_move=next_move)
         bench.journal.write(RunEvent.BACK_DONE)

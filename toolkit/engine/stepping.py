@@ -137,8 +137,8 @@ def undo(bench: Bench, step: Step) -> StepEnd:
     if done and not outcome.to_do:
         bench.journal.write(StepEvent.UNDONE, step.name, {"verdict": outcome.verdict, "summary": outcome.summary})
     else:
-        verdict = Verdict.UNKNOWN if done else outcome.verdict
-        leave(bench, step, verdict, outcome.summary, to_do=outcome.to_do)
+        verdict, why = (Verdict.UNKNOWN, "") if done else (outcome.verdict, outcome.summary)
+        leave(bench, step, verdict, why, to_do=outcome.to_do, box=outcome.to_do_on)
     bench.observer(UndoEnded(step, outcome.verdict, outcome.summary, bench.clock.monotonic() - started))
     return StepEnd(
         done=done,
@@ -151,7 +151,7 @@ def undo(bench: Bench, step: Step) -> StepEnd:
 
 
 def leave(bench: Bench, step: Step, verdict: Verdict, why: str, *, to_do: str = "", box: str = "") -> None:
-    """Writes down that taking the step back is left for later: what of it, for which box, and why."""
+    """Writes down that taking the step back is left for later: what of it, on which box, and why if `to_do` does not."""
     data: dict[str, JsonValue] = {"verdict": verdict.value, "summary": why}
     data |= {name: value for name, value in (("to_do", bench.guard.redact(to_do)), ("box", box)) if value}
     bench.journal.write(StepEvent.UNDO_FAILED, step.name, data)

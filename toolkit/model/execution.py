@@ -54,7 +54,8 @@ class Evidence(Protocol):
 class Outcome:
     """How a verification or a gate ended, in one sentence; `next_move` when there is a better one than a new look.
 
-    `to_do`: what is left for later although the verdict holds; an undo that leaves something is asked for again.
+    `to_do`: what is left for later although the verdict holds, on the box of the role `to_do_on`; an undo that leaves
+    something is asked for again.
     """
 
     verdict: Verdict
@@ -62,6 +63,7 @@ class Outcome:
     evidence: tuple[str, ...] = ()
     next_move: str = ""
     to_do: str = ""
+    to_do_on: str = ""
 
 
 @dataclass(frozen=True)

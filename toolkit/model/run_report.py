@@ -116,8 +116,8 @@ class ToDo(_Frozen):
 
     step: str
     what: str = Field(description="What is left to do, in words.")
-    box: str = Field(default="", description='The box that has to answer for it ("old", "new"); empty: none.')
-    why: str = Field(description="Why it could not be done.")
+    box: str = Field(default="", description='The box it waits for ("old", "new"); empty: none.')
+    why: str = Field(default="", description="Why it could not be done, where `what` does not say it.")
 
 
 class Served(_Frozen):

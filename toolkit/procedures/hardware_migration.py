@@ -10,6 +10,7 @@ from toolkit.model.plan import GateReference, Mode, Plan, Severity, Step
 from toolkit.model.provision import LibvirtProvision, OperatorProvision, RedfishProvision
 from toolkit.procedures.carrying import carry_by_stick, taken_from
 from toolkit.procedures.retiring import retire
+from toolkit.procedures.returning import COLLECT, on_way_back
 
 # measured on the emulated box; only used to tell people how long a step may take
 _BYTES_PER_SECOND = 30e6
@@ -35,6 +36,7 @@ def plan_hardware_migration(inventory: Inventory, facts: Facts) -> Plan:
         site=inventory.site.name,
         boxes={"old": inventory.old.serial_number, "new": inventory.new.serial_number},
         steps=steps,
+        on_way_back=on_way_back(inventory),
         notes=tuple(_notes(inventory, facts)),
     )
 
@@ -133,6 +135,8 @@ def _provision_new(inventory: Inventory) -> Step:
         if made
         else "The new box is switched off again if it was switched on here.",
         back_seconds=5.0 if made else 2.0,
+        # a machine that is deleted takes with it what is left on it; one that is only switched off keeps it
+        back_after=(COLLECT,) if made else (COLLECT, "import-certificate", "carry-box-settings"),
         expected_seconds=60.0 if made else 4.0,
         parameters={"driver": provision.driver},
     )
@@ -222,6 +226,7 @@ def _build_up(inventory: Inventory, facts: Facts) -> Iterator[Step]:
         ),
         way_back="The new box gets back the settings it had.",
         back_seconds=2.0,
+        back_needs=("new",),
         expected_seconds=2.0,
     )
     yield Step(
@@ -242,6 +247,7 @@ def _build_up(inventory: Inventory, facts: Facts) -> Iterator[Step]:
         requirements=("H3", "H4"),
         way_back="The certificate and its key are removed from the new box.",
         back_seconds=1.0,
+        back_needs=("new",),
         parameters=taken_from(inventory),
     )
     yield Step(
@@ -334,6 +340,7 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
             gates=before,
             way_back=f"The name is pointed at {', '.join(facts.name.addresses if facts.name else ())} again.",
             back_seconds=dns.ttl_seconds + 1.0,
+            back_needs=("old",),
             expected_seconds=dns.ttl_seconds + 1.0,
             interrupts_service=True,
             parameters={
@@ -349,8 +356,9 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
             why="From here on users reach the new box.",
             requirements=("H7", "F6"),
             gates=before,
-            way_back="The address is disabled on the new box and enabled on the old one.",
+            way_back="The address is disabled on the new box, if it answers, and enabled on the old one.",
             back_seconds=2.0,
+            back_needs=("old",),
             interrupts_service=True,
         )
     yield Step(

@@ -1,7 +1,8 @@
 """The swing by DNS: TTL lowered and waited out, name pointed at the new box, every resolver asked (requirement F6)."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from toolkit.appliances.connection import wait_until
@@ -12,6 +13,7 @@ from toolkit.model.inventory import DnsSwing
 from toolkit.storage.whole_file import write_whole
 from toolkit.traffic.dns import AddressRecords, Zone, look_up, zone_of
 from toolkit.traffic.looks import prove_site
+from toolkit.traffic.site import AddressView, view
 
 _LOWERED = "ttl-lowered.json"
 _RESOLVER_GRACE_SECONDS = 10.0
@@ -96,12 +98,35 @@ class SwingDns:
         return together(_witness_resolvers(context, _swing(context).new_addresses), prove_site(context, "new"))
 
     def undo(self, context: StepContext, result: Result | None) -> Outcome:
-        """Points the name at the old box again; when the swing had not begun, that changes nothing."""
+        """Points the name at the old box again, whatever the new one says; undone already, that changes nothing.
+
+        While the old box does not serve there, the name stays where users may still be served.
+        """
         before = _before(context)
+        if _zone(context).look_up(_name(context)).addresses != frozenset(before):
+            seen = [view(context.world, address) for address in before]
+            if not any(one.accepted and one.healthy for one in seen):
+                return _stay(context, seen)
         _point(context, _swing(context).new_addresses, before)
         # a resolver may have seen the new address with the TTL of before: nobody is lost meanwhile, both boxes serve
         _wait_for_resolvers(context, before, max(_ttl_before(context), _swing(context).ttl_seconds))
         return together(_witness_resolvers(context, before), prove_site(context, "old"))
+
+
+def _stay(context: StepContext, seen: Sequence[AddressView]) -> Outcome:
+    """The old box does not serve: the name is left as it is."""
+    words = "; ".join(f"{one.address}: {one.words}" for one in seen)
+    told = witness(
+        context,
+        probe="https",
+        subject=_name(context),
+        summary=f"The old box does not serve the site, so the name is left pointing where it does ({words}).",
+        passed=False,
+    )
+    next_move = (
+        f"Have the old box serve again, then: rebox back {context.run_id}; or keep the new one and end the run: "
+    )
+    return replace(told, next_move=f"{next_move}rebox abandon {context.run_id}")
 
 
 def _swing(context: StepContext) -> DnsSwing:

@@ -1,21 +1,20 @@
 """The swing by shared address: disabled on the one box, enabled on the other (requirement F6)."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 from toolkit.appliances.protocol import Networked
 from toolkit.appliances.trust import box
-from toolkit.appliances.world import Role, World
+from toolkit.appliances.world import ANSWER_SECONDS_MAX, Role, World
 from toolkit.model.errors import InputError, ReboxError, UnknownStateError, UnreachableError
 from toolkit.model.execution import Outcome, Result, StepContext, together, witness
 from toolkit.model.inventory import SharedAddressSwing
-from toolkit.probes.announce import announce
 from toolkit.probes.owner import find_owners
-from toolkit.probes.route import route_to
-from toolkit.traffic.looks import prove_site
-from toolkit.traffic.site import OWNER_WAIT_SECONDS, macs_of
+from toolkit.traffic.site import OWNER_WAIT_SECONDS
+from toolkit.traffic.taking import owners_of, prove_or_announce, take_without_new
 
 SILENT_SECONDS = 1.5
 """How long a box may be silent while nobody is served, before the swing is finished without it, or given up."""
@@ -53,13 +52,43 @@ class SwingSharedAddress:
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """What the boxes say, and what users see."""
-        return together(_witness_boxes(context, "old", "new"), _prove_or_announce(context, "new"))
+        return together(_witness_boxes(context, "old", "new"), prove_or_announce(context, "new"))
 
     def undo(self, context: StepContext, result: Result | None) -> Outcome:
-        """Gives the addresses back to the old box; when the swing had not begun, that changes nothing."""
-        if _has_any(context, "new") or not _has_all(context, "old"):
-            _move(context, "new", "old", overlap=False)
-        return together(_witness_boxes(context, "new", "old"), _prove_or_announce(context, "old"))
+        """Gives the addresses back to the old box with whatever is left; undone already, that changes nothing.
+
+        Where the old box does not answer, nothing is taken from the new one: users may be served there. Where the new
+        one does not, the old box takes what the link shows to be nobody's; what the new one still has to do is left.
+        """
+        old, new = _enabled_at_once(context, ANSWER_SECONDS_MAX)
+        if old is None:
+            return _stay(context)
+        if new is None:
+            return take_without_new(context, old)
+        try:
+            if new & set(context.world.inventory.site.addresses) or not _has_all(context, "old"):
+                _move(context, "new", "old", overlap=False)
+        except ReboxError:
+            old, new = _enabled_at_once(context, ANSWER_SECONDS_MAX)
+            if old is None:
+                return _stay(context)
+            if new is None:
+                return take_without_new(context, old)
+            raise
+        return together(_witness_boxes(context, "new", "old"), prove_or_announce(context, "old"))
+
+
+def _stay(context: StepContext) -> Outcome:
+    """The old box does not answer: whoever has the addresses keeps them."""
+    told = witness(
+        context,
+        probe="api",
+        subject=f"old ({context.world.old.address})",
+        summary="The old box does not answer, so nothing was taken from the new one.",
+        passed=False,
+    )
+    back, abandon = f"rebox back {context.run_id}", f"rebox abandon {context.run_id}"
+    return replace(told, next_move=f"Have the old box on and connected, then: {back}; or keep the new one: {abandon}")
 
 
 def _move(context: StepContext, giver: Role, taker: Role, *, overlap: bool) -> float:
@@ -96,8 +125,23 @@ def _hand_over(
             taker.set_address_enabled(address, True)
             give()
         else:
-            taker.set_address_enabled(address, True, after=give)
+            _take(address, taker, giver, give)
     return round((time.perf_counter() - started) * 1000.0, 3)
+
+
+def _take(address: str, taker: Networked, giver: Networked, give: Callable[[], object]) -> None:
+    """Enables on the one as soon as `give` has disabled on the other; failing that, the other gets it back.
+
+    Nobody is to be without the site because the second half failed. Only what the link shows to be nobody's is given
+    back: the taker may have done it, and its answer be lost.
+    """
+    given: list[object] = []
+    try:
+        taker.set_address_enabled(address, True, after=lambda: given.append(give()))
+    except ReboxError:
+        if given and owners_of(address, OWNER_WAIT_SECONDS) == ():
+            giver.set_address_enabled(address, True)
+        raise
 
 
 def _finish(context: StepContext, *, overlap: bool) -> float:
@@ -135,13 +179,13 @@ def _refuse_if_owned(context: StepContext, addresses: Sequence[str]) -> None:
             )
 
 
-def _enabled_at_once(context: StepContext) -> tuple[set[str] | None, set[str] | None]:
+def _enabled_at_once(context: StepContext, seconds: float = SILENT_SECONDS) -> tuple[set[str] | None, set[str] | None]:
     """What is enabled on old and new box, both asked at the same time and briefly; None: it does not answer."""
 
     def ask(role: Role) -> set[str] | None:
         appliance = box(context, role)
         try:
-            with appliance.within(SILENT_SECONDS):
+            with appliance.within(seconds):
                 return _enabled(appliance)
         except ReboxError:
             return None
@@ -178,20 +222,3 @@ def _witness_boxes(context: StepContext, giver: Role, taker: Role) -> Outcome:
         else f"The boxes do not agree that the {taker} one alone has the site's addresses.",
         passed=passed,
     )
-
-
-def _prove_or_announce(context: StepContext, role: Role) -> Outcome:
-    """Proves the site; where neighbours still send to the other box, announces the address on the box's behalf.
-
-    Some boxes do not announce, some gateways miss it: an announcement from here, with the box's MAC in it, mends that.
-    """
-    outcome = prove_site(context, role)
-    if outcome.verdict.exit_status == 0:
-        return outcome
-    world: World = context.world
-    macs = macs_of(box(context, role))
-    for address in world.inventory.site.addresses:
-        owners = find_owners(address, wait_s=OWNER_WAIT_SECONDS).owners
-        if len(owners) == 1 and owners[0].mac in macs:
-            announce(route_to(address).interface, address, owners[0].mac)
-    return prove_site(context, role)

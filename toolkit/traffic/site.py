@@ -3,14 +3,15 @@
 import platform
 import socket
 from dataclasses import dataclass
+from typing import get_args
 
 from pydantic import JsonValue
 
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.trust import box
-from toolkit.appliances.world import World
+from toolkit.appliances.world import ANSWER_SECONDS_MAX, Role, World
 from toolkit.certificates.files import read_content
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, UnreachableError
 from toolkit.model.execution import StepContext
 from toolkit.model.inventory import DnsSwing, Inventory
 from toolkit.model.verdict import Verdict
@@ -100,12 +101,12 @@ def served_by(context: StepContext, seen: AddressView) -> str | None:
     unknown for a shared address.
     """
     if seen.macs is None:
-        owners = {role for role in ("old", "new") if seen.address in _own_addresses(context, role)}
+        owners = _who_has_it_enabled(context, seen.address)
         return owners.pop() if len(owners) == 1 else None
+    if not seen.macs:
+        return None
     known = known_macs(context)
     owners = {known.get(mac, "stranger") for mac in seen.macs}
-    if not owners:
-        return None
     if owners == {"old", "new"}:
         return "both"
     return owners.pop() if len(owners) == 1 else "stranger"
@@ -119,9 +120,31 @@ def known_macs(context: StepContext) -> dict[str, str]:
             macs = result.get(f"{role}_macs")
             if isinstance(macs, list):
                 known |= {str(mac): role for mac in macs}
-    return known or dict.fromkeys(macs_of(box(context, "old")), "old")
+    if known:
+        return known
+    old = box(context, "old")
+    try:
+        with old.within(ANSWER_SECONDS_MAX):
+            return dict.fromkeys(macs_of(old), "old")
+    except UnreachableError:
+        return {}
 
 
-def _own_addresses(context: StepContext, role: str) -> set[str]:
-    appliance = box(context, "old" if role == "old" else "new")
-    return {entry.address for entry in appliance.network().addresses if entry.enabled}
+def _who_has_it_enabled(context: StepContext, address: str) -> set[str]:
+    """The boxes that say they have the address; what a box that is known to be off had, it has no more."""
+    owners: set[str] = set()
+    for role in get_args(Role):
+        appliance = box(context, role)
+        try:
+            with appliance.within(ANSWER_SECONDS_MAX):
+                enabled = {entry.address for entry in appliance.network().addresses if entry.enabled}
+        except UnreachableError:
+            # a box's own address is no other box's; a shared one may be the silent one's
+            if owners and isinstance(context.world.inventory.swing, DnsSwing):
+                continue
+            if role == "new" and context.world.new_is_off:
+                continue
+            raise
+        if address in enabled:
+            owners.add(role)
+    return owners
