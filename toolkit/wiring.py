@@ -388,11 +388,13 @@ def build_engine(
     read_only: bool = False,
     fetch_secrets: bool = False,
     only_old: bool = False,
+    new_is_off: str | None = None,
     wrap_transport: WrapTransport = lambda transport: transport,
 ) -> Engine:
     """An engine whose steps and gates know the boxes of `origin`.
 
-    `fetch_secrets` asks for all secrets at once; with `only_old`, for those of the old box.
+    `fetch_secrets` asks for all secrets at once; with `only_old`, for those of the old box. `new_is_off` is the serial
+    number of the new box, from somebody who has pulled its plug; raises InputError when it is another one.
     """
     world = open_world(
         origin.inventory(),
@@ -402,6 +404,8 @@ def build_engine(
         confirmed_serial_number=confirmed_serial_number,
         wrap_transport=wrap_transport,
     )
+    if new_is_off is not None:
+        world.new_is_off = _is_the_new_one(origin, new_is_off)
     if read_only:
         recognise(world, _state_directory(), RUN_INVENTORY)
     if fetch_secrets:
@@ -417,6 +421,18 @@ def build_engine(
         operator=operator or NobodyThere(),
         checkpoint=checkpoint,
     )
+
+
+def _is_the_new_one(origin: Origin, serial_number: str) -> bool:
+    expected = origin.inventory().new.serial_number
+    if serial_number.strip() != expected:
+        raise InputError(
+            "this is not the new box",
+            where="--new-is-off",
+            why=f"{serial_number!r} was given, the new box of this run is {expected}",
+            next_move="Read the serial number off the label of the machine whose plug you pulled; nothing was changed.",
+        )
+    return True
 
 
 def _state_directory() -> Path:

@@ -166,6 +166,7 @@ def _carry(child: Child, order: Order) -> dict[str, Any]:
         runs,
         checkpoint=child.checkpoint,
         confirmed_serial_number=order.get("serial_number"),
+        new_is_off=order.get("new_is_off"),
         wrap_transport=child.wrap,
     )
     ways: dict[str, Callable[[], RunOutcome]] = {

@@ -114,9 +114,21 @@ def resume_command(
 
 @app.command("back")
 def back_command(
-    run: RunArgument, *, yes: YesOption = False, runs: RunsOption = _RUNS, as_json: JsonOption = False
+    run: RunArgument,
+    *,
+    yes: YesOption = False,
+    new_is_off: Annotated[
+        str | None,
+        typer.Option("--new-is-off", metavar="S", help="You have pulled the plug of the new box, serial number S."),
+    ] = None,
+    runs: RunsOption = _RUNS,
+    as_json: JsonOption = False,
 ) -> None:
-    """Go back to the old box: take back what the run did, last step first, each verified."""
+    """Go back to the old box: have it serve users again, then take back what the run did, and prove who serves.
+
+    The service comes first, with whatever box is left. What a dead box keeps from being tidied is listed and tried
+    again by the next rebox back: exit status 4.
+    """
     from toolkit.engine import list_runs  # noqa: PLC0415
     from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
 
@@ -133,7 +145,7 @@ def back_command(
             err.print(Text(f"Going back takes about {summary.way_back.seconds_estimated:.0f} s: {steps}."))
         if asks:
             confirm("Go back?")
-    with _engine(origin, runs, None, quiet=as_json) as engine:
+    with _engine(origin, runs, None, quiet=as_json, new_is_off=new_is_off) as engine:
         outcome = engine.back(run)
     _finish(outcome, as_json=as_json)
 
@@ -170,7 +182,13 @@ def report_command(run: RunArgument, *, runs: RunsOption = _RUNS, as_json: JsonO
 
 @contextmanager
 def _engine(
-    origin: "Origin", runs: Path, confirm_serial: str | None, *, quiet: bool, only_old: bool = False
+    origin: "Origin",
+    runs: Path,
+    confirm_serial: str | None,
+    *,
+    quiet: bool,
+    only_old: bool = False,
+    new_is_off: str | None = None,
 ) -> "Iterator[Engine]":
     """The engine with the live display; being told to terminate is taken like Ctrl-C: clean, and resumable."""
     from toolkit.cli.run_display import RunDisplay, TerminalOperator  # noqa: PLC0415
@@ -188,6 +206,7 @@ def _engine(
             confirmed_serial_number=confirm_serial,
             fetch_secrets=True,
             only_old=only_old,
+            new_is_off=new_is_off,
         )
         with display:
             yield engine

@@ -14,7 +14,7 @@ from toolkit.model.execution import Outcome, Result, StepContext, together, witn
 from toolkit.model.inventory import SharedAddressSwing
 from toolkit.probes.owner import find_owners
 from toolkit.traffic.site import OWNER_WAIT_SECONDS
-from toolkit.traffic.taking import owners_of, prove_or_announce, take_without_new
+from toolkit.traffic.taking import announce_site, owners_of, prove_or_announce, take_without_new
 
 SILENT_SECONDS = 1.5
 """How long a box may be silent while nobody is served, before the swing is finished without it, or given up."""
@@ -68,6 +68,9 @@ class SwingSharedAddress:
         try:
             if new & set(context.world.inventory.site.addresses) or not _has_all(context, "old"):
                 _move(context, "new", "old", overlap=False)
+            if new & old & set(context.world.inventory.site.addresses):
+                # both had it: the old box has no reason to announce what it has had all the time, and users need it
+                announce_site(context, "old")
         except ReboxError:
             old, new = _enabled_at_once(context, ANSWER_SECONDS_MAX)
             if old is None:

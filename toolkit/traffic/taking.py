@@ -121,10 +121,15 @@ def prove_or_announce(context: StepContext, role: Role) -> Outcome:
     outcome = prove_site(context, role)
     if outcome.verdict.exit_status == 0:
         return outcome
+    announce_site(context, role)
+    return prove_site(context, role)
+
+
+def announce_site(context: StepContext, role: Role) -> None:
+    """Tells the whole link that the site's addresses are at that box, where it alone answers for them."""
     world: World = context.world
     macs = macs_of(box(context, role))
     for address in world.inventory.site.addresses:
         owners = owners_of(address, OWNER_WAIT_SECONDS) or ()
         if len(owners) == 1 and owners[0] in macs:
             announce(route_to(address).interface, address, owners[0])
-    return prove_site(context, role)
