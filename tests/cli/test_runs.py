@@ -88,6 +88,7 @@ def wiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.Mo
         read_only: bool = False,
         fetch_secrets: bool = False,
         only_old: bool = False,
+        new_is_off: str | None = None,
         **fields: object,
     ) -> Engine:
         assert origin.text.startswith("# the fake")

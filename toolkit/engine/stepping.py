@@ -151,7 +151,7 @@ def undo(bench: Bench, step: Step) -> StepEnd:
 
 
 def leave(bench: Bench, step: Step, verdict: Verdict, why: str, *, to_do: str = "", box: str = "") -> None:
-    """Writes down that taking the step back is left for later: what of it, on which box, and why if `to_do` does not."""
+    """Writes down that taking the step back is left for later: what of it, on which box, and why."""
     data: dict[str, JsonValue] = {"verdict": verdict.value, "summary": why}
     data |= {name: value for name, value in (("to_do", bench.guard.redact(to_do)), ("box", box)) if value}
     bench.journal.write(StepEvent.UNDO_FAILED, step.name, data)
