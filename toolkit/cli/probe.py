@@ -17,8 +17,8 @@ from toolkit.probes.sockets import resolve_target
 from toolkit.storage.given_file import read_given
 
 if TYPE_CHECKING:
+    from toolkit.probes.observing import TlsVersion
     from toolkit.probes.path import PathMethod
-    from toolkit.probes.tls import TlsVersion
     from toolkit.probes.watch import Watch, WatchRequest, WatchResult
 
 app = typer.Typer(

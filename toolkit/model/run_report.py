@@ -37,20 +37,51 @@ class Gap(_Frozen):
 
     start_ms: float
     end_ms: float
+    ended: bool = Field(default=True, description="False: its end was not seen, it may go on.")
+    own_gap_ms: float = Field(
+        default=0.0, description="The watch's own largest pause in it: as much of it may be its own."
+    )
+
+
+class Hang(_Frozen):
+    """One attempt that took too long, in milliseconds from the watch's start."""
+
+    start_ms: float
+    end_ms: float
+    cut: bool = Field(description="True: it came to nothing; False: it was answered in the end.")
+
+
+class HeldConnection(_Frozen):
+    """One connection that was kept open with requests on it, in milliseconds from the watch's start."""
+
+    opened_ms: float
+    answered_ms: float = Field(description="Its last answer.")
+    ended_ms: float | None = Field(description="When it ended; None: not seen.")
+    how: str = Field(
+        description='"kept": until the watch ended; "in order": the server said that it closes; else how it was cut: '
+        '"reset", "closed", "no answer".'
+    )
 
 
 class Outage(_Frozen):
-    """What one method of the continuous watch saw."""
+    """What one method of the continuous watch saw: how long nobody new got through, and who was under way then."""
 
-    gap_ms_max: float
+    gap_ms_max: float = Field(description="The longest time in which nobody new got through.")
     lost: int
     sent: int
     interval_ms: float
     own_gap_ms_max: float = Field(description="The probe's own largest pause between two sends.")
     gaps: tuple[Gap, ...] = ()
+    gaps_left_out: int = Field(default=0, description="How many more gaps there were, all shorter than those listed.")
     unwatched: tuple[Gap, ...] = Field(
         default=(), description="Stretches when the watch itself did not run: nothing can be said about them."
     )
+    delayed: int = Field(default=0, description="Attempts that were answered, but too late.")
+    cut: int = Field(default=0, description="Attempts that hung, or had a connection, and came to nothing.")
+    hung_ms_max: float = Field(default=0.0, description="The longest of both.")
+    hangs: tuple[Hang, ...] = Field(default=(), description="The longest of them.")
+    watched_ms: float | None = Field(default=None, description="When the watch ended, from its start.")
+    vantage_point: str = Field(default="", description="From where it was seen, where there are several.")
 
 
 class OwnerChange(_Frozen):

@@ -8,7 +8,6 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -18,12 +17,10 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from toolkit.model.errors import InputError, words_of
 from toolkit.model.host_names import IPAddress, covered_by, normalise
 from toolkit.model.verdict import Verdict
+from toolkit.probes.observing import TlsVersion, observing_context
 from toolkit.probes.results import ProbeResult, Seen
 from toolkit.probes.sockets import family_of, parse_address, socket_address
 from toolkit.probes.system_anchors import system_anchors
-
-TlsVersion = Literal["1.2", "1.3"]
-_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 class ServedCertificate(Seen):
@@ -137,18 +134,6 @@ def handshake(
         plain.connect(socket_address(target, port))
         with observing_context(version).wrap_socket(plain, server_hostname=server_name) as connection:
             yield connection
-
-
-def observing_context(version: TlsVersion | None = None) -> ssl.SSLContext:
-    """A context that verifies nothing and speaks to old servers too: it looks at what is served, it trusts nothing."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    # weak keys and signatures are to be seen and reported, not to end the handshake
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    if version is not None:
-        context.minimum_version = context.maximum_version = _VERSIONS[version]
-    return context
 
 
 def _served_chain(connection: ssl.SSLSocket) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The watch's eyes on the link: who sends the address's frames, who claims it, and a capture of both."""
+"""The watch's look at the link: who sends the address's frames, who claims it, and a capture of both."""
 
 import socket
 import struct
@@ -7,6 +7,7 @@ import time
 from toolkit.probes import pcapng
 from toolkit.probes.bpf import attach, watch_filter
 from toolkit.probes.sockets import ARPHRD_ETHER, ARPHRD_LOOPBACK, ETH_P_ALL, hardware, packet_socket
+from toolkit.probes.watch.settings import boot_time_ns
 from toolkit.probes.watch.worker import Worker
 
 _KEPT_BYTES = 256
@@ -17,8 +18,6 @@ _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
 _RECEIVE_BUFFER_BYTES = 4 * 2**20
 _TIMESPEC = struct.Struct("@qq")
 _CHANGES_MAX = 20_000
-# echoes are the bulk: the last quarter of the space is kept for everything else
-_ECHO_SHARE = 0.75
 
 
 def open_capture(interface: str) -> socket.socket:
@@ -41,15 +40,12 @@ class CaptureWatch:
         self._link = link
         self._generation = -1
         self._address = worker.target.address
-        self._left = worker.request.capture_bytes_max
-        self._echo_stops_at = int(self._left * (1 - _ECHO_SHARE))
         self._owner: tuple[str, str] | None = None
         self._claim: tuple[str, str] | None = None
         self._changes = 0
         kind, _ = hardware(interface)
         self._ethernet = kind in {ARPHRD_ETHER, ARPHRD_LOOPBACK}
         head = pcapng.header(interface, pcapng.LINK_ETHERNET if self._ethernet else pcapng.LINK_RAW, _KEPT_BYTES)
-        self._left -= len(head)
         worker.data.add(head)
         worker.data.flush()
         self._aim()
@@ -87,12 +83,7 @@ class CaptureWatch:
             self._keep(frame, at_ns)
 
     def _keep(self, frame: bytes, at_ns: int) -> None:
-        if self._left < self._echo_stops_at and _is_echo(frame):
-            return
-        block = pcapng.packet(at_ns, frame[:_KEPT_BYTES], len(frame))
-        if len(block) <= self._left:
-            self._left -= len(block)
-            self._worker.data.add(block)
+        self._worker.data.add(pcapng.packet(at_ns, frame[:_KEPT_BYTES], len(frame)))
 
     def _look(self, frame: bytes, at_ns: int) -> None:
         packed = self._address.packed
@@ -106,7 +97,7 @@ class CaptureWatch:
         address = str(self._address)
         if (mac, address) != before and self._changes < _CHANGES_MAX:
             self._changes += 1
-            ahead_ns = time.time_ns() - time.monotonic_ns()
+            ahead_ns = time.time_ns() - boot_time_ns()
             at_ms = max(0.0, (at_ns - ahead_ns - self._worker.start_ns) / 1e6)
             self._worker.lines.add_line({"at_ms": round(at_ms, 3), "mac": mac, "address": address, "seen_by": seen_by})
         return (mac, address)
@@ -141,10 +132,3 @@ def _claim(frame: bytes, packed: bytes) -> str | None:
         # option 2: the target's link-layer address
         return (frame[80:86] if frame[78:80] == b"\x02\x01" else frame[6:12]).hex(":")
     return None
-
-
-def _is_echo(frame: bytes) -> bool:
-    kind = frame[12:14]
-    if kind == b"\x08\x00":
-        return frame[23] == socket.IPPROTO_ICMP
-    return kind == b"\x86\xdd" and frame[20] == socket.IPPROTO_ICMPV6 and frame[54:55] in {b"\x80", b"\x81"}

@@ -106,6 +106,7 @@ class Watch:
                     next_move=f"End process {self.pid} and its children, then read the result again.",
                 )
             time.sleep(_LOOK_S)
+        folder.join_capture(self.directory)
         return self.result()
 
     def kill(self) -> None:

@@ -8,6 +8,7 @@ import time
 from toolkit.probes.echo_socket import EchoSocket
 from toolkit.probes.sockets import socket_address
 from toolkit.probes.watch.samples import SEQUENCE_MAX
+from toolkit.probes.watch.settings import boot_time_ns
 from toolkit.probes.watch.worker import Pace, Worker
 
 SO_TIMESTAMPNS = 35
@@ -26,7 +27,7 @@ def watch_icmp(worker: Worker, probe: EchoSocket) -> None:
     pace = Pace(interval_ms)
     waiting: set[int] = set()
     window = int(worker.request.timeout_ms / interval_ms) + 1  # whoever is older can no longer be answered
-    sequence = 0
+    sequence = worker.first_sequence
     while not worker.stopping and sequence <= SEQUENCE_MAX:
         left = pace.left_s()
         if left > 0:
@@ -78,6 +79,6 @@ def _arrival_us(worker: Worker, ancillary: list[tuple[int, int, bytes]]) -> int:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
             seconds, nanoseconds = _TIMESPEC.unpack_from(data)
             # the kernel stamps in time of day; the difference of the clocks is taken anew, so setting one is harmless
-            ahead_ns = time.time_ns() - time.monotonic_ns()
+            ahead_ns = time.time_ns() - boot_time_ns()
             return int(seconds * 10**9 + nanoseconds - ahead_ns - worker.start_ns) // 1000
     return worker.now_us()

@@ -8,46 +8,44 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from toolkit.model.errors import ReboxError, RefusedError
-from toolkit.probes.echo_socket import EchoSocket
 from toolkit.probes.sockets import parse_address
 from toolkit.probes.watch import folder
 from toolkit.probes.watch.channel import Channel, channel_pair
-from toolkit.probes.watch.icmp import watch_icmp
-from toolkit.probes.watch.request import WatchRequest
+from toolkit.probes.watch.jobs import CAPTURE, OWNERS, Job, capture_job, plan_jobs, resolver_job
+from toolkit.probes.watch.keeping import Capture, Lines, Samples, SpoiltError
+from toolkit.probes.watch.request import Method, WatchRequest, tally_of
+from toolkit.probes.watch.settings import boot_time_ns
+from toolkit.probes.watch.state_file import StateFile
 from toolkit.probes.watch.target import Target
-from toolkit.probes.watch.tcp import watch_tcp
 from toolkit.probes.watch.worker import Worker
 
 _LOOK_S = 0.05
 _END_S_MAX = 5.0
+_STATE_S = 2.0
 _MESSAGE_BYTES = 2**20
 
 
-@dataclass(frozen=True)
-class Job:
-    """One worker to start: its name, its two files, what it does, and whether it has to be prompt."""
+class _Kept(Protocol):
+    """Where a worker's messages go."""
 
-    name: str
-    data: str | None
-    lines: str | None
-    work: Callable[[Worker], None]
-    prompt: bool = False
+    def add(self, message: bytes) -> None:
+        """Takes one; raises SpoiltError."""
+        ...
 
 
 @dataclass
 class _Running:
     job: Job
-    files: dict[int, int]  # the supervisor's end of a channel to the file it is appended to
+    kept: dict[int, _Kept]  # by the supervisor's end of a channel
     ends: list[socket.socket]
-    spoilt: set[int] = field(default_factory=set)
     ended: bool = False
     cpu_s: float = 0.0
 
@@ -68,32 +66,40 @@ class Supervisor:
         self._target = Target(self._request.address)
         self._stopping = False
         self._problems: list[str] = []
+        self._unsettled: set[str] = set()
         self._running: dict[int, _Running] = {}
+        self._samples: dict[Method, Samples] = {}
+        self._owners: Lines | None = None
         self._jobs = self._plan(self._request)
-        self._start_ns = time.monotonic_ns()
+        self._start_ns = boot_time_ns()
+        self._state_at = 0.0
+        try:
+            self._state = StateFile(directory / folder.STATE, _state_bytes(self._request))
+        except OSError as error:
+            raise folder.not_kept(directory / folder.STATE, error) from error
 
     def _plan(self, request: WatchRequest) -> list[Job]:
-        """Opens what needs rights first, so that a refusal is told before anything runs."""
         jobs: list[Job] = []
         if request.capture:
-            jobs.append(_capture_job(request))
-        if request.icmp_interval_ms is not None:
-            probe = EchoSocket(parse_address(request.address))
-            jobs.append(Job("icmp", "icmp.samples", None, lambda worker: watch_icmp(worker, probe), prompt=True))
-        if request.tcp_port is not None:
-            jobs.append(Job("tcp", "tcp.samples", None, watch_tcp, prompt=True))
-        if request.https_name is not None:
-            jobs.append(_https_job())
+            from toolkit.probes.route import route_to  # noqa: PLC0415  only this needs it
+
+            jobs.append(capture_job(request.interface or route_to(parse_address(request.address)).interface))
+        jobs += plan_jobs(request.settings)
         if request.resolver is not None:
-            jobs.append(_resolver_job())
+            jobs.append(resolver_job())
         return jobs
 
     def start(self) -> None:
         """Forks the workers and says that the watch runs; raises StorageError."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        self._start_ns = time.monotonic_ns()
-        started = {"started": datetime.now(UTC).isoformat(), "pid": os.getpid(), "start_ns": self._start_ns}
+        self._start_ns = boot_time_ns()
+        started = {
+            "started": datetime.now(UTC).isoformat(),
+            "pid": os.getpid(),
+            "start_ns": self._start_ns,
+            "boot_id": folder.boot_id(),
+        }
         for job in self._jobs:
             self._fork(job)
         folder.keep(self._directory / folder.STARTED, json.dumps(started))
@@ -119,14 +125,35 @@ class Supervisor:
         running = _Running(job, {}, [])
         for name, (ours, theirs) in pairs.items():
             theirs.close()
-            running.files[ours.fileno()] = _append_to(self._directory / name)
+            running.kept[ours.fileno()] = self._keep(name)
             running.ends.append(ours)
         self._running[pid] = running
+
+    def _keep(self, name: str) -> _Kept:
+        """Opens what a worker's messages are kept in; raises StorageError."""
+        try:
+            for method in self._request.intervals_ms:
+                if name == f"{method}.samples":
+                    self._samples[method] = Samples(self._directory, name, tally_of(self._request, method))
+                    return self._samples[method]
+            if name == CAPTURE:
+                return Capture(self._directory, name, self._request.capture_bytes_max, self._events)
+            lines = Lines(self._directory / name)
+        except OSError as error:
+            raise folder.not_kept(self._directory / name, error) from error
+        if name == OWNERS:
+            self._owners = lines
+        return lines
+
+    def _events(self) -> int:
+        """How much has happened so far that the capture should show: losses, late answers, cuts, changes of owner."""
+        tallies = [samples.tally for samples in self._samples.values()]
+        return sum(one.lost + one.delayed + one.cut for one in tallies) + (self._owners.count if self._owners else 0)
 
     def _work(self, job: Job, data: Channel, lines: Channel) -> NoReturn:
         status = 1
         try:
-            worker = Worker(self._request, self._target, data, lines, self._start_ns)
+            worker = Worker(self._request.settings, self._target, data, lines, self._start_ns)
             worker.settle(prompt=job.prompt)
             job.work(worker)
             data.finish()
@@ -150,6 +177,7 @@ class Supervisor:
         for pid in self._alive():
             os.kill(pid, signal.SIGKILL)
             self._problems.append(f"the {self._running[pid].job.name} worker did not end and was killed")
+            self._unsettled.add(self._running[pid].job.name)
         self._append(0.0)
         self._finish(why)
 
@@ -158,8 +186,10 @@ class Supervisor:
         stop, until = self._directory / folder.STOP, self._request.until_removed
         while True:
             self._append(_LOOK_S)
+            self._put_down_state()
             for running in self._reap():
                 self._problems.append(f"the {running.job.name} worker ended by itself; see {folder.LOG}")
+                self._unsettled.add(running.job.name)
             if self._stopping or stop.exists():
                 return "stopped"
             if time.monotonic() >= end:
@@ -194,24 +224,36 @@ class Supervisor:
             message = end.recv(_MESSAGE_BYTES)
             if not message:
                 running.ends.remove(end)
-                os.close(running.files.pop(end.fileno()))
+                del running.kept[end.fileno()]
                 end.close()
                 continue
-            if end.fileno() not in running.spoilt:
-                self._write(running, end.fileno(), message)
+            try:
+                running.kept[end.fileno()].add(message)
+            except SpoiltError as error:
+                counted = "is counted, but no longer kept" if end.fileno() in self._counted(running) else "is lost"
+                self._problems.append(f"what the {running.job.name} worker sees {counted}: {error}")
 
-    def _write(self, running: _Running, number: int, message: bytes) -> None:
-        """Appends one message; after a failure nothing more, for what came next would stand in the wrong place."""
+    def _counted(self, running: _Running) -> set[int]:
+        return {number for number, kept in running.kept.items() if isinstance(kept, Samples)}
+
+    def _put_down_state(self, ended: dict[str, object] | None = None) -> None:
+        """The figures so far, where a full disk does not matter; every two seconds, and at the end."""
+        now = time.monotonic()
+        if ended is None and now - self._state_at < _STATE_S:
+            return
+        self._state_at = now
         try:
-            written = os.write(running.files[number], message)
+            self._state.write(
+                {
+                    "methods": {method: samples.as_json() for method, samples in self._samples.items()},
+                    "problems": self._problems,
+                    "ended": ended,
+                }
+            )
         except OSError as error:
-            why = error.strerror
-        else:
-            if written == len(message):
-                return
-            why = "no space is left on the device"
-        running.spoilt.add(number)
-        self._problems.append(f"what the {running.job.name} worker sees is no longer kept: {why}")
+            problem = f"the figures cannot be kept: {error.strerror or error}"
+            if problem not in self._problems:
+                self._problems.append(problem)
 
     def _finish(self, why: str) -> None:
         while any(running.ends for running in self._running.values()):
@@ -219,54 +261,31 @@ class Supervisor:
             self._append(_LOOK_S)
             if self._alive() and sum(len(running.ends) for running in self._running.values()) == before:
                 break
-        seconds = (time.monotonic_ns() - self._start_ns) / 1e9
-        ended = {
+        seconds = (boot_time_ns() - self._start_ns) / 1e9
+        ended: dict[str, object] = {
             "ended": why,
             "end_us": int(seconds * 1e6),
             "cpu_percent": {
                 running.job.name: round(100.0 * running.cpu_s / seconds, 2) for running in self._running.values()
             },
+            "unsettled": sorted(self._unsettled),
             "problems": self._problems,
         }
-        folder.keep(self._directory / folder.ENDED, json.dumps(ended))
-        result = folder.read_result(self._directory)
-        folder.keep(self._directory / folder.SUMMARY, result.model_dump_json(indent=2) + "\n")
+        self._put_down_state(ended)
+        # for people; on a full disk the state file has it all
+        with suppress(ReboxError):
+            folder.join_capture(self._directory)
+        with suppress(ReboxError):
+            result = folder.read_result(self._directory)
+            folder.keep(self._directory / folder.SUMMARY, result.model_dump_json(indent=2) + "\n")
 
 
-# what a job needs is imported only when it is asked for: a watch is to run soon after it was started
-
-
-def _capture_job(request: WatchRequest) -> Job:
-    from toolkit.probes.route import route_to  # noqa: PLC0415
-    from toolkit.probes.watch.capture import CaptureWatch, open_capture  # noqa: PLC0415
-
-    interface = request.interface or route_to(parse_address(request.address)).interface
-    link = open_capture(interface)
-    return Job("capture", folder.CAPTURE, folder.OWNERS, lambda worker: CaptureWatch(worker, link, interface).run())
-
-
-def _https_job() -> Job:
-    from toolkit.probes.watch.https import CertificateLog, HttpsWatch  # noqa: PLC0415
-
-    return Job(
-        "https",
-        "https.samples",
-        folder.CERTIFICATES,
-        lambda worker: HttpsWatch(worker, CertificateLog(worker)).run(),
+def _state_bytes(request: WatchRequest) -> int:
+    """Room for two states: what is listed of every method, and all that may be under way at once."""
+    under_way = sum(
+        (request.timeout_ms + request.patience_ms) / interval_ms for interval_ms in request.intervals_ms.values()
     )
-
-
-def _resolver_job() -> Job:
-    from toolkit.probes.watch.resolve import watch_name  # noqa: PLC0415
-
-    return Job("resolver", None, folder.ADDRESSES, watch_name)
-
-
-def _append_to(path: Path) -> int:
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise folder.not_kept(path, error) from error
+    return 2 * (256 * 1024 + 40 * int(under_way))
 
 
 def launch(directory: Path) -> int:

@@ -2,14 +2,17 @@
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from toolkit.model.run_report import Gap, Outage, OwnerChange
+from toolkit.model.run_report import Gap, Hang, HeldConnection, Outage, OwnerChange
 from toolkit.probes.results import Seen
+from toolkit.probes.watch.settings import WatchSettings
+from toolkit.probes.watch.tally import Tally
 
 Method = Literal["icmp", "tcp", "https"]
 
@@ -26,10 +29,19 @@ class WatchRequest(Seen):
     https_path: str = "/check_health"
     https_interval_ms: float = Field(default=100.0, ge=10, le=60_000)
     timeout_ms: float = Field(default=1000.0, ge=10, le=60_000, description="An answer later than this is a loss.")
+    patience_ms: float = Field(
+        default=5000.0,
+        ge=10,
+        le=60_000,
+        description="For so long a TCP or HTTPS attempt may hang before it is given up; longer than the timeout, so "
+        "that it is known how long users hang.",
+    )
     max_seconds: float = Field(default=3600.0, gt=0, le=7 * 86400, description="The watch ends by itself after this.")
     interface: str | None = Field(default=None, description="Where to look at frames; None: where the route leads.")
     capture: bool = Field(default=True, description="False: no owners and no capture; needs no packet socket then.")
-    capture_bytes_max: int = Field(default=64 * 2**20, ge=2**16, le=2**34)
+    capture_bytes_max: int = Field(
+        default=64 * 2**20, ge=2**20, le=2**34, description="The first frames, the last ones, and those around events."
+    )
     until_removed: Path | None = Field(default=None, description="The watch ends when this file is gone.")
     resolver: str | None = Field(
         default=None,
@@ -55,6 +67,11 @@ class WatchRequest(Seen):
         return self
 
     @property
+    def settings(self) -> WatchSettings:
+        """What its workers go by."""
+        return WatchSettings(**{field.name: getattr(self, field.name) for field in fields(WatchSettings)})
+
+    @property
     def intervals_ms(self) -> dict[Method, float]:
         """Every method that is asked for, with its interval."""
         asked: dict[Method, float] = {}
@@ -67,18 +84,36 @@ class WatchRequest(Seen):
         return asked
 
 
+def tally_of(request: WatchRequest, method: Method) -> Tally:
+    """What counts a method of that watch."""
+    patience_ms = 0.0 if method == "icmp" else request.patience_ms
+    interval_us, timeout_us, patience_us = (
+        int(ms * 1000) for ms in (request.intervals_ms[method], request.timeout_ms, patience_ms)
+    )
+    return Tally(interval_us, timeout_us, patience_us)
+
+
 class MethodResult(Seen):
     """What one method saw; every time is in milliseconds from the watch's start.
 
-    - `answered`: probes with an answer within the timeout; `lost`: without; `pending`: sent so shortly before the end
-      that it cannot be told. `sent` counts all three.
-    - `late`: answered more than `LATE_MS` after the median round trip, e.g. because they waited in a queue until
-      somebody took the address. They are no losses, but they end no gap either.
+    How long nobody new got through:
+
+    - `answered`: probes with an answer within the timeout; `lost`: without; `pending`: of which it cannot be told,
+      since they were sent so shortly before the end, or before the watch itself fell silent. `sent` counts all three.
+    - `late`: answered more than `LATE_US` after the median round trip of the probes before it, e.g. because they waited
+      in a queue until somebody took the address. They are no losses, but they end no gap either.
     - a gap runs from the last probe answered in time before it to the first one after it, both by their moment of
       sending, minus one interval; at least one probe between them was lost or late. So one lost probe at a perfect
       pace is a gap of one interval, and a pause of our own without a loss is no gap at all. Before the first answer
-      the gap starts with the first probe; after the last it ends with the last probe that can be judged.
+      the gap starts with the first probe; one whose end was not seen ends with the last probe that can be judged.
     - `own_gap_ms_max`: our own largest pause between two sends. A gap shorter than it proves nothing.
+    - `unwatched`: pauses of ours of a second and more, and three intervals.
+
+    What became of those who were under way:
+
+    - `delayed`: attempts that came to an answer, but late, also after the timeout; `cut`: attempts that had hung as
+      long as that, or whose connection had stood, and that came to nothing. What is refused at once is a loss only.
+    - `hangs`: when the longest of them began and ended; `hung_ms_max`: the longest.
     """
 
     interval_ms: float
@@ -89,10 +124,17 @@ class MethodResult(Seen):
     pending: int
     gap_ms_max: float
     gaps: tuple[Gap, ...]
+    gaps_left_out: int = 0
     own_gap_ms_max: float
+    unwatched: tuple[Gap, ...] = ()
+    delayed: int = 0
+    cut: int = 0
+    hung_ms_max: float = 0.0
+    hangs: tuple[Hang, ...] = ()
     rtt_ms_median: float | None
     rate_percent: float = Field(description="Probes sent, of those that the interval asks for in the time watched.")
     cpu_percent: float | None = Field(default=None, description="Of one core; None when the watch did not end itself.")
+    last_ms: float = Field(default=0.0, description="When it last sent a probe.")
 
 
 class OwnerSeen(Seen):
@@ -124,6 +166,8 @@ class WatchResult(Seen):
 
     request: WatchRequest
     started: datetime
+    start_ns: int = Field(description="The same moment on the machine's own clock since its start (CLOCK_BOOTTIME).")
+    boot_id: str = Field(description="Which start of the machine that was.")
     seconds: float
     ended: Literal["stopped", "limit", "removed", "killed", "running"]
     methods: dict[Method, MethodResult]
@@ -131,6 +175,7 @@ class WatchResult(Seen):
     claims: tuple[OwnerSeen, ...]
     certificates: tuple[CertificateSeen, ...]
     addresses: tuple[AddressSeen, ...]
+    held: tuple[HeldConnection, ...] = ()
     problems: tuple[str, ...]
     capture: Path | None
 
@@ -144,6 +189,13 @@ class WatchResult(Seen):
                 interval_ms=seen.interval_ms,
                 own_gap_ms_max=seen.own_gap_ms_max,
                 gaps=seen.gaps,
+                gaps_left_out=seen.gaps_left_out,
+                unwatched=seen.unwatched,
+                delayed=seen.delayed,
+                cut=seen.cut,
+                hung_ms_max=seen.hung_ms_max,
+                hangs=seen.hangs,
+                watched_ms=self.seconds * 1000.0,
             )
             for method, seen in self.methods.items()
         }

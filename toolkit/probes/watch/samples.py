@@ -1,30 +1,27 @@
-"""The samples of one method on disk: twelve bytes for every send and every answer, only ever appended."""
+"""The samples of one method: twelve bytes for every send, every answer and every end without one, only ever appended.
+
+Python's own library only, as all that a watch does on another machine.
+"""
 
 import struct
 from collections.abc import Iterator
 
 SAMPLE = struct.Struct("<IQ")
-"""A sequence number (the top bit says that it is an answer) and microseconds since the watch's start."""
+"""A sequence number (the top bit says that it is no send) and microseconds since the watch's start."""
 
 ANSWER = 0x80000000
 SEQUENCE_MAX = ANSWER - 1
 
+FAILED = 1 << 63
+"""In the time of what is no send: it ended without an answer, refused, reset, or given up."""
 
-def read_samples(data: bytes) -> tuple[list[int], dict[int, int]]:
-    """The sends in order (µs, by sequence number from 0) and the first answer (µs) of each sequence number.
+STOOD = 1 << 62
+"""Beside `FAILED`: the connection had been established; what was cut was under way."""
 
-    A last sample cut by a kill is left out, and so is anything out of order.
-    """
-    sends: list[int] = []
-    answers: dict[int, int] = {}
-    for number, at_us in _samples(data):
-        if number & ANSWER:
-            answers.setdefault(number & SEQUENCE_MAX, at_us)
-        elif number == len(sends):
-            sends.append(at_us)
-    return sends, answers
+TIME = STOOD - 1
 
 
-def _samples(data: bytes) -> Iterator[tuple[int, int]]:
+def read_samples(data: bytes | memoryview) -> Iterator[tuple[int, int]]:
+    """Sequence number and time as they were written; a last sample cut by a kill is left out."""
     whole = len(data) - len(data) % SAMPLE.size
     return SAMPLE.iter_unpack(memoryview(data)[:whole])

@@ -5,6 +5,7 @@ import ctypes
 import gc
 import os
 import platform
+import resource
 import signal
 import struct
 import time
@@ -12,8 +13,8 @@ from collections.abc import Callable
 from types import FrameType
 
 from toolkit.probes.watch.channel import Channel
-from toolkit.probes.watch.request import WatchRequest
-from toolkit.probes.watch.samples import ANSWER, SAMPLE
+from toolkit.probes.watch.samples import ANSWER, FAILED, SAMPLE, STOOD
+from toolkit.probes.watch.settings import WatchSettings, boot_time_ns
 from toolkit.probes.watch.target import Target
 
 FLUSH_S = 0.2
@@ -31,12 +32,22 @@ class Worker:
     `data` takes what is measured all the time, `lines` what happens now and then.
     """
 
-    def __init__(self, request: WatchRequest, target: Target, data: Channel, lines: Channel, start_ns: int) -> None:
+    def __init__(
+        self,
+        request: WatchSettings,
+        target: Target,
+        data: Channel,
+        lines: Channel,
+        start_ns: int,
+        *,
+        first_sequence: int = 0,
+    ) -> None:
         self.request = request
         self.target = target
         self.data = data
         self.lines = lines
         self.start_ns = start_ns
+        self.first_sequence = first_sequence
         self.stopping = False
         self._flushed = time.monotonic()
 
@@ -48,6 +59,9 @@ class Worker:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        # a connection that hangs keeps its descriptor for as long as it hangs
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         library = ctypes.CDLL(None)
         library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if prompt:
@@ -68,7 +82,7 @@ class Worker:
 
     def now_us(self) -> int:
         """Microseconds since the watch's start."""
-        return (time.monotonic_ns() - self.start_ns) // 1000
+        return (boot_time_ns() - self.start_ns) // 1000
 
     def sent(self, sequence: int, at_us: int) -> None:
         """Writes down a send."""
@@ -77,6 +91,10 @@ class Worker:
     def answered(self, sequence: int, at_us: int) -> None:
         """Writes down an answer."""
         self.data.add(SAMPLE.pack(sequence | ANSWER, at_us))
+
+    def failed(self, sequence: int, at_us: int, *, stood: bool = False) -> None:
+        """Writes down an end without an answer; `stood`: the connection had been established."""
+        self.data.add(SAMPLE.pack(sequence | ANSWER, at_us | FAILED | (STOOD if stood else 0)))
 
     def flush_when_due(self) -> None:
         """Hands over what was measured, several times a second: a kill loses no more than that."""
