@@ -33,10 +33,11 @@ from toolkit.traffic.gates import (
     old_out_of_service,
     old_owns_site,
 )
-from toolkit.traffic.looks import InspectOld, ProveNew, Soak
+from toolkit.traffic.looks import InspectOld, ProveNew
 from toolkit.traffic.serving import ProveServed
 from toolkit.traffic.shared_address import SwingSharedAddress
-from toolkit.traffic.watching import ProveSite, StartWatch
+from toolkit.traffic.soak import Soak
+from toolkit.traffic.watching import EndWatch, ProveSite, StartWatch, site_watched
 from toolkit.upgrade.gates import eula_accepted, package_new_enough
 from toolkit.upgrade.steps import InstallSitePackage
 
@@ -74,6 +75,7 @@ STEPS: dict[str, StepImplementation] = {
     "wipe-old": Quarantining(WipeOld()),
     "reset-firmware": Quarantining(ResetFirmware()),
     "shut-down-old": ShutDownOld(),
+    "end-watch": EndWatch(),
 }
 
 GATES: dict[str, GateImplementation] = {
@@ -84,6 +86,7 @@ GATES: dict[str, GateImplementation] = {
     "new-proven": new_proven,
     "old-owns-site": old_owns_site,
     "backup-intact": backup_intact,
+    "site-watched": site_watched,
     "no-active-sessions": no_active_sessions,
     "serial-confirmed": serial_confirmed,
     "wipe-confirmed": wipe_confirmed,

@@ -6,7 +6,7 @@ from tests.migration.rehearsal import Rehearsal
 from toolkit.engine.states import RunState
 from toolkit.probes.watch import Watch
 
-_FINAL = ("reset-old", "shut-down-old")
+_FINAL = ("reset-old", "shut-down-old", "end-watch")
 
 
 def test_the_old_box_serves_again_after_going_back_from_every_step(rehearsal: Rehearsal) -> None:

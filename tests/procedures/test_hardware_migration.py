@@ -163,7 +163,7 @@ def plan_with(tables: str) -> Plan:
 def test_the_disks_of_old_metal_are_wiped_behind_its_reset_and_that_cannot_be_taken_back() -> None:
     plan = plan_with(OLD_BMC)
     names = [step.name for step in plan.steps]
-    assert names[-4:] == ["reset-old", "wipe-old", "reset-firmware", "shut-down-old"]
+    assert names[-5:] == ["reset-old", "wipe-old", "reset-firmware", "shut-down-old", "end-watch"]
     wipe = plan.step("wipe-old")
     assert wipe.irreversible
     assert wipe.kind in STEPS
@@ -189,7 +189,7 @@ def inventory_with_old_vm(more: str = "", kind: str = "virtual") -> Inventory:
 
 def test_the_volumes_of_an_old_virtual_machine_are_wiped_once_it_is_off() -> None:
     plan = plan_hardware_migration(inventory_with_old_vm(), facts_of("dns"))
-    assert [step.name for step in plan.steps][-3:] == ["reset-old", "shut-down-old", "wipe-old"]
+    assert [step.name for step in plan.steps][-4:] == ["reset-old", "shut-down-old", "wipe-old", "end-watch"]
     wipe = plan.step("wipe-old")
     assert wipe.irreversible
     assert "OLD-0, /var/lib/libvirt/images/old-data.raw of the virtual machine old-box" in wipe.title
@@ -219,3 +219,12 @@ def test_metal_without_a_bmc_is_installed_by_a_person_who_is_told_every_step() -
     assert step.kind in STEPS
     told = str(step.parameters["instructions"])
     assert all(word in told for word in ("SRV-7", "DISK-9", "52:54:00:77:00:02", "installer.iso", "new-fingerprint"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_watch_outlasts_everything_that_may_interrupt_the_service(kind: str) -> None:
+    names = [step.name for step in plan_of(kind).steps]
+    assert names[-1] == "end-watch"
+    assert names.index("start-watch") < names.index("swing-traffic") < names.index("soak") < names.index("reset-old")
+    (swing,) = (step for step in plan_of(kind).steps if step.name == "swing-traffic")
+    assert "site-watched" in {gate.code for gate in swing.gates}

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.step_context import GATE, OLD_SERIAL, StubBox, context_of, inventory, world_of
+from tests.traffic.watched import PretendWatch
 from toolkit.appliances.protocol import ResetStatus
 from toolkit.model.errors import UnreachableError
+from toolkit.model.execution import Result
 from toolkit.model.verdict import Verdict
 from toolkit.reset.gates import serial_confirmed, soak_passed
 
@@ -47,7 +49,9 @@ def test_the_soak_counts_when_it_was_long_enough_and_never_wrong(
     tmp_path: Path, seconds: float, wrong: int, verdict: Verdict
 ) -> None:
     world = world_of(tmp_path, of=inventory(reset={"soak_seconds": 60.0}))
-    context = context_of(tmp_path, world, results={"soak": {"seconds": seconds, "wrong": wrong}})
+    PretendWatch(tmp_path, seconds=1)
+    soaked: Result = {"seconds": seconds, "wrong": wrong, "until": {"00": 500.0}}
+    context = context_of(tmp_path, world, results={"soak": soaked})
     assert soak_passed(context, GATE).verdict is verdict
 
 

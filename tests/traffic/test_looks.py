@@ -10,7 +10,7 @@ from tests.step_context import OLD_SERIAL, JumpingClock, StubBox, context_of, wo
 from toolkit.appliances.protocol import BoxStatus
 from toolkit.model.verdict import Verdict
 from toolkit.traffic import looks
-from toolkit.traffic.looks import InspectOld, Soak
+from toolkit.traffic.looks import InspectOld
 
 
 def status(*, seconds_ahead: float) -> BoxStatus:
@@ -37,9 +37,3 @@ def test_how_a_clock_stands_is_said_without_a_sign(
     outcome = InspectOld().verify(context, {})
     assert outcome.verdict is verdict
     assert outcome.summary.endswith(words)
-
-
-def test_one_look_is_one_look(tmp_path: Path) -> None:
-    context = context_of(tmp_path, world_of(tmp_path))
-    assert Soak().verify(context, {"seconds": 3.0, "looks": 1, "wrong": []}).summary.endswith("seen so in 1 look.")
-    assert Soak().verify(context, {"seconds": 3.0, "looks": 2, "wrong": []}).summary.endswith("seen so in 2 looks.")

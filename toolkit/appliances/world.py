@@ -13,6 +13,7 @@ from toolkit.model.errors import ReboxError, UnreachableError
 from toolkit.model.inventory import DnsSwing, Inventory
 from toolkit.model.provision import RedfishProvision
 from toolkit.model.secret import SecretReference
+from toolkit.probes.watch import VantagePoint
 from toolkit.signing import SigningKey
 
 RUN_INVENTORY = "inventory.toml"
@@ -44,6 +45,7 @@ class World:
     old_disks: DiskWiper | None = None
     courier: Courier | None = None
     old_firmware: FirmwareResetter | None = None
+    vantage_points: tuple[VantagePoint, ...] = ()
     confirmed_serial_number: str | None = None
     new_is_off: bool = False
     """Somebody has pulled the new box's plug and says so by its serial number."""

@@ -128,12 +128,18 @@ class CarriedSettings(_Table):
 
 
 class Watch(_Table):
-    """How closely the swing is watched."""
+    """How closely the site is watched, from before the swing until the run has ended."""
 
     interval_ms: float = Field(default=1.0, ge=0.1, le=10000)
     tcp_interval_ms: float = Field(default=10.0, ge=1, le=10000)
     https_interval_ms: float = Field(default=100.0, ge=10, le=60000)
-    seconds_max: float = Field(default=3600, gt=0, le=86400, description="The watch ends by itself after this long.")
+    seconds_max: float | None = Field(
+        default=None,
+        gt=0,
+        le=7 * 86400,
+        description="The watch ends by itself after this long; without it after a day, or after twice what the plan "
+        "expects where that is longer.",
+    )
 
 
 class Reset(_Table):
@@ -144,6 +150,12 @@ class Reset(_Table):
         ge=0,
         description="How long the new box must have served before the old one may be reset; 20 minutes outlast the "
         "ARP time-out of gateways that ignore gratuitous ARP.",
+    )
+    soak_gap_ms_max: float = Field(
+        default=5000.0,
+        gt=0,
+        description="A gap longer than this, by any method of the watch, fails the soak; what of it is a pause of the "
+        "watch itself does not count.",
     )
     confirm_serial_number: str | None = Field(
         default=None, description="The old box's serial number, typed again; without it, it is asked for."
@@ -192,6 +204,8 @@ class Inventory(_Table):
                 )
         if self.old_vm is not None and (self.old_bmc is not None or self.old.kind != "virtual"):
             raise ValueError('old_vm is for a virtual old box: old.kind = "virtual", and no [old_bmc]')
+        if self.watch.seconds_max is not None and self.watch.seconds_max <= self.reset.soak_seconds:
+            raise ValueError("watch.seconds_max ends the watch before the soak has ended (reset.soak_seconds)")
         if self.new.admin_password is None:
             raise ValueError("new.admin_password is missing: a factory box insists on a new password at first login")
         self._check_stick()

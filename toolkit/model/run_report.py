@@ -84,6 +84,18 @@ class Outage(_Frozen):
     vantage_point: str = Field(default="", description="From where it was seen, where there are several.")
 
 
+class VantagePointReport(_Frozen):
+    """What was seen from one place; `outage`'s times count from the report's own zero."""
+
+    name: str = Field(description='As the inventory calls it; "here" is the machine rebox ran on.')
+    outage: dict[str, Outage]
+    held: tuple[HeldConnection, ...] = ()
+    clock_error_ms: float | None = Field(
+        default=None, description="Its times may be wrong by so much against ours; None: it has our clock."
+    )
+    problems: tuple[str, ...] = ()
+
+
 class OwnerChange(_Frozen):
     """From when on which MAC (or which certificate) answered for the site's address."""
 
@@ -179,7 +191,16 @@ class RunReport(_Frozen):
     started: datetime
     finished: datetime | None
     steps: tuple[StepReport, ...]
-    outage: dict[str, Outage] = Field(default_factory=dict, description='By method: "icmp", "tcp", "https".')
+    outage: dict[str, Outage] = Field(
+        default_factory=dict,
+        description='By method ("icmp", "tcp", "https"): from the place where nobody got through for longest.',
+    )
+    held: tuple[HeldConnection, ...] = Field(
+        default=(), description="Connections that were kept open from here, as a support session keeps one."
+    )
+    vantage_points: tuple[VantagePointReport, ...] = Field(
+        default=(), description="Each place by itself, the worst first; empty when there was only one."
+    )
     owners: tuple[OwnerChange, ...] = ()
     watch_started: datetime | None = Field(
         default=None, description="The zero of every `_ms` of outage and owners; None: not recorded."

@@ -30,6 +30,7 @@ def plan_hardware_migration(inventory: Inventory, facts: Facts) -> Plan:
         *_build_up(inventory, facts),
         *_swing(inventory, facts),
         *retire(inventory),
+        _end_watch(),
     )
     return Plan(
         procedure=inventory.procedure,
@@ -281,6 +282,18 @@ def _build_up(inventory: Inventory, facts: Facts) -> Iterator[Step]:
     )
 
 
+def _end_watch() -> Step:
+    return Step(
+        name="end-watch",
+        kind="end-watch",
+        title="End the watch, and judge what it saw since the soak",
+        why="An outage counts whenever it happens: also while the old box is collected, reset and wiped.",
+        requirements=("H7",),
+        irreversible=True,
+        expected_seconds=3.0,
+    )
+
+
 def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
     dns = inventory.swing if isinstance(inventory.swing, DnsSwing) else None
     if dns and facts.name:
@@ -308,12 +321,13 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
     yield Step(
         name="start-watch",
         kind="start-watch",
-        title="Watch the site without a pause",
+        title="Watch the site without a pause, until the run has ended",
         why="The outage is measured, not guessed; the watch goes on even if this command is killed.",
         requirements=("H7",),
         way_back="The watch is ended.",
     )
     before: tuple[GateReference, ...] = (
+        GateReference(code="site-watched", why="What nobody watches cannot be measured later.", after="start-watch"),
         GateReference(
             code="new-proven",
             why="The new box must serve the site's certificate and be healthy now.",

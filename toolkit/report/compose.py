@@ -1,6 +1,7 @@
 """Puts a run's report together from what the engine journaled and what the steps left as results."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +11,16 @@ from toolkit.engine.history import StepHistory, build_report, read_history
 from toolkit.model.execution import Result
 from toolkit.model.run_report import CertificateReport, Compared, OldAppliance, OwnerChange, RunReport
 from toolkit.model.verdict import Verdict
-from toolkit.probes.watch import WatchResult
 from toolkit.report.erasures import read_erasures
-from toolkit.traffic.watching import outages, read_watches
+from toolkit.traffic.seen import (
+    Seen,
+    held_connections,
+    outages,
+    owner_changes,
+    read_watches,
+    vantage_points,
+    watch_started,
+)
 
 OldState = Literal["serving", "out-of-service", "reset", "reset-and-off", "wiped-and-off", "unknown"]
 
@@ -25,9 +33,11 @@ def compose(run_directory: Path) -> RunReport:
     report = build_report(run_directory)
     return report.model_copy(
         update={
-            "outage": outages(watches),
-            "owners": _owners(watches[0], results) if watches else (),
-            "watch_started": watches[0].started if watches else None,
+            "outage": outages(watches, _latest(report)),
+            "held": held_connections(watches),
+            "vantage_points": vantage_points(watches, _latest(report)),
+            "owners": _owners(watches, results),
+            "watch_started": watch_started(watches),
             "certificate": _certificate(results),
             "settings": _compared(results, ("restore-settings",)),
             "data": _compared(results, ("collect-late-records", "put-back-records")),
@@ -64,7 +74,7 @@ def old_state(steps: Mapping[str, StepHistory]) -> OldState:
     return "serving" if passed("inspect-old") else "unknown"
 
 
-def _owners(watch: WatchResult, results: Mapping[str, Result]) -> tuple[OwnerChange, ...]:
+def _owners(watches: Sequence[Seen], results: Mapping[str, Result]) -> tuple[OwnerChange, ...]:
     """The watch's MACs with the boxes' names beside them."""
     names: dict[str, str] = {}
     for result in results.values():
@@ -72,7 +82,14 @@ def _owners(watch: WatchResult, results: Mapping[str, Result]) -> tuple[OwnerCha
             macs = result.get(f"{role}_macs")
             if isinstance(macs, list):
                 names |= {str(mac): role for mac in macs}
-    return watch.owner_changes(names)
+    return owner_changes(watches, names)
+
+
+def _latest(report: RunReport) -> datetime | None:
+    """When the run ended, or the last of its steps so far: until then it should have been watched."""
+    return report.finished or max(
+        (report.started + timedelta(seconds=step.offset_seconds + step.seconds) for step in report.steps), default=None
+    )
 
 
 def _certificate(results: Mapping[str, Result]) -> CertificateReport:

@@ -6,6 +6,8 @@ from toolkit.model.errors import RefusedError
 from toolkit.model.execution import Outcome, StepContext
 from toolkit.model.plan import GateReference
 from toolkit.model.verdict import Verdict
+from toolkit.traffic.interval import marks_of
+from toolkit.traffic.soak import watched_since
 
 
 def serial_confirmed(context: StepContext, gate: GateReference) -> Outcome:
@@ -29,7 +31,11 @@ def serial_confirmed(context: StepContext, gate: GateReference) -> Outcome:
 
 
 def soak_passed(context: StepContext, gate: GateReference) -> Outcome:
-    """The soak of this run lasted as long as the inventory wants, without one wrong look."""
+    """The soak lasted as long as the inventory wants, and the watch saw nothing above the limit in it or since.
+
+    After an outage since, or a time that nobody watched, a whole soak must have passed again; a watch that has died is
+    started anew for that.
+    """
     world: World = context.world
     result = context.results.get("soak")
     if result is None:
@@ -37,7 +43,7 @@ def soak_passed(context: StepContext, gate: GateReference) -> Outcome:
     served, wanted = float(str(result["seconds"])), world.inventory.reset.soak_seconds
     if result["wrong"] or served < wanted:
         return Outcome(Verdict.FAILED, f"The new box served for {served:.0f} of {wanted:.0f} s.")
-    return Outcome(Verdict.PASSED, f"The new box served for {served:.0f} s.")
+    return watched_since(context, marks_of(result.get("until")), wanted)
 
 
 def wipe_confirmed(context: StepContext, gate: GateReference) -> Outcome:

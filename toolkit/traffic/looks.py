@@ -1,4 +1,4 @@
-"""Steps that only look: at the old box before anything is changed, at the new one, at the site, and for a while."""
+"""Steps that only look: at the old box before anything is changed, at the new one and at the site."""
 
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import Role, World
@@ -12,7 +12,6 @@ from toolkit.probes.tls import observe
 from toolkit.traffic.site import AddressView, anchors_of, macs_of, served_by, view_site
 
 _CLOCK_SKEW_SECONDS_MAX = 300.0
-_SOAK_LOOK_SECONDS = 2.0
 
 
 class InspectOld(ReadOnlyStep):
@@ -111,45 +110,6 @@ def prove_new(context: StepContext) -> Outcome:
     return together(certificate, answer, content)
 
 
-class Soak(ReadOnlyStep):
-    """The new box serves for a while; every look must show it. A pause in looking starts the soak again."""
-
-    def act(self, context: StepContext) -> Result:
-        """Looks again and again until the time has passed; the first wrong look ends it."""
-        seconds = float(str(context.step.parameters["soak_seconds"]))
-        started = context.clock.monotonic()
-        looks = 0
-        while True:
-            wrong = [
-                seen.words if served_by(context, seen) == "new" else f"{seen.address} is at {served_by(context, seen)}"
-                for seen in view_site(context.world)
-                if not _serves(context, seen, "new")
-            ]
-            looks += 1
-            passed = context.clock.monotonic() - started
-            if wrong or passed >= seconds:
-                return {"seconds": passed, "looks": looks, "wrong": [str(words) for words in wrong]}
-            context.progress(passed / seconds, f"{seconds - passed:.0f} s left")
-            context.clock.sleep(min(_SOAK_LOOK_SECONDS, seconds - passed))
-
-    def verify(self, context: StepContext, result: Result) -> Outcome:
-        """The whole time, without one wrong look."""
-        wrong, looks = result["wrong"], result["looks"]
-        assert isinstance(wrong, list)  # noqa: S101  (made by `act` above)
-        assert isinstance(looks, int)  # noqa: S101
-        words = f"The new box served for {result['seconds']:.1f} s, seen so in {counted(looks, 'look')}."
-        if wrong:
-            words = f"After {result['seconds']:.1f} s: {'; '.join(str(text) for text in wrong)}."
-        return witness(
-            context,
-            probe="https",
-            subject=context.plan.site,
-            summary=words,
-            passed=not wrong,
-            data={"seconds": result["seconds"], "looks": looks},
-        )
-
-
 def prove_site(context: StepContext, role: Role) -> Outcome:
     """Whether users reach that box and no other at every address they are sent to."""
     views = view_site(context.world)
@@ -167,12 +127,13 @@ def witness_view(context: StepContext, seen: AddressView, role: Role) -> Outcome
         probe="site",
         subject=seen.address,
         summary=f"{seen.address} is at {where}; {seen.words}.",
-        passed=_serves(context, seen, role),
+        passed=serves(context, seen, role),
         data=seen.as_json() | {"served_by": owner},
     )
 
 
-def _serves(context: StepContext, seen: AddressView, role: Role) -> bool:
+def serves(context: StepContext, seen: AddressView, role: Role) -> bool:
+    """Whether that box is at the address, and users are well served there."""
     return served_by(context, seen) == role and seen.accepted and seen.healthy
 
 

@@ -1,74 +1,79 @@
-"""The swing is watched from before it begins until the new box has been proven: started, found again, ended."""
+"""The site is watched from before the swing until the run, or its way back, has ended."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+import json
 
+from toolkit.model.errors import ReboxError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
-from toolkit.model.inventory import DnsSwing, Inventory
-from toolkit.model.run_report import Gap, Outage
+from toolkit.model.plan import GateReference
 from toolkit.model.verdict import Verdict
-from toolkit.probes.watch import Watch, WatchRequest, WatchResult
+from toolkit.storage.whole_file import write_whole
+from toolkit.traffic.interval import marks_now, marks_of
 from toolkit.traffic.looks import prove_site
-from toolkit.traffic.site import served_by, site_addresses, view_site
+from toolkit.traffic.seen import outages, read_watches
+from toolkit.traffic.site import served_by, view_site
+from toolkit.traffic.soak import against, soak, witness_stretch
+from toolkit.traffic.watches import FOLDER, ensure, keep_capture, keys_running, running, stop_all, wanted
 
-_FOLDER = "watch"
-_CAPTURE = "capture.pcapng"
 _AFTERWARDS_SECONDS = 1.0
-"""How long the watch goes on after the swing, so that a gap that is still open shows its end."""
+"""How long the swing's outcome is waited for before it is written down, so that a gap that is open shows its end."""
+
+_ENDED = "ended.json"
 
 
 class StartWatch:
-    """Starts one watch per address of the site; each goes on even when the toolkit is killed."""
+    """Starts a watch per address and vantage point; each goes on even when the toolkit is killed."""
 
     def look(self, context: StepContext) -> Result | None:
         """Done while every watch of this run is running."""
-        watches = _running(context.run_directory)
-        wanted = _requests(context.world.inventory)
-        return {"addresses": [request.address for request in wanted]} if len(watches) == len(wanted) else None
+        wants = wanted(context)
+        watched = keys_running(context.run_directory) == {one.key for one in wants}
+        return {"addresses": [one.words for one in wants], "left_out": []} if watched else None
 
     def act(self, context: StepContext) -> Result:
-        """Ends what half an attempt has left, then starts all of them."""
-        _stop_all(context.run_directory)
-        begun = len(_folders(context.run_directory))
-        requests = _requests(context.world.inventory)
-        folders = [context.run_directory / _FOLDER / f"{begun + number:02}" for number in range(len(requests))]
-        # side by side: each is a process that takes a second to start
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(Watch.start, requests, folders))
-        return {"addresses": [request.address for request in requests]}
+        """Starts those that do not run, and waits until each has heard an answer by every method."""
+        left_out = ensure(context)
+        return {"addresses": [one.words for one in wanted(context)], "left_out": list(left_out)}
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
-        """They run, and somebody answers them."""
-        running = _running(context.run_directory)
-        addresses = ", ".join(watch.result().request.address for watch in running)
-        passed = len(running) == len(_requests(context.world.inventory))
+        """They run, and somebody answers them by every method."""
+        seen = [watch.result() for watch in running(context.run_directory)]
+        missing = {one.key for one in wanted(context)} - {(s.request.vantage_point, s.request.address) for s in seen}
+        silent = [
+            f"{method} at {one.request.address}" for one in seen for method, m in one.methods.items() if not m.answered
+        ]
+        addresses = ", ".join(one.words for one in wanted(context))
+        interval_ms = context.world.inventory.watch.interval_ms
+        words = f"{addresses} watched every {interval_ms:g} ms, and every method is answered."
+        left_out = result.get("left_out")
+        if isinstance(left_out, list) and left_out:
+            words += f" {'; '.join(map(str, left_out))}."
+        if missing:
+            words = f"Not watched: {', '.join(address for _, address in sorted(missing))}."
+        elif silent:
+            words = f"Nobody answers by {', '.join(silent)}."
         return witness(
             context,
             probe="watch",
             subject=addresses or context.plan.site,
-            summary=f"{addresses} watched every {context.world.inventory.watch.interval_ms:g} ms."
-            if passed
-            else "The watch does not run.",
-            passed=passed,
+            summary=words,
+            passed=not missing and not silent,
         )
 
     def undo(self, context: StepContext, result: Result | None) -> Outcome:
-        """Ends the watch; what it saw stays."""
-        _stop_all(context.run_directory)
-        _keep_capture(context.run_directory)
+        """Ends the watch, the last thing on the way back; what it saw stays."""
+        stop_all(context.run_directory)
+        keep_capture(context.run_directory)
+        record_outage(context)
         return Outcome(Verdict.PASSED, "The watch has ended; what it saw is kept.")
 
 
 class ProveSite(ReadOnlyStep):
-    """Users reach the new box: every way of looking must name it (requirement F6); then the watch ends."""
+    """Users reach the new box: every way of looking must name it (requirement F6)."""
 
     def act(self, context: StepContext) -> Result:
-        """Looks, lets the watch see a moment of the new life, and ends it."""
+        """Looks, and lets the watch see a moment of the new life."""
         views = view_site(context.world)
-        context.clock.sleep(_AFTERWARDS_SECONDS if _running(context.run_directory) else 0.0)
-        _stop_all(context.run_directory)
-        _keep_capture(context.run_directory)
+        context.clock.sleep(_AFTERWARDS_SECONDS if running(context.run_directory) else 0.0)
         served = sorted({seen.certificate_sha256 for seen in views if seen.certificate_sha256})
         owners = sorted({served_by(context, seen) or "nobody" for seen in views})
         return {
@@ -89,103 +94,70 @@ class ProveSite(ReadOnlyStep):
             passed=before == result["served_after_sha256"],
             data={"before": before, "after": result["served_after_sha256"]},
         )
-        _record_outage(context)
+        record_outage(context)
         return together(prove_site(context, "new"), same)
 
 
-def read_watches(run_directory: Path) -> tuple[WatchResult, ...]:
-    """What the run's watches saw, the latest of each address, in the inventory's order."""
-    results: dict[str, WatchResult] = {}
-    for folder in _folders(run_directory):
-        if (folder / "started.json").exists():
-            result = Watch.adopt(folder).result()
-            results[result.request.address] = result
-    return tuple(results.values())
+class EndWatch(ReadOnlyStep):
+    """Ends the watch, the last thing of the run, and judges what it saw since the soak."""
+
+    def look(self, context: StepContext) -> Result | None:
+        """Done when it was ended by an attempt that was cut short, and there was nothing against it."""
+        try:
+            ended: Result = json.loads((context.run_directory / FOLDER / _ENDED).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return None if against(context, marks_of(ended["from"]), marks_of(ended["until"])) else ended
+
+    def act(self, context: StepContext) -> Result:
+        """Ends every watch. Resumed after something was against it, a new one first sees a whole soak."""
+        since = marks_of(context.results.get("soak", {}).get("until"))
+        if not since or (context.begun and keys_running(context.run_directory) != {one.key for one in wanted(context)}):
+            soaked = soak(context, context.world.inventory.reset.soak_seconds)
+            since = marks_of(soaked["from"])
+        result: Result = {"from": {**since}, "until": {**marks_now(context.run_directory)}}
+        stop_all(context.run_directory)
+        keep_capture(context.run_directory)
+        file = context.run_directory / FOLDER / _ENDED
+        write_whole(file, json.dumps(result).encode(), mode=0o644, then=f"run: rebox resume {context.run_id}")
+        return result
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """No gap above the limit since the soak, and nobody looked away; the whole outage, for the record."""
+        record_outage(context)
+        return witness_stretch(context, marks_of(result["from"]), marks_of(result["until"]))
 
 
-def outages(results: tuple[WatchResult, ...]) -> dict[str, Outage]:
-    """By method; those of further addresses carry the address. A watch that was killed has not seen the rest."""
-    found: dict[str, Outage] = {}
-    for number, result in enumerate(results):
-        # every watch counts from its own start; the report has one zero, that of the first
-        later_ms = (result.started - results[0].started).total_seconds() * 1000.0
-        for method, outage in result.outages().items():
-            name = method if number == 0 else f"{method} {result.request.address}"
-            blind: tuple[Gap, ...] = ()
-            if result.ended in ("killed", "limit"):
-                blind = (Gap(start_ms=result.seconds * 1000.0, end_ms=result.seconds * 1000.0),)
-            found[name] = outage.model_copy(
-                update={
-                    "gaps": _shifted(outage.gaps, later_ms),
-                    "unwatched": _shifted((*outage.unwatched, *blind), later_ms),
-                }
-            )
-    return found
+def site_watched(context: StepContext, gate: GateReference) -> Outcome:
+    """The watch runs and is answered; one that has ended is started anew, and the report tells the time between.
+
+    The one gate that does something: it changes no box, and a swing that nobody watches could never be watched again.
+    """
+    try:
+        # in the middle of a swing nobody may answer just now
+        left_out = ensure(context, prove=not context.begun)
+    except ReboxError as error:
+        return Outcome(Verdict.UNKNOWN, str(error), next_move=error.next_move)
+    return Outcome(Verdict.PASSED, " ".join(("The site is watched.", *(f"{words}." for words in left_out))))
 
 
-def _shifted(gaps: tuple[Gap, ...], by_ms: float) -> tuple[Gap, ...]:
-    return tuple(Gap(start_ms=gap.start_ms + by_ms, end_ms=gap.end_ms + by_ms) for gap in gaps)
-
-
-def _requests(inventory: Inventory) -> list[WatchRequest]:
-    """One watch per address; the first one also connects and asks for pages, the others only ping."""
-    watch, swing = inventory.watch, inventory.swing
-    follow = {"resolver": swing.resolvers[0]} if isinstance(swing, DnsSwing) else {}
-    first, *others = [*site_addresses(inventory)] if isinstance(swing, DnsSwing) else [*inventory.site.addresses]
-    limits = {"icmp_interval_ms": watch.interval_ms, "max_seconds": watch.seconds_max}
-    main = WatchRequest.model_validate(
-        {
-            "address": first,
-            **limits,
-            "tcp_port": inventory.site.port,
-            "tcp_interval_ms": watch.tcp_interval_ms,
-            "https_name": inventory.site.name,
-            "https_port": inventory.site.port,
-            "https_interval_ms": watch.https_interval_ms,
-            **follow,
-        }
-    )
-    if follow:
-        # a name leads to one address of a kind at a time, and the main watch follows it
-        return [main]
-    return [
-        main,
-        *(WatchRequest.model_validate({"address": address, **limits, "capture": False}) for address in others),
-    ]
-
-
-def _folders(run_directory: Path) -> list[Path]:
-    folder = run_directory / _FOLDER
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def _running(run_directory: Path) -> list[Watch]:
-    watches = [Watch.adopt(folder) for folder in _folders(run_directory) if (folder / "started.json").exists()]
-    return [watch for watch in watches if watch.running]
-
-
-def _stop_all(run_directory: Path) -> None:
-    """Ends the watches side by side: each waits for the answers that are still on their way."""
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(Watch.stop, _running(run_directory)))
-
-
-def _keep_capture(run_directory: Path) -> None:
-    """Puts the capture where people look for it; the same file, not a copy of it."""
-    captures = [folder / _CAPTURE for folder in _folders(run_directory) if (folder / _CAPTURE).exists()]
-    if captures and not (run_directory / _CAPTURE).exists():
-        os.link(captures[-1], run_directory / _CAPTURE)
-
-
-def _record_outage(context: StepContext) -> None:
-    """Writes the outage down; a long one fails nothing, because the traffic has moved: the report shows it."""
+def record_outage(context: StepContext) -> None:
+    """Writes the outage down; a long one fails nothing here, because the traffic has moved: the report shows it."""
     for name, outage in outages(read_watches(context.run_directory)).items():
         witness(
             context,
             probe="watch",
             subject=context.plan.site,
             summary=f"{name}: longest gap {outage.gap_ms_max:.1f} ms, {outage.lost:,} of {outage.sent:,} lost; "
+            f"{outage.delayed:,} delayed and {outage.cut:,} cut in flight, the longest {outage.hung_ms_max:.1f} ms; "
             f"the watch's own largest pause {outage.own_gap_ms_max:.1f} ms.",
             passed=None if outage.unwatched or not outage.sent else True,
-            data={"gap_ms_max": outage.gap_ms_max, "lost": outage.lost, "sent": outage.sent},
+            data={
+                "gap_ms_max": outage.gap_ms_max,
+                "lost": outage.lost,
+                "sent": outage.sent,
+                "delayed": outage.delayed,
+                "cut": outage.cut,
+                "hung_ms_max": outage.hung_ms_max,
+            },
         )

@@ -2,5 +2,6 @@
 
 from toolkit.probes.watch.handle import Watch
 from toolkit.probes.watch.request import MethodResult, WatchRequest, WatchResult
+from toolkit.probes.watch.vantage import LocalVantagePoint, VantagePoint
 
-__all__ = ["MethodResult", "Watch", "WatchRequest", "WatchResult"]
+__all__ = ["LocalVantagePoint", "MethodResult", "VantagePoint", "Watch", "WatchRequest", "WatchResult"]

@@ -21,6 +21,7 @@ class WatchRequest(Seen):
     """An address, and how often each method asks it. An interval or port of None leaves that method out."""
 
     address: str
+    vantage_point: str = Field(default="", description="From where it is watched; empty: from this machine.")
     icmp_interval_ms: float | None = Field(default=1.0, ge=0.2, le=60_000)
     tcp_port: int | None = Field(default=None, ge=1, le=65535)
     tcp_interval_ms: float = Field(default=10.0, ge=1, le=60_000)
@@ -176,6 +177,9 @@ class WatchResult(Seen):
     certificates: tuple[CertificateSeen, ...]
     addresses: tuple[AddressSeen, ...]
     held: tuple[HeldConnection, ...] = ()
+    clock_error_ms: float | None = Field(
+        default=None, description="Another machine's times may be wrong by so much; None: it is this machine's clock."
+    )
     problems: tuple[str, ...]
     capture: Path | None
 
