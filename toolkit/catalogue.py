@@ -37,7 +37,7 @@ from toolkit.traffic.looks import InspectOld, ProveNew
 from toolkit.traffic.serving import ProveServed
 from toolkit.traffic.shared_address import SwingSharedAddress
 from toolkit.traffic.soak import Soak
-from toolkit.traffic.watching import EndWatch, ProveSite, StartWatch, site_watched
+from toolkit.traffic.watching import EndWatch, ProveSite, StartWatch, StopWatch, site_watched
 from toolkit.upgrade.gates import eula_accepted, package_new_enough
 from toolkit.upgrade.steps import InstallSitePackage
 
@@ -76,6 +76,7 @@ STEPS: dict[str, StepImplementation] = {
     "reset-firmware": Quarantining(ResetFirmware()),
     "shut-down-old": ShutDownOld(),
     "end-watch": EndWatch(),
+    "stop-watch": StopWatch(),
 }
 
 GATES: dict[str, GateImplementation] = {

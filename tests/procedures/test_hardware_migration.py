@@ -226,5 +226,7 @@ def test_the_watch_outlasts_everything_that_may_interrupt_the_service(kind: str)
     names = [step.name for step in plan_of(kind).steps]
     assert names[-1] == "end-watch"
     assert names.index("start-watch") < names.index("swing-traffic") < names.index("soak") < names.index("reset-old")
+    # on the way back it ends after the proof
+    assert [step.name for step in plan_of(kind).on_way_back.last] == ["prove-served", "stop-watch"]
     (swing,) = (step for step in plan_of(kind).steps if step.name == "swing-traffic")
     assert "site-watched" in {gate.code for gate in swing.gates}

@@ -9,13 +9,14 @@ import pytest
 
 from tests.step_context import GATE, context_of, inventory, world_of
 from tests.traffic.watched import PretendWatch
-from toolkit.model.execution import Result, StepContext
+from toolkit.model.execution import Outcome, Result, StepContext
+from toolkit.model.plan import Step, WayBackSteps
 from toolkit.model.verdict import Verdict
 from toolkit.reset.gates import soak_passed
 from toolkit.traffic import soak as soaking
 from toolkit.traffic import watching
 from toolkit.traffic.soak import Soak
-from toolkit.traffic.watching import EndWatch
+from toolkit.traffic.watching import EndWatch, StartWatch, StopWatch
 
 LOOKED: Result = {"seconds": 1200.0, "looks": 600, "wrong": []}
 
@@ -220,3 +221,24 @@ def test_killed_after_the_watch_was_ended_it_does_not_watch_again(tmp_path: Path
     dying.append(PretendWatch(tmp_path, seconds=60))
     first, _ = end(tmp_path, 30)
     assert end(tmp_path, 30, begun=True)[0] == first
+
+
+# the way back
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_on_the_way_back_the_watch_ends_once_the_old_box_serves_and_not_before(
+    tmp_path: Path, dying: list[PretendWatch], monkeypatch: pytest.MonkeyPatch, serves: bool
+) -> None:
+    verdict = Verdict.PASSED if serves else Verdict.FAILED
+    monkeypatch.setattr(watching, "prove_site", lambda *_: Outcome(verdict, "as packets show it"))
+    dying.append(PretendWatch(tmp_path, seconds=60))
+    stop = Step(name="stop-watch", kind="stop-watch", title="End", why="It is over")
+    given = context(tmp_path)
+    plan = given.plan.model_copy(update={"on_way_back": WayBackSteps(last=(stop,))})
+    given = replace(given, plan=plan)
+    assert StartWatch().undo(given, None).verdict is Verdict.PASSED
+    assert len(dying) == 1, "undoing start-watch leaves it to the end of the way back"
+    outcome = StopWatch().verify(given, StopWatch().act(given))
+    assert (outcome.verdict, len(dying)) == (Verdict.PASSED, 0 if serves else 1)
+    assert ("has ended" in outcome.summary) is serves

@@ -324,7 +324,7 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
         title="Watch the site without a pause, until the run has ended",
         why="The outage is measured, not guessed; the watch goes on even if this command is killed.",
         requirements=("H7",),
-        way_back="The watch is ended.",
+        way_back="The watch is ended, once the old box is proven to serve.",
     )
     before: tuple[GateReference, ...] = (
         GateReference(code="site-watched", why="What nobody watches cannot be measured later.", after="start-watch"),

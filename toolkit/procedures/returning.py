@@ -34,5 +34,14 @@ def on_way_back(inventory: Inventory) -> WayBackSteps:
                 expected_seconds=2.0,
                 back_seconds=2.0,
             ),
+            Step(
+                name="stop-watch",
+                kind="stop-watch",
+                title="End the watch, if the old box serves",
+                why="An outage counts whenever it happens, also on the way back; one that goes on is watched on.",
+                requirements=("H7",),
+                expected_seconds=2.0,
+                back_seconds=2.0,
+            ),
         ),
     )

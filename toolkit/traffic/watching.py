@@ -19,6 +19,9 @@ _AFTERWARDS_SECONDS = 1.0
 
 _ENDED = "ended.json"
 
+STOP_WATCH = "stop-watch"
+"""The kind of the step that ends the watch on the way back."""
+
 
 class StartWatch:
     """Starts a watch per address and vantage point; each goes on even when the toolkit is killed."""
@@ -60,10 +63,10 @@ class StartWatch:
         )
 
     def undo(self, context: StepContext, result: Result | None) -> Outcome:
-        """Ends the watch, the last thing on the way back; what it saw stays."""
-        stop_all(context.run_directory)
-        keep_capture(context.run_directory)
-        record_outage(context)
+        """Leaves it to the end of the way back, where the plan has that: all of it is to be watched."""
+        if any(step.kind == STOP_WATCH for step in context.plan.on_way_back.last):
+            return Outcome(Verdict.PASSED, "The watch goes on until users are proven to be served.")
+        _end(context)
         return Outcome(Verdict.PASSED, "The watch has ended; what it saw is kept.")
 
 
@@ -116,16 +119,38 @@ class EndWatch(ReadOnlyStep):
             soaked = soak(context, context.world.inventory.reset.soak_seconds)
             since = marks_of(soaked["from"])
         result: Result = {"from": {**since}, "until": {**marks_now(context.run_directory)}}
-        stop_all(context.run_directory)
-        keep_capture(context.run_directory)
+        _end(context)
         file = context.run_directory / FOLDER / _ENDED
         write_whole(file, json.dumps(result).encode(), mode=0o644, then=f"run: rebox resume {context.run_id}")
         return result
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
-        """No gap above the limit since the soak, and nobody looked away; the whole outage, for the record."""
-        record_outage(context)
+        """No gap above the limit since the soak, and nobody looked away."""
         return witness_stretch(context, marks_of(result["from"]), marks_of(result["until"]))
+
+
+class StopWatch(ReadOnlyStep):
+    """Ends the watch on the way back, once the old box serves; while it does not, an outage goes on to be watched."""
+
+    def act(self, context: StepContext) -> Result:
+        """Looks who serves, and ends the watch if that is the old box."""
+        watched = bool(running(context.run_directory))
+        serves = prove_site(context, "old").verdict is Verdict.PASSED
+        if serves:
+            _end(context)
+        return {"watched": watched, "ended": serves}
+
+    def verify(self, context: StepContext, result: Result) -> Outcome:
+        """What it saw is for the report; it decides nothing here: the proof before it did."""
+        if not result["ended"]:
+            return Outcome(Verdict.PASSED, "The watch goes on, because the old box is not seen to serve.")
+        return Outcome(Verdict.PASSED, "The watch has ended." if result["watched"] else "Nothing was being watched.")
+
+
+def _end(context: StepContext) -> None:
+    stop_all(context.run_directory)
+    keep_capture(context.run_directory)
+    record_outage(context)
 
 
 def site_watched(context: StepContext, gate: GateReference) -> Outcome:
