@@ -187,6 +187,7 @@ def _old_virtual_machine(inventory: Inventory, old_vm: OldVirtualMachine) -> Old
         uuid=old_vm.machine_uuid,
         serial_number=old_vm.machine_serial or inventory.old.serial_number,
         disk_serials=old_vm.disk_serials,
+        leave=old_vm.leave,
         state=_state_directory(),
     )
 

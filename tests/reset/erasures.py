@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from toolkit.reset.erasure import Erasure
+from toolkit.reset.erasure import ErasedLayer, Erasure
 from toolkit.reset.record import Record, RecordContext
 
 STARTED = datetime(2025, 3, 1, 22, 0, tzinfo=UTC)
@@ -34,6 +34,15 @@ words = st.text(st.characters(exclude_categories=()), max_size=40) | st.sampled_
     ["<script>alert(1)</script>", "&lt;", "\x00\x1b[31m", "\u202egpj.exe", "\udcff", "%", "~2", "../..", "."]
 )
 numbers = st.integers(0, 2**63)
+layers = st.lists(
+    st.builds(
+        ErasedLayer,
+        place=words, format=words, size_bytes=numbers, bytes_read=numbers, technique=words,
+        verification=st.sampled_from(["full", "none"]), again=st.booleans(), reason=words,
+        result=st.sampled_from(["passed", "failed", "unknown", "left"]),
+    ),
+    max_size=3,
+)  # fmt: skip
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 moments = st.integers(0, 2**33).flatmap(lambda second: zones.map(lambda zone: datetime.fromtimestamp(second, zone)))
 
@@ -42,6 +51,7 @@ def _honest(*, loop: bool, identity: str, **told: Any) -> Erasure:
     """One that may be: known by one thing, and passed only when it was read back."""
     known = {"backing_file" if loop else "serial_number": identity or "S"}
     verified = told["verification"] != "none" and told["verified_bytes"] and told["passes"]
+    verified = verified and all(layer.result == "passed" for layer in told["layers"])
     result = told["result"] if verified else "unknown"
     return Erasure.model_validate(told | known | {"result": result})
 
@@ -54,6 +64,7 @@ erasures = st.builds(
     tool_version=words, verification=st.sampled_from(["full", "sampled", "none"]), verified_bytes=numbers,
     verified_fraction=st.floats(0, 1), sample_seed=words, result=st.sampled_from(["passed", "failed", "unknown"]),
     reason=words, started=moments, finished=moments, operator=words, run_id=st.none() | words,
+    layers=layers, kept_beside=st.lists(words, max_size=2),
 )  # fmt: skip
 contexts = st.builds(
     RecordContext,

@@ -55,3 +55,16 @@ def test_a_passed_erasure_without_verification_cannot_be_written() -> None:
         erasure_of(TOLD, finished=HEARD, tool_version="1").model_validate(
             erasure_of(TOLD, finished=HEARD, tool_version="1").model_dump() | {"verification": "none"}
         )
+
+
+def test_a_virtual_disk_has_not_passed_while_an_image_below_it_has_not() -> None:
+    layer = {
+        "place": "/pool/base.qcow2", "format": "qcow2", "size_bytes": 1000, "bytes_read": 1000,
+        "technique": "overwrite with zeros", "verification": "full", "result": "passed", "reason": "",
+    }  # fmt: skip
+    kept = ["its UEFI variables (/nvram/old_VARS.fd)"]
+    erasure = erasure_of({**TOLD, "layers": [layer], "kept_beside": kept}, finished=HEARD, tool_version="1")
+    assert (erasure.layers[0].place, erasure.kept_beside) == ("/pool/base.qcow2", (kept[0],))
+    for result in ("left", "failed", "unknown"):
+        with pytest.raises(InputError, match="incomplete"):
+            erasure_of({**TOLD, "layers": [{**layer, "result": result}]}, finished=HEARD, tool_version="1")

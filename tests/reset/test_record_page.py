@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.report.test_browser import FLAGS, opened
 from tests.reset.erasures import a_record, records
-from toolkit.reset.erasure import Erasure
+from toolkit.reset.erasure import ErasedLayer, Erasure
 from toolkit.reset.record import Record, RecordContext, as_signed
 from toolkit.reset.record_page import record_page
 
@@ -103,6 +103,28 @@ def test_letters_become_small_enough_for_one_sheet(browser: Browser, tmp_path: P
         record_page(record.model_copy(update={"context": context}), words, "5f" * 32, "ed25519:" + "A" * 44)
     )
     assert f'class="{size}"' in page.read_text() or size == "of the usual size"
+    shown, _ = opened(browser, page)
+    assert [sheets(shown.pdf(format=paper)) for paper in ("A4", "Letter")] == [1, 1]
+    shown.context.close()
+
+
+def test_every_image_of_a_virtual_disk_stands_on_the_sheet(browser: Browser, tmp_path: Path) -> None:
+    layers = tuple(
+        ErasedLayer(
+            place=f"/var/lib/libvirt/images/support-old.{name}", format="qcow2", size_bytes=10 << 30,
+            bytes_read=0 if result == "left" else 10 << 30, technique="overwrite with zeros", verification="full",
+            result=result, reason="in use by the virtual machine other" if result == "left" else "",
+        )
+        for name, result in [("snap2", "passed"), ("snap1", "passed"), ("golden.qcow2", "left")]
+    )  # fmt: skip
+    kept = ("its UEFI variables (/var/lib/libvirt/qemu/nvram/support-old_VARS.fd)",)
+    reason = "what it is laid over was left as it is: /var/lib/libvirt/images/golden.qcow2"
+    record = a_record(layers=layers, kept_beside=kept, result="failed", reason=reason)
+    page = tmp_path / "page.html"
+    page.write_text(record_page(record, "x", "5f" * 32, "ed25519:" + "A" * 44))
+    assert "/var/lib/libvirt/images/support-old.snap1: passed, overwrite with zeros" in page.read_text()
+    assert "golden.qcow2: not wiped, in use by the virtual machine other" in page.read_text()
+    assert kept[0] in page.read_text()
     shown, _ = opened(browser, page)
     assert [sheets(shown.pdf(format=paper)) for paper in ("A4", "Letter")] == [1, 1]
     shown.context.close()

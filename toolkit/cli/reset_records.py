@@ -97,6 +97,8 @@ def _show(path: Path, opened: ReadRecord, reading: Rereading | None, not_read: s
         ("site", record.context.site),
         ("source", record.context.source),
         ("sanitization", f"{erasure.category}: {erasure.technique}, {erasure.passes} passes"),
+        *((f"image {layer.place}", " ".join((layer.result, layer.reason)).strip()) for layer in erasure.layers),
+        *(("not wiped", kept) for kept in erasure.kept_beside),
         ("begun again", "yes: an earlier wipe was cut off" if erasure.again else ""),
         ("verification", f"{erasure.verification}, {erasure.verified_bytes:,} bytes read back"),
         ("began, ended", f"{erasure.started:%Y-%m-%d %H:%M:%S %Z}, {erasure.finished:%Y-%m-%d %H:%M:%S %Z}"),

@@ -10,7 +10,7 @@ from toolkit.lab.description import LabDescription
 from toolkit.lab.folder import LabFolder
 from toolkit.lab.network import BRIDGE
 from toolkit.lab.sticks import SERIAL
-from toolkit.lab.virtual_world import POOL, disk_serials
+from toolkit.lab.virtual_world import POOL, SEED_SERIAL, disk_serials
 from toolkit.model.inventory import read_inventory
 
 FILE_NAME = "inventory.toml"
@@ -152,7 +152,9 @@ def _old_vm(lab: LabDescription, old: str) -> dict[str, Table]:
     if lab.topology.backend == "namespaces" or box.kind != "virtual":
         return {}
     uuid = str(system_id(box.serial_number))
-    return {"old_vm": {"name": old, "machine_uuid": uuid, "disk_serials": disk_serials(box)}}
+    # its seed is the lab's file, outside of the pool, and goes with the lab
+    leave = (SEED_SERIAL,)
+    return {"old_vm": {"name": old, "machine_uuid": uuid, "disk_serials": disk_serials(box), "leave": leave}}
 
 
 def _bmc(folder: LabFolder, lab: LabDescription, name: str) -> Table:

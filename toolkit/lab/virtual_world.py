@@ -116,7 +116,7 @@ class VirtualWorld:
         system, data = disk_serials(box)
         files = disk_files(self._folder, name, box)
         drives = [Drive(files[0], system, "qcow2"), Drive(files[1], data)]
-        await self._system_disk(drives[0].file, blank=box.site_version is None)
+        await self._system_disk(drives[0].file, blank=box.site_version is None, alone=box.kind == "virtual")
         _blank(drives[1].file, box.data_disk_mb)
         if box.site_version is not None:
             drives.append(Drive(self._folder.seed(name), SEED_SERIAL))
@@ -137,13 +137,22 @@ class VirtualWorld:
         definition.write_text(domain_xml(machine), encoding="utf-8")
         await self.virsh("define", str(definition))
 
-    async def _system_disk(self, file: Path, *, blank: bool) -> None:
-        backing = () if blank else ("-b", str(self._image.disk), "-F", "raw")
-        size = (f"{self._image.disk.stat().st_size + (64 << 20)}",)
-        arguments = ("qemu-img", "create", "-q", "-f", "qcow2", *backing, str(file), *size)
-        status, words = await self._programs.ask(Command(arguments, file.parent, None, self._environment))
+    async def _system_disk(self, file: Path, *, blank: bool, alone: bool) -> None:
+        """Laid over the image, which all boxes share; or, for one that is wiped by its host in the end, by itself."""
+        size = str(self._image.disk.stat().st_size + (64 << 20))
+        image = str(self._image.disk)
+        if alone and not blank:
+            await self._qemu_img(file, "convert", "-f", "raw", "-O", "qcow2", image, str(file))
+            await self._qemu_img(file, "resize", "-q", str(file), size)
+            return
+        backing = () if blank else ("-b", image, "-F", "raw")
+        await self._qemu_img(file, "create", "-q", "-f", "qcow2", *backing, str(file), size)
+
+    async def _qemu_img(self, file: Path, *words: str) -> None:
+        arguments = ("qemu-img", *words)
+        status, said = await self._programs.ask(Command(arguments, file.parent, None, self._environment))
         if status:
-            raise ReboxError("a disk could not be made", where=str(file), why=words)
+            raise ReboxError("a disk could not be made", where=str(file), why=said)
 
     def console(self, name: str) -> Console:
         """What a box says."""

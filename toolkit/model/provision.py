@@ -180,11 +180,19 @@ class OldVirtualMachine(_Table):
     )
     disk_serials: tuple[str, ...] = Field(
         min_length=1,
-        description="Serial numbers of the disks that are wiped; for a disk without one, the path of its volume.",
+        description="Serial numbers of the disks that are wiped, with every image they are laid over; for a disk or CD "
+        "without one, the path of its volume.",
+    )
+    leave: tuple[str, ...] = Field(
+        default=(),
+        description="What stays as it is, by serial number or path: other disks and CDs of the machine, and images "
+        "below its disks that others use. A disk over such an image has not passed.",
     )
 
     @model_validator(mode="after")
     def _each_once(self) -> "OldVirtualMachine":
+        if both := {*self.disk_serials} & {*self.leave}:
+            raise ValueError(f"{both.pop()} is in disk_serials and in leave")
         if len({*self.disk_serials}) != len(self.disk_serials):
             raise ValueError("disk_serials names a disk twice")
         return self

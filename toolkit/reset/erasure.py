@@ -9,6 +9,26 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from toolkit.model.errors import InputError, words_of
 
 
+class ErasedLayer(BaseModel):
+    """One image that a virtual disk is made of: its own, or one that it is laid over.
+
+    `result` is `left` for one that was not wiped since the inventory leaves it; `reason` says who uses it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    place: str
+    """Its path on the host."""
+    format: str
+    size_bytes: int = Field(ge=0)
+    bytes_read: int = Field(ge=0)
+    technique: str
+    verification: Literal["full", "none"]
+    again: bool = False
+    result: Literal["passed", "failed", "unknown", "left"]
+    reason: str = ""
+
+
 class Erasure(BaseModel):
     """One disk, erased or not, in the terms of NIST SP 800-88 Rev. 1 (4.8 and appendix G).
 
@@ -56,11 +76,17 @@ class Erasure(BaseModel):
     run_id: str | None = None
     backing_file: str = ""
     """The file behind a loop device, which has no serial number: what it is known by instead."""
+    layers: tuple[ErasedLayer, ...] = ()
+    """The images of a virtual disk, its own first; none for other disks. Sizes above are of all that were wiped."""
+    kept_beside: tuple[str, ...] = ()
+    """What a host keeps of a virtual machine beside its disks, in words; it was not wiped."""
 
     @model_validator(mode="after")
     def _honest(self) -> "Erasure":
         if self.result == "passed" and (self.verification == "none" or not self.verified_bytes or not self.passes):
             raise ValueError("an erasure that was not verified has not passed")
+        if self.result == "passed" and any(layer.result != "passed" for layer in self.layers):
+            raise ValueError("a disk has not passed whose data may lie in an image below it")
         if bool(self.serial_number) == bool(self.backing_file):
             raise ValueError("a disk is known by its serial number, or a loop device by its file")
         return self
@@ -120,4 +146,6 @@ def _erasure(
         finished=finished,
         operator=operator,
         run_id=run_id,
+        layers=told.get("layers", ()),
+        kept_beside=told.get("kept_beside", ()),
     )

@@ -124,6 +124,8 @@ def as_signed(record: Record) -> Record:
     def told(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: told(one) for name, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [told(one) for one in value]
         if isinstance(value, datetime):
             return value.astimezone(UTC)
         return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -44,7 +44,11 @@ def record_page(record: Record, file_name: str, sha256: str, signer: str) -> str
 
 
 def _letters(record: Record) -> str:
-    told = (*record.erasure.model_dump(mode="json").values(), *record.context.model_dump().values())
+    told = [*record.erasure.model_dump(mode="json", exclude={"layers", "kept_beside"}).values()]
+    told += [*record.context.model_dump().values(), *record.erasure.kept_beside]
+    for layer in record.erasure.layers:
+        # a row of its own: its name and what it says
+        told += [layer.place, layer.reason, layer.technique, layer.size_bytes, layer.bytes_read, "Image below it"]
     columns = sum(min(_columns(str(value)), _REASON_SHOWN) for value in told)
     return next((size for most, size in _LETTERS if columns <= most), "smallest")
 

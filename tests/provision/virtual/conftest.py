@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.provision.virtual.private_libvirt import BRIDGE, PrivateLibvirt, private_libvirt
+from tests.provision.virtual.old_box import OldBox
+from tests.provision.virtual.private_libvirt import BRIDGE, POOL, PrivateLibvirt, private_libvirt
 from tests.provision.virtual.small_image import ADDRESS, small_image
 from tests.step_context import NEW_SERIAL, inventory
 from toolkit.images.build import Image, build
@@ -95,6 +96,13 @@ def hypervisor(libvirtd: PrivateLibvirt) -> Iterator[PrivateLibvirt]:
     for path in (libvirtd.folder / "pools" / "default").iterdir():
         path.unlink()
     libvirtd.virsh("pool-refresh", "default")
+
+
+@pytest.fixture
+def box(hypervisor: PrivateLibvirt, tmp_path: Path) -> OldBox:
+    made = OldBox(hypervisor, hypervisor.folder / "pools" / POOL, tmp_path / "state")
+    made.lay()
+    return made
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""The disks of libvirt's virtual machines, the files they lie in, and who else uses those; changes nothing."""
+"""The disks of libvirt's virtual machines, and the volumes and files they lie in; changes nothing."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -104,39 +104,11 @@ def refresh_pools(host: Hypervisor) -> None:
 
 def same_file(host: Hypervisor, path: str) -> str:
     """What a file is known by whatever it is called: on our own host two names of one file are the same, links too."""
-    if host.is_local:
+    if host.is_local and path:
         with suppress(OSError):
             found = os.stat(path)  # noqa: PTH116  (a path of libvirt's, not ours)
             return f"{found.st_dev}:{found.st_ino}"
     return path
-
-
-def users(host: Hypervisor, ours: Collection[str], own_uuid: str) -> dict[str, list[str]]:
-    """Who uses files beside the machine `own_uuid`, in words, for each of `ours` (as `same_file` names them).
-
-    Users are other machines, by the disks they have or are laid over, and volumes laid over them that are none of
-    `ours` themselves.
-    """
-    found: dict[str, list[str]] = {}
-
-    def add(path: str, user: str) -> None:
-        key = same_file(host, path) if path else ""
-        if key in ours and user not in found.setdefault(key, []):
-            found[key].append(user)
-
-    with host.asked("who uses which volume cannot be looked at") as connection:
-        for other in connection.listAllDomains():
-            if other.UUIDString() == own_uuid:
-                continue
-            for disk in all_disks(other):
-                for path in (path_of(host, disk), *(disk.told_below or ())):
-                    add(path, f"the virtual machine {other.name()}")
-        for pool in active_pools(connection):
-            for volume in pool.listAllVolumes():
-                under = volume_below(volume)
-                if under and same_file(host, str(volume.path())) not in ours:
-                    add(under, f"the volume {volume.name()}, which is laid over it")
-    return found
 
 
 def path_of(host: Hypervisor, disk: DomainDisk) -> str:
@@ -145,8 +117,3 @@ def path_of(host: Hypervisor, disk: DomainDisk) -> str:
         return disk.path
     handle = look_up(host, disk)
     return "" if handle is None else str(handle.path())
-
-
-def volume_below(volume: Any) -> str:
-    """What libvirt says that a volume is laid over; "" for nothing."""
-    return etree.fromstring(volume.XMLDesc().encode()).findtext("backingStore/path") or ""

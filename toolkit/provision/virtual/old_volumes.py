@@ -1,77 +1,60 @@
-"""Which volumes the disks of an old virtual machine are, and all that speaks against wiping them; changes nothing."""
+"""Which volumes the disks of an old virtual machine are made of, and all that speaks against wiping them."""
 
-import struct
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
 
-from toolkit.model.errors import ReboxError, RefusedError
+from toolkit.model.errors import RefusedError
 from toolkit.provision.virtual.connection import Hypervisor, domain_xml
-from toolkit.provision.virtual.volume_streams import read_beginning
+from toolkit.provision.virtual.domain_disks import (
+    DomainDisk,
+    disks_of,
+    path_of,
+    refresh_pools,
+    same_file,
+)
+from toolkit.provision.virtual.image_header import HeaderError
+from toolkit.provision.virtual.layer_users import users
+from toolkit.provision.virtual.layers import Layer, Place, layers_of
 
-_QCOW2, _EXTERNAL_DATA = b"QFI\xfb", 4
-"""QEMU's docs/interop/qcow2.txt: the magic, and the incompatible feature bit 2."""
 _NEXT = "Nothing was written. Correct the inventory's [old_vm], or do without it and wipe the disks on the host."
+_REMOVABLE = ("cdrom", "floppy")
 
 
 @dataclass(frozen=True)
-class DomainDisk:
-    """One disk of a domain (https://libvirt.org/formatdomain.html); `path` or `pool` and `volume` say where it lies."""
+class Left:
+    """An image below a disk that the inventory leaves as it is, and who uses it, in words; "" for nobody else."""
 
-    serial: str
-    path: str = ""
-    pool: str = ""
-    volume: str = ""
-    kind: str = "file"
-    device: str = "disk"
-    format: str = "raw"
-    read_only: bool = False
-    shared: bool = False
-    chain_told: bool = False
-    """Whether the domain says what the disk is laid over, as one does that runs."""
-
-    @property
-    def place(self) -> str:
-        """Where it lies, in words."""
-        return self.path or f"{self.pool}/{self.volume}"
+    layer: Layer
+    why: str
 
 
 @dataclass(frozen=True)
-class OldVolume:
-    """A disk that may be wiped: `name` is what the inventory calls it, `handle` libvirt's volume."""
+class OldDisk:
+    """A disk that may be wiped: `name` is what the inventory calls it.
+
+    `layers` are its own image and those below that are wiped with it, each before what it is laid over; `left` those
+    that are not.
+    """
 
     name: str
     disk: DomainDisk
-    handle: Any
-    pool: str
-    size_bytes: int
-    under: str
-    """The image that it is laid over, which others may need and which is never wiped; "" when there is none."""
+    layers: tuple[Layer, ...]
+    left: tuple[Left, ...]
 
 
-def disks_of(xml: str) -> list[DomainDisk]:
-    """All disks and drives of a domain."""
-    return [_disk(one) for one in etree.fromstring(xml.encode()).iterfind("devices/disk")]
+@dataclass(frozen=True)
+class Wanted:
+    """What the inventory says: the disks that are wiped, and what is left, each by serial number or path."""
 
+    names: tuple[str, ...]
+    left: tuple[str, ...] = ()
 
-def _disk(element: Any) -> DomainDisk:
-    source, driver = element.find("source"), element.find("driver")
-    told = {} if source is None else source.attrib
-    return DomainDisk(
-        serial=element.findtext("serial") or "",
-        path=told.get("file") or told.get("dev") or "",
-        pool=told.get("pool", ""),
-        volume=told.get("volume", ""),
-        kind=str(element.get("type")),
-        device=element.get("device", "disk"),
-        format="raw" if driver is None else driver.get("type", "raw"),
-        read_only=element.find("readonly") is not None,
-        shared=element.find("shareable") is not None,
-        chain_told=element.find("backingStore") is not None,
-    )
+    def leaves(self, disk: DomainDisk) -> bool:
+        """Whether a disk stays as it is."""
+        return bool({disk.serial, disk.path, disk.place} & {*self.left} - {""})
 
 
 def find_machine(host: Hypervisor, name: str, uuid: str, serial_number: str) -> Any:
@@ -92,15 +75,18 @@ def find_machine(host: Hypervisor, name: str, uuid: str, serial_number: str) -> 
     return domain
 
 
-def find_volumes(host: Hypervisor, domain: Any, names: Sequence[str]) -> list[OldVolume]:
-    """The volumes of the disks that are named by serial number or path; raises RefusedError for any that may not be.
+def find_disks(host: Hypervisor, domain: Any, wanted: Wanted, known: Mapping[str, tuple[Place, ...]]) -> list[OldDisk]:
+    """The disks that are to be wiped, with every image they are laid over; changes nothing.
 
-    Not wiped is what is read only or shared, what another machine or a volume laid over it uses, what lies in no pool,
-    and every disk of a machine with snapshots or saved memory: those hold what the volumes held.
+    `known` is what images were laid over before a wipe of this machine began. Raises RefusedError where one may not be
+    wiped: it is read only or shared; another machine, a volume laid over it or a disk that is not wiped uses it or what
+    it is laid over; it lies in no pool, or it cannot be told what lies below it. It is raised too where the machine has
+    snapshots, saved memory or a disk that the inventory does not name: those hold what the disks hold.
     """
     with host.asked("the old virtual machine cannot be looked at"):
-        machine, text = str(domain.name()), domain_xml(domain)
+        machine, text, uuid = str(domain.name()), domain_xml(domain), str(domain.UUIDString())
         snapshots, saved = domain.snapshotNum(), domain.hasManagedSaveImage()
+        now = disks_of(str(domain.XMLDesc()))
     if snapshots or saved:
         what = f"it has {snapshots} snapshots" if snapshots else "its memory is saved on the host"
         command = "snapshot-delete" if snapshots else "managedsave-remove"
@@ -110,114 +96,151 @@ def find_volumes(host: Hypervisor, domain: Any, names: Sequence[str]) -> list[Ol
             why=f"{what}, which hold what the disks held",
             next_move=f"Remove them first: virsh {command} {machine}",
         )
-    _refresh_pools(host)
+    refresh_pools(host)
     there = disks_of(text)
-    found = [_volume(host, machine, name, there) for name in names]
-    for volume in found:
-        _refuse_if_others_use(host, machine, domain, volume)
-    return found
+    disks = {name: _disk(host, machine, name, there) for name in wanted.names}
+    named = {(disk.serial, disk.place) for disk in disks.values()}
+    others = [disk for disk in (*there, *now) if (disk.serial, disk.place) not in named]
+    _refuse_unnamed(host, machine, text, others, wanted)
+    chains = {name: _chain(host, machine, name, disk, known) for name, disk in disks.items()}
+    return _judged(_Machine(host, machine, uuid, there, now), wanted, disks, chains)
 
 
-def _volume(host: Hypervisor, machine: str, name: str, there: Sequence[DomainDisk]) -> OldVolume:
-    disks = [disk for disk in there if name in (disk.serial, disk.path)]
+@dataclass(frozen=True)
+class _Machine:
+    host: Hypervisor
+    name: str
+    uuid: str
+    kept: list[DomainDisk]
+    now: list[DomainDisk]
+    """As it is kept, and as it is now: what was plugged in while it runs is there too."""
+
+    def times(self, key: str) -> int:
+        """How many of its disks are that file."""
+        found = [[same_file(self.host, path_of(self.host, disk)) for disk in disks] for disks in (self.kept, self.now)]
+        return max(keys.count(key) for keys in found)
+
+
+def _judged(
+    machine: _Machine, wanted: Wanted, disks: Mapping[str, DomainDisk], chains: Mapping[str, list[Layer]]
+) -> list[OldDisk]:
+    """The chains cut where the inventory leaves an image; raises RefusedError for any other image that others use."""
+    host = machine.host
+    cut = {name: _cut(layers, wanted.left) for name, layers in chains.items()}
+    ours = {same_file(host, layer.path): layer.path for mine, _ in cut.values() for layer in mine}
+    every = {same_file(host, layer.path) for layers in chains.values() for layer in layers}
+    used = users(host, every, machine.uuid)
+    tops = [same_file(host, chains[name][0].path) for name in wanted.names]
+    for disk in (*machine.kept, *machine.now):
+        key = same_file(host, path_of(host, disk))
+        if key in ours and key not in tops:
+            used.setdefault(key, []).append("another disk of the same machine")
+    for key in {key for key in tops if tops.count(key) > 1 or machine.times(key) > 1}:
+        used.setdefault(key, []).append("a second disk of the same machine")
+    for name, (mine, _) in cut.items():
+        for layer in mine:
+            if by := used.get(same_file(host, layer.path)):
+                what = "it" if layer is mine[0] else f"the image it is laid over, {layer.path},"
+                leave = "" if layer is mine[0] else _how_to_leave(layer.path)
+                raise _refused(host, machine.name, name, f"{what} is in use by {', '.join(sorted(set(by)))}", leave)
+    return [
+        OldDisk(
+            name,
+            disks[name],
+            tuple(mine),
+            tuple(Left(layer, ", ".join(sorted(set(used.get(same_file(host, layer.path), []))))) for layer in left),
+        )
+        for name, (mine, left) in cut.items()
+    ]
+
+
+def _cut(layers: Sequence[Layer], left: Collection[str]) -> tuple[list[Layer], list[Layer]]:
+    """Those that are wiped and those that are left: what an image that is left is made of is left with it."""
+    below: set[str] = set()
+    mine, stays = [], []
+    for number, layer in enumerate(layers):
+        if number and (layer.path in left or layer.path in below):
+            stays.append(layer)
+            below |= {path for path, _ in layer.below}
+        else:
+            mine.append(layer)
+    return mine, stays
+
+
+def _disk(host: Hypervisor, machine: str, name: str, there: Sequence[DomainDisk]) -> DomainDisk:
+    disks = [disk for disk in there if name in (disk.serial, disk.path, disk.place)]
     if len(disks) != 1:
         listed = ", ".join(f"{disk.serial or 'no serial number'} ({disk.place})" for disk in there) or "none"
         how = f"{len(disks)} disks are" if disks else "no disk is"
         raise _refused(host, machine, name, f"{how} known by that; it has {listed}")
     disk = disks[0]
+    removable = disk.device in _REMOVABLE
     for bad, why in (
-        (disk.device != "disk", f"it is a {disk.device}"),
-        (disk.read_only, "it is read only: an image that others may need"),
+        (disk.device != "disk" and not removable, f"it is a {disk.device}"),
+        (disk.read_only and not removable, "it is read only: an image that others may need"),
         (disk.shared, "it is shared with other machines"),
     ):
         if bad:
             raise _refused(host, machine, name, why)
-    handle = _look_up(host, disk)
-    if handle is None:
-        raise _refused(host, machine, name, f"it lies in no storage pool of that host ({disk.place})")
-    with host.asked(f"the volume of {name} cannot be looked at"):
-        told = etree.fromstring(handle.XMLDesc().encode())
-        pool = handle.storagePoolLookupByVolume().name()
-        size = int(told.findtext("physical") or told.findtext("capacity") or 0)
-    if _keeps_data_elsewhere(read_beginning(host, handle, 80)):
-        raise _refused(host, machine, name, "its qcow2 container keeps its data in another file")
-    return OldVolume(name, disk, handle, pool, size, told.findtext("backingStore/path") or "")
+    return disk
 
 
-def _look_up(host: Hypervisor, disk: DomainDisk) -> Any | None:
-    what = "a volume cannot be looked for"
-    if disk.pool:
-        return host.find(what, lambda one: one.storagePoolLookupByName(disk.pool).storageVolLookupByName(disk.volume))
-    return host.find(what, lambda one: one.storageVolLookupByPath(disk.path)) if disk.path else None
+def _refuse_unnamed(host: Hypervisor, machine: str, text: str, others: Sequence[DomainDisk], wanted: Wanted) -> None:
+    """A disk, CD or file of the machine that the inventory does not name would be left with what it holds."""
+    held = [(disk.serial or disk.place, disk.device) for disk in others if disk.place and not wanted.leaves(disk)]
+    described = etree.fromstring(text.encode())
+    held += [
+        (place, what)
+        for what, place in _files_of(described)
+        if place and place not in wanted.left and place not in wanted.names
+    ]
+    if held:
+        raise RefusedError(
+            f"the disks of {machine} are not wiped",
+            where=host.uri,
+            why=f"it has more than is named: {', '.join(dict.fromkeys(f'{name} ({what})' for name, what in held))}",
+            next_move="Nothing was written. Add each to [old_vm] in the inventory: to disk_serials to have it wiped, "
+            "or to leave if it may stay as it is, as an installation CD may.",
+        )
 
 
-def _keeps_data_elsewhere(header: bytes) -> bool:
-    if header[:4] != _QCOW2 or len(header) < 80:
-        return False
-    version, (features,) = struct.unpack(">I", header[4:8])[0], struct.unpack(">Q", header[72:80])
-    return version >= 3 and bool(features & _EXTERNAL_DATA)
+def _files_of(described: Any) -> Iterator[tuple[str, str]]:
+    """What a guest may have written to beside its disks (https://libvirt.org/formatdomain.html)."""
+    yield from (("shared folder", str(one.get("dir", ""))) for one in described.iterfind("devices/filesystem/source"))
+    yield from (("persistent memory", str(one.text or "")) for one in described.iterfind("devices/memory/source/path"))
 
 
-def _refuse_if_others_use(host: Hypervisor, machine: str, domain: Any, volume: OldVolume) -> None:
-    with host.asked(f"who uses the volume of {volume.name} cannot be looked at") as connection:
-        key, own = volume.handle.key(), domain.UUIDString()
-        users = [
-            f"the virtual machine {other.name()}"
-            for other in connection.listAllDomains()
-            if other.UUIDString() != own and any(_is(host, disk, key) for disk in _all_disks(other))
-        ]
-        users += [
-            f"perhaps the virtual machine {other.name()}: its disk {disk.path} lies in no storage pool, so that it "
-            "cannot be seen what it is laid over"
-            for other in connection.listAllDomains()
-            if other.UUIDString() != own
-            for disk in disks_of(other.XMLDesc())
-            if disk.path and disk.format != "raw" and not disk.chain_told and _look_up(host, disk) is None
-        ]
-        twice = sum(_is(host, disk, key) for disk in disks_of(domain_xml(domain)))
-        for pool in _active(connection):
-            users += [
-                f"the volume {other.name()}, which is laid over it"
-                for other in pool.listAllVolumes()
-                if _is(host, DomainDisk("", _under(other)), key)
-            ]
-    if twice != 1:
-        users.append("a second disk of the same machine")
-    if users:
-        raise _refused(host, machine, volume.name, f"it is in use by {', '.join(sorted(set(users)))}")
+def kept_beside(text: str) -> list[str]:
+    """What a host keeps of a machine that is neither a disk nor wiped, in words, by the machine's description."""
+    described = etree.fromstring(text.encode())
+    found = [f"its UEFI variables ({one.text})" for one in described.iterfind("os/nvram") if one.text]
+    if described.find("devices/tpm/backend[@type='emulator']") is not None:
+        found.append("the state of its TPM")
+    logs = {str(one.get("file")) for one in described.iterfind("devices/*/log") if one.get("file")}
+    logs |= {str(one.get("path")) for one in described.iterfind("devices/*[@type='file']/source") if one.get("path")}
+    found += [f"what it said on a serial port ({log})" for log in sorted(logs)]
+    devices = described.iterfind("devices/hostdev")
+    found += [f"a device of the host handed to it ({one.get('type')})" for one in devices]
+    return found
 
 
-def _all_disks(domain: Any) -> Iterator[DomainDisk]:
-    """Also those plugged in while it runs, and those under them as far as libvirt knows."""
-    for text in (domain_xml(domain), domain.XMLDesc()):
-        yield from disks_of(text)
-        for source in etree.fromstring(text.encode()).iterfind("devices/disk//backingStore/source"):
-            yield DomainDisk("", source.get("file") or source.get("dev") or "")
+def _chain(
+    host: Hypervisor, machine: str, name: str, disk: DomainDisk, known: Mapping[str, tuple[Place, ...]]
+) -> list[Layer]:
+    try:
+        return layers_of(host, disk, known)
+    except HeaderError as error:
+        raise _refused(host, machine, name, str(error)) from None
 
 
-def _is(host: Hypervisor, disk: DomainDisk, key: str) -> bool:
-    if disk.path == key:
-        return True
-    handle = _look_up(host, disk)
-    return handle is not None and handle.key() == key
+def _how_to_leave(path: str) -> str:
+    return (
+        f"Nothing was written. See to the others first; or put {path} into leave of the inventory's [old_vm]: then it "
+        "stays as it is, and the record of this disk does not say passed."
+    )
 
 
-def _under(volume: Any) -> str:
-    return etree.fromstring(volume.XMLDesc().encode()).findtext("backingStore/path") or ""
-
-
-def _active(connection: Any) -> Iterator[Any]:
-    return (pool for pool in connection.listAllStoragePools() if pool.isActive())
-
-
-def _refresh_pools(host: Hypervisor) -> None:
-    """Has libvirt look at its pools again; it does not while somebody fills a volume there."""
-    with host.asked("the storage pools cannot be looked at") as connection:
-        pools = list(_active(connection))
-    for pool in pools:
-        with suppress(ReboxError), host.asked("the storage pool cannot be looked at"):
-            pool.refresh()
-
-
-def _refused(host: Hypervisor, machine: str, name: str, why: str) -> RefusedError:
-    return RefusedError(f"the disk {name} of {machine} is not wiped", where=host.uri, why=why, next_move=_NEXT)
+def _refused(host: Hypervisor, machine: str, name: str, why: str, next_move: str = "") -> RefusedError:
+    return RefusedError(
+        f"the disk {name} of {machine} is not wiped", where=host.uri, why=why, next_move=next_move or _NEXT
+    )

@@ -21,7 +21,8 @@ from toolkit.provision.virtual.connection import (
     snapshot_texts,
     undefine,
 )
-from toolkit.provision.virtual.domain_disks import refresh_pools, same_file, users
+from toolkit.provision.virtual.domain_disks import refresh_pools, same_file
+from toolkit.provision.virtual.layer_users import users
 from toolkit.provision.virtual.libvirt_errors import LostConnectionError
 from toolkit.provision.virtual.mark import Mark, volume_prefix
 from toolkit.provision.virtual.volumes import Pool
