@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -80,7 +79,7 @@ def test_a_box_that_is_off_is_unreachable(shared_box: BoxProcess, reach: Reach) 
 
 
 def _forget_tokens(box: BoxProcess, expired: str = "UPDATE tokens SET expires = 0") -> None:
-    with closing(sqlite3.connect(box.disk / "state.sqlite3", timeout=10)) as database, database:
+    with closing(box.database()) as database:
         database.execute(expired)
 
 

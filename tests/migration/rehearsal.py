@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from toolkit.backup import age
+from toolkit.emulator.appliance.database import Connection, connect
+from toolkit.emulator.appliance.disk import Disk
 from toolkit.engine.history import RunHistory, read_history
 from toolkit.lab import operator
 from toolkit.lab.lab import Lab
@@ -261,18 +262,18 @@ class Rehearsal:
 
     def rows(self, box: str, query: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
         """What a box's database holds."""
-        with closing(sqlite3.connect(f"file:{self.database(box)}?mode=ro", uri=True)) as database:
-            database.row_factory = sqlite3.Row
+        with closing(self.database(box)) as database:
             return [dict(row) for row in database.execute(query, values)]
 
     def change(self, box: str, statement: str, values: Sequence[object] = ()) -> None:
         """Changes a box's database behind its back."""
-        with closing(sqlite3.connect(self.database(box))) as database, database:
+        with closing(self.database(box)) as database:
             database.execute(statement, values)
 
-    def database(self, box: str) -> Path:
-        """The file a box keeps its state in."""
-        return self.lab.folder.disk(box) / "state.sqlite3"
+    def database(self, box: str) -> Connection:
+        """What a box keeps its state in."""
+        disk = Disk(self.lab.folder.disk(box))
+        return connect(disk.database, disk.keys)
 
     def holds_site_certificate(self, box: str) -> bool:
         """Whether the site's certificate and key are on a box's disk."""

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from pydantic import SecretBytes, SecretStr
 
-from toolkit.emulator.appliance.database import Database
-from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.factory import Factory, SharedAddress, manufacture
 from toolkit.emulator.update_server.repository import Offer, Repository, make_repository
 from toolkit.images.programs import Workshop
@@ -66,20 +64,9 @@ def factory_order(folder: LabFolder, topology: Topology, name: str) -> Factory:
 
 def make_box(folder: LabFolder, topology: Topology, name: str) -> None:
     """Lays a box's disk and its plate; raises InputError, StorageError."""
-    disk = Disk(folder.disk(name))
-    manufacture(disk.root, factory_order(folder, topology, name))
-    database = Database(disk.database)
-    database.open()
-    try:
-        served = database.row(
-            "SELECT sha256 FROM addresses JOIN certificates ON certificates.id = certificate_id WHERE address = ?",
-            (topology.addresses(name)[0],),
-        )
-    finally:
-        database.close()
-    if served is None:
-        raise ReboxError(f"{name} would serve no certificate", where=str(disk.root))
-    folder.plate(name).write_text(Plate(tls_sha256=served["sha256"]).model_dump_json(), encoding="ascii")
+    made = manufacture(folder.disk(name), factory_order(folder, topology, name))
+    served = made.served[topology.addresses(name)[0]]
+    folder.plate(name).write_text(Plate(tls_sha256=served).model_dump_json(), encoding="ascii")
 
 
 def write_box_seed(folder: LabFolder, topology: Topology, name: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from toolkit.emulator.appliance.database import Connection, connect
 from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.factory import Factory, Made, manufacture
 from toolkit.emulator.appliance.faults import Faults
@@ -192,6 +193,10 @@ class BoxProcess:
         except OSError:
             return False
         return True
+
+    def database(self) -> Connection:
+        """What the box has written down, behind its back; every statement is a change of its own."""
+        return connect(Disk(self.disk).database, Disk(self.disk).keys)
 
     def plant(self, *faults: str) -> None:
         Faults(Disk(self.disk)).plant(*faults)

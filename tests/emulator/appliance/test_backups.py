@@ -2,7 +2,6 @@
 
 import io
 import json
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.emulator.appliance.box_process import ADMIN_PASSWORD, BoxProcess, factory_order, in_use_order, wait_until
 from tests.emulator.appliance.quiet_box import QuietBox, quiet_box
 from toolkit.emulator.appliance.content import SettingsKind
+from toolkit.emulator.appliance.database import OperationalError
 from toolkit.emulator.appliance.factory import Factory
 from toolkit.emulator.appliance.refusal import Refusal
 
@@ -177,11 +177,12 @@ def test_a_power_cut_in_the_middle_of_a_restore_leaves_what_was_there(
 
 def _is_writing(box: BoxProcess) -> bool:
     """Whether the box holds SQLite's write lock: a restore is under way and not committed."""
-    other = sqlite3.connect(box.disk / "state.sqlite3", timeout=0, isolation_level=None)
+    other = box.database()
     try:
+        other.execute("PRAGMA busy_timeout = 0")
         other.execute("BEGIN IMMEDIATE")
         other.execute("ROLLBACK")
-    except sqlite3.OperationalError:
+    except OperationalError:
         return True
     finally:
         other.close()

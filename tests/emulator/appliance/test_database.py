@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.emulator.appliance.data_keys import DataKeys
 from toolkit.emulator.appliance.database import Database
 
 
@@ -11,7 +12,9 @@ from toolkit.emulator.appliance.database import Database
 def test_a_box_that_is_a_machine_has_every_change_on_its_disk_before_it_answers(
     tmp_path: Path, power_may_fail: bool, level: int
 ) -> None:
-    database = Database(tmp_path / "state.sqlite3", power_may_fail=power_may_fail)
+    keys = DataKeys(tmp_path / "data.keys")
+    keys.make()
+    database = Database(tmp_path / "state.sqlite3", keys, power_may_fail=power_may_fail)
     database.open()
     try:
         row = database.row("PRAGMA synchronous")

@@ -127,8 +127,8 @@ def test_a_site_package_is_signed_for_installed_and_announced(world: World) -> N
     assert [update.eula_accepted for update in world.updates.list() if update.id == OLDER] == [True]
     assert world.install(OLDER) is None
     assert (world.box.versions.site, world.box.versions.site_hostname) == (OLDER, "support.example.com")
-    unpacked = world.box.disk.updates / "packages" / OLDER
-    assert (unpacked / "clients" / "jump-client.bin").stat().st_size == 40_000
+    files, member = world.box.disk.files, "clients/jump-client.bin"
+    assert len(files.read(world.box.disk.package(OLDER) / files.opaque(member), member)) == 40_000
     assert not list((world.box.disk.updates / "incoming").iterdir())
     assert world.box.story == [
         "test check-for-updates",
@@ -163,7 +163,8 @@ def test_the_next_package_replaces_the_unpacked_files_of_the_last(world: World) 
         world.sign(update)
     for update in (BASE, OLDER, NEWEST):
         assert world.install(update) is None
-    assert sorted(path.name for path in (world.box.disk.updates / "packages").iterdir()) == [BASE, NEWEST]
+    unpacked = set((world.box.disk.updates / "packages").iterdir())
+    assert unpacked == {world.box.disk.package(BASE), world.box.disk.package(NEWEST)}
     assert world.updates.list() == []
 
 
@@ -454,7 +455,7 @@ def test_a_box_killed_after_the_change_of_version_keeps_the_new_one(world: World
 
     world.updates.recover()
     assert world.box.versions.base == "3.3.3"
-    assert (world.box.disk.updates / "packages" / BASE / "system" / "root.img").exists()
+    assert (world.box.disk.package(BASE) / world.box.disk.files.opaque("system/root.img")).exists()
     assert [update.id for update in world.updates.list()] == [OLDER, NEWEST]
 
 

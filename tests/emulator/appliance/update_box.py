@@ -16,9 +16,11 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from toolkit.emulator.appliance.data_keys import DataKeys
 from toolkit.emulator.appliance.facts import Job, JobError
 from toolkit.emulator.appliance.protocols import JobProgress
 from toolkit.emulator.appliance.refusal import Refusal
+from toolkit.emulator.appliance.sealed_files import SealedFiles
 from toolkit.emulator.appliance.states import JobState
 from toolkit.emulator.appliance.updates import InstallPace, Updates
 
@@ -44,6 +46,16 @@ class Disk:
     @property
     def trust(self) -> Path:
         return self.folder / "trust"
+
+    @property
+    def files(self) -> SealedFiles:
+        keys = DataKeys(self.folder / "data.keys")
+        if not keys.exist():
+            keys.make()
+        return SealedFiles(keys.current)
+
+    def package(self, update_id: str) -> Path:
+        return self.updates / "packages" / self.files.opaque(update_id)
 
 
 class Versions:
@@ -175,10 +187,15 @@ class UpdateBox:
     def snapshot(self) -> dict[str, bytes]:
         """Every file on the box's disk that is not a cache of verified metadata."""
         return {
-            str(path.relative_to(self.disk.folder)): path.read_bytes()
+            str(path.relative_to(self.disk.folder)): self._content(path)
             for path in sorted(self.disk.folder.rglob("*"))
             if path.is_file() and "metadata" not in path.parts
         }
+
+    def _content(self, path: Path) -> bytes:
+        """What a file says: encrypted anew, the same looks different."""
+        is_sealed = path.parent == self.disk.updates
+        return self.disk.files.read(path, f"updates/{path.name}") if is_sealed else path.read_bytes()
 
 
 def _install_and_stand_still(folder: Path, url: str, update_id: str, phase: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from toolkit.emulator.appliance.audit import Audit
 from toolkit.emulator.appliance.backup_format import Header, read_header, read_lines, write_backup
 from toolkit.emulator.appliance.clock import Clock
 from toolkit.emulator.appliance.content import Content
-from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.database import Connection, Database, DatabaseError
 from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.facts import RecordCounts
 from toolkit.emulator.appliance.faults import Faults
@@ -63,7 +62,7 @@ class Backups:
             serial_number=self._serial_number,
             created=self._clock.now(),
         )
-        handle, name = tempfile.mkstemp(dir=self._disk.scratch, prefix="backup-")
+        handle, name = tempfile.mkstemp(prefix="backup-")  # in memory: see `memory_folder`
         path = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -96,7 +95,7 @@ class Backups:
         for row in self._database.rows("SELECT * FROM records ORDER BY kind, id"):
             yield json.dumps({"table": "records", **dict(row)}).encode()
 
-    def _replace(self, connection: sqlite3.Connection, rows: list[dict[str, object]]) -> None:
+    def _replace(self, connection: Connection, rows: list[dict[str, object]]) -> None:
         connection.execute("DELETE FROM users")
         connection.execute("DELETE FROM records")
         connection.execute("DELETE FROM web_sessions WHERE interface = 'login'")
@@ -108,7 +107,7 @@ class Backups:
                     )
                 else:
                     connection.execute("INSERT INTO records VALUES (:kind, :id, :record)", row)
-        except sqlite3.Error:
+        except DatabaseError:
             raise Refusal(
                 422, "corrupt_backup", "The backup's records contradict each other; nothing changed."
             ) from None

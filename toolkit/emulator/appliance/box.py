@@ -65,6 +65,7 @@ class Box:
         switch_off: Callable[[bool], None],
     ) -> None:
         self.disk = disk
+        disk.refuse_unencrypted()
         self.identity = Identity.read(disk)
         self.clock = Clock(disk)
         self.faults = Faults(disk)
@@ -72,9 +73,9 @@ class Box:
         self._booted = time.monotonic()
         self._listeners = listeners
         self._console = console
-        self._database = database = Database(disk.database, power_may_fail=disk.power_may_fail)
-        self._reset = Reset(disk, database, self.identity, self.clock, self.faults)
-        if self._reset.record is None or self._reset.record.state != "resetting":
+        self._database = database = Database(disk.database, disk.keys, power_may_fail=disk.power_may_fail)
+        self._reset = Reset(disk, database, self.identity, self.clock, self.faults, say=console.say)
+        if not self._reset.is_under_way:
             database.open()
         self.condition = Condition(self._wakes_as())
         self._audit = Audit(database, self.clock)
@@ -186,7 +187,7 @@ class Box:
 
     def _wakes_as(self) -> BoxState:
         record = self._reset.record
-        if record is not None and record.state == "resetting":
+        if self._reset.is_under_way:
             return BoxState.RESETTING
         if self._database.row("SELECT 1 FROM admins WHERE must_change") is None:
             return BoxState.RUNNING

@@ -1,6 +1,5 @@
 """*Security > Certificates*: what is stored, what it may be used for, and which address serves which (H3, H4)."""
 
-import sqlite3
 import ssl
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Literal
 from toolkit.emulator.appliance.audit import Audit
 from toolkit.emulator.appliance.certificate_files import Bundle, common_name, read_bundle
 from toolkit.emulator.appliance.clock import Clock
-from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.database import Connection, Database, Row
 from toolkit.emulator.appliance.facts import Certificate
 from toolkit.emulator.appliance.refusal import Refusal, conflict, not_found
 from toolkit.emulator.appliance.tls import server_context
@@ -137,7 +136,7 @@ class Certificates:
         )
         return None if row is None else str(row["sha256"])
 
-    def _row(self, certificate_id: int) -> sqlite3.Row:
+    def _row(self, certificate_id: int) -> Row:
         row = self._database.row("SELECT * FROM certificates WHERE id = ?", (certificate_id,))
         if row is None:
             raise not_found(f"certificate {certificate_id}")
@@ -149,7 +148,7 @@ class Certificates:
         )
         return tuple(row["address"] for row in rows)
 
-    def _entry(self, row: sqlite3.Row) -> Certificate:
+    def _entry(self, row: Row) -> Certificate:
         bundle = Bundle.from_pem(row["chain_pem"], row["key_pem"])
         return Certificate(
             id=row["id"],
@@ -177,7 +176,7 @@ class Certificates:
             )
 
 
-def lay_certificate(connection: sqlite3.Connection, bundle: Bundle, *, factory: bool) -> int:
+def lay_certificate(connection: Connection, bundle: Bundle, *, factory: bool) -> int:
     """Stores a bundle and returns its id."""
     name = "Factory certificate" if factory else common_name(bundle.leaf.subject)
     cursor = connection.execute(

@@ -1,9 +1,7 @@
 """The site's content: users, teams, Jump Clients, options, session records and recordings (requirement A5)."""
 
 import json
-import os
-import sqlite3
-import tempfile
+import secrets
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +12,7 @@ from pydantic import JsonValue
 
 from toolkit.emulator.appliance.accounts import FACTORY_PASSWORD, FACTORY_USERNAME
 from toolkit.emulator.appliance.audit import Audit
-from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.database import Connection, Database, Row
 from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.facts import (
     ImportResult,
@@ -26,6 +24,7 @@ from toolkit.emulator.appliance.facts import (
 )
 from toolkit.emulator.appliance.passwords import hash_password
 from toolkit.emulator.appliance.refusal import Refusal, not_found
+from toolkit.emulator.appliance.sealed_files import SealedReader, SealedWriter, sync_folder
 from toolkit.emulator.appliance.versions import Versions
 
 SettingsKind = Literal["users", "teams", "jump-clients", "options"]
@@ -93,12 +92,12 @@ class Content:
             self._audit.record(by, "import-sessions", imported=imported, already=already, refused=len(refused))
         return ImportResult(imported=imported, already=already, refused=tuple(refused))
 
-    def recording(self, lsid: str) -> tuple[Path, int, str]:
-        """The file, its size in bytes and its SHA-256; 404."""
+    def recording(self, lsid: str) -> tuple[SealedReader, str]:
+        """The recording, to be closed by the caller, and its SHA-256; 404."""
         row = self._session_row(lsid)
         if row["recording_size"] is None:
             raise not_found(f"recording of session {lsid}")
-        return self._disk.recordings / lsid, row["recording_size"], row["recording_sha256"]
+        return read_recording(self._disk, lsid), row["recording_sha256"]
 
     def open_recording(self, by: str, lsid: str, expected_sha256: str) -> "RecordingIntake":
         """Where a recording is put back, piece by piece; 404, 409 `not_supported`."""
@@ -108,7 +107,9 @@ class Content:
 
     def keep_recording(self, by: str, lsid: str, file: Path, size_bytes: int, digest: str) -> None:
         """Makes a verified file the session's recording."""
-        file.replace(self._disk.recordings / lsid)
+        folder = self._disk.recordings
+        file.replace(folder / self._disk.files.opaque(lsid))
+        sync_folder(folder)
         with self._database.change() as connection:
             connection.execute(
                 "UPDATE sessions SET recording_size = ?, recording_sha256 = ? WHERE lsid = ?",
@@ -116,12 +117,12 @@ class Content:
             )
             self._audit.record(by, "import-recording", lsid=lsid, size_bytes=size_bytes, sha256=digest)
 
-    @property
-    def scratch(self) -> Path:
-        """Where a file lies until it is known to be whole."""
-        return self._disk.scratch
+    def new_recording(self, lsid: str) -> tuple[Path, SealedWriter]:
+        """Where a recording lies until it is known to be whole."""
+        path = self._disk.scratch / f"recording-{secrets.token_hex(8)}"
+        return path, self._disk.files.writer(path, recording_name(lsid))
 
-    def _session_row(self, lsid: str) -> sqlite3.Row:
+    def _session_row(self, lsid: str) -> Row:
         row = self._database.row("SELECT * FROM sessions WHERE lsid = ?", (lsid,))
         if row is None:
             raise not_found(f"session {lsid}")
@@ -147,9 +148,7 @@ class RecordingIntake:
         self._known = known
         self._hash = sha256()
         self._size_bytes = 0
-        handle, name = tempfile.mkstemp(dir=content.scratch, prefix="recording-")
-        self._file = os.fdopen(handle, "wb")
-        self._path = Path(name)
+        self._path, self._file = content.new_recording(lsid)
 
     def __enter__(self) -> "RecordingIntake":
         return self
@@ -175,10 +174,20 @@ class RecordingIntake:
             if self._known != digest:
                 raise Refusal(409, "conflict", f"Session {self._lsid} has another recording already.")
             return False
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._file.finish()
         self._content.keep_recording(self._by, self._lsid, self._path, self._size_bytes, digest)
         return True
+
+
+def recording_name(lsid: str) -> str:
+    """What a session's recording is called as a sealed file."""
+    return f"recordings/{lsid}"
+
+
+def read_recording(disk: Disk, lsid: str) -> SealedReader:
+    """A recording as it lies on the disk; raises FileNotFoundError, StorageError."""
+    files = disk.files
+    return files.reader(disk.recordings / files.opaque(lsid), recording_name(lsid))
 
 
 def canonical(record: dict[str, Any]) -> str:
@@ -187,7 +196,7 @@ def canonical(record: dict[str, Any]) -> str:
     return json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def lay_first_site(connection: sqlite3.Connection, hostname: str) -> None:
+def lay_first_site(connection: Connection, hostname: str) -> None:
     """What a site package brings when it is the first: its own admin, with the guide's first credentials (A1)."""
     record = {
         "id": "user-0001",
@@ -205,7 +214,7 @@ def lay_first_site(connection: sqlite3.Connection, hostname: str) -> None:
     connection.execute("INSERT INTO records VALUES ('options', ?, ?)", (option["id"], json.dumps(option)))
 
 
-def _session(row: sqlite3.Row) -> Session:
+def _session(row: Row) -> Session:
     recording = None
     if row["recording_size"] is not None:
         recording = {"size_bytes": row["recording_size"], "sha256": row["recording_sha256"]}

@@ -1,13 +1,33 @@
-"""The box's state in SQLite: the schema, and two connections so that readers never wait for a writer."""
+"""The box's state in SQLite, encrypted: the schema, and two connections so that readers never wait for a writer.
+
+Every page is encrypted on its way to the disk, in the file and in the log of changes beside it (SQLCipher: AES-256-CBC
+with HMAC-SHA512); what does not fit into memory while a query runs stays in memory all the same (`temp_store`). The
+index of the log (`-shm`) holds numbers of pages, and nothing of them.
+"""
 
 import contextlib
 import json
-import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from toolkit.emulator.appliance.data_keys import DataKeys
+from toolkit.model.errors import InputError
+
+if TYPE_CHECKING:
+    # it has the standard library's interface, and no types of its own
+    from sqlite3 import Connection, OperationalError, Row
+    from sqlite3 import Error as DatabaseError
+    from sqlite3 import connect as connect_encrypted
+else:
+    from sqlcipher3.dbapi2 import Connection, OperationalError, Row
+    from sqlcipher3.dbapi2 import Error as DatabaseError
+    from sqlcipher3.dbapi2 import connect as connect_encrypted
+
+__all__ = ["Connection", "Database", "DatabaseError", "OperationalError", "Row", "connect"]
+
+_CACHE_KIB = 65536
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE certificates (
@@ -45,19 +65,24 @@ CREATE TABLE jobs (
 class Database:
     """One file. A change that has been committed survives a kill at any moment; one that has not never happened.
 
-    What is deleted is overwritten in the file; `forget` does the same for the log of changes beside it.
+    What is deleted is overwritten in the file; `forget` does the same for the log of changes beside it. Both are
+    encrypted with the data key in use when it is opened.
     """
 
-    def __init__(self, path: Path, *, power_may_fail: bool = False) -> None:
+    def __init__(self, path: Path, keys: DataKeys, *, power_may_fail: bool = False) -> None:
         """With `power_may_fail` a committed change is on the disk, and survives a power cut as well."""
         self._path = path
+        self._keys = keys
         self._synchronous = "FULL" if power_may_fail else "NORMAL"
         self._write_lock = threading.RLock()
         self._read_lock = threading.Lock()
-        self._open: tuple[sqlite3.Connection, ...] = ()
+        self._open: tuple[Connection, ...] = ()
 
     def open(self) -> None:
-        """Opens it; again after `close`, at the same path. What a kill kept from being forgotten is so now."""
+        """Opens it; again after `close`, at the same path. What a kill kept from being forgotten is so now.
+
+        Raises InputError when the data key does not open it.
+        """
         self._writer, self._reader = self._open = (self._connect(), self._connect())
         self.forget()
 
@@ -76,15 +101,15 @@ class Database:
 
         Not within a change. What a full disk keeps from being done is done at the next power-on.
         """
-        with self._write_lock, self._read_lock, contextlib.suppress(sqlite3.OperationalError):
+        with self._write_lock, self._read_lock, contextlib.suppress(OperationalError):
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
         """What the last commit left; never half a change."""
         with self._read_lock:
             return self._reader.execute(query, values).fetchall()
 
-    def row(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
+    def row(self, query: str, values: Sequence[Any] = ()) -> Row | None:
         """The first row, or None."""
         rows = self.rows(query, values)
         return rows[0] if rows else None
@@ -103,7 +128,7 @@ class Database:
             )
 
     @contextlib.contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
+    def change(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, or rolled back whole. Changes wait for each other.
 
         Blocks of the same thread nest; the outermost commits.
@@ -121,13 +146,36 @@ class Database:
                     self._writer.execute("ROLLBACK")
                 raise
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Connection:
         # each connection is guarded by a lock of its own, so that any thread may use it
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection = connect(self._path, self._keys)
         # a kill loses nothing at NORMAL; only a power cut could, and that of its host is no matter of a process's
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")
         return connection
+
+
+def connect(path: Path, keys: DataKeys) -> Connection:
+    """A connection to a box's database, usable from any thread; raises InputError when the key does not open it."""
+    connection = connect_encrypted(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection.row_factory = Row
+    try:
+        # a key as it is, no passphrase: nothing has to be derived slowly
+        connection.execute(f"PRAGMA key = \"x'{keys.current.derived('database').hex()}'\"")
+        # what was decrypted once is not decrypted again
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA journal_mode = WAL")
+    except OperationalError:
+        connection.close()
+        raise
+    except DatabaseError as error:
+        connection.close()
+        raise InputError(
+            "the box's database cannot be opened",
+            where=str(path),
+            why=f"its data key does not fit, or it is damaged: {error}",
+            next_move="Make the box anew; in a lab: take it down and bring it up again.",
+        ) from None
+    return connection

@@ -1,6 +1,9 @@
-"""The box's disk: one folder, private to its owner; files appear whole or not at all, and are destroyed for good."""
+"""The box's disk: one folder, private to its owner; files appear whole or not at all.
 
-import errno
+What the box keeps of its customer is encrypted (`data_keys`, `sealed_files`, `database`): the factory reset destroys
+the key, and with it all that lies in files, in blocks that the file system has given back, and in its journal.
+"""
+
 import fcntl
 import os
 import tempfile
@@ -8,16 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from toolkit.model.errors import RefusedError, StorageError, words_of
-
-_BLOCK = 1 << 20
+from toolkit.emulator.appliance.data_keys import DataKeys
+from toolkit.emulator.appliance.sealed_files import SealedFiles, sync_folder
+from toolkit.emulator.appliance.storage_errors import told_as_storage_error
+from toolkit.model.errors import InputError, RefusedError
 
 
 class Disk:
     """Where what lies.
 
-    Everything but `factory`, `clock`, `trust` and `faults` is destroyed by a factory reset; `next_certificate` is used
-    up by it.
+    `factory`, `clock`, `trust` and `faults` outlive a factory reset and are not encrypted: they tell of the box, not of
+    its customer. All else is encrypted, and goes with its key; `next_certificate` is used up by a reset.
     """
 
     def __init__(self, root: Path, *, power_may_fail: bool = False) -> None:
@@ -28,8 +32,9 @@ class Disk:
         self.clock = root / "clock.json"
         self.trust = root / "trust"
         self.faults = root / "faults"
-        self.reset = root / "reset.json"
-        self.next_certificate = root / "next-certificate.json"
+        self.keys = DataKeys(root / "data.keys")
+        self.reset = root / "reset"
+        self.next_certificate = root / "next-certificate"
         self.database = root / "state.sqlite3"
         self.recordings = root / "recordings"
         self.updates = root / "updates"
@@ -40,6 +45,22 @@ class Disk:
         with told_as_storage_error(self.root):
             for folder in (self.root, self.trust, self.recordings, self.updates, self.scratch):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def files(self) -> SealedFiles:
+        """Files under the key in use; raises InputError when it is gone."""
+        return SealedFiles(self.keys.current)
+
+    def refuse_unencrypted(self) -> None:
+        """Raises InputError when the box was made before boxes encrypted what they keep."""
+        if self.factory.exists() and not self.keys.exist() and self.database.exists():
+            raise InputError(
+                "this box was made by an older release, which did not encrypt what it keeps",
+                where=str(self.root),
+                why="a factory reset could not destroy it for good",
+                next_move="Make the box anew; in a lab: take it down and bring it up again. If the disk held what must "
+                "not be read, wipe it whole: rebox reset disk.",
+            )
 
     @contextmanager
     def powered_on(self) -> Iterator[None]:
@@ -69,6 +90,7 @@ class Disk:
                     file.flush()
                     os.fsync(file.fileno())
                 Path(name).replace(path)
+                sync_folder(path.parent)
             except BaseException:
                 Path(name).unlink(missing_ok=True)
                 raise
@@ -78,61 +100,19 @@ class Disk:
         for path in self.scratch.iterdir():
             path.unlink()
 
-    def destroy(self, progress: Callable[[float], None]) -> None:
-        """Overwrites and unlinks all that a factory reset destroys; may be called again after a crash.
+    def remove_kept(self, progress: Callable[[float], None]) -> None:
+        """Removes what a factory reset removes, once its key is destroyed; may be called again after a crash.
 
-        `progress` gets the fraction of bytes overwritten.
+        `progress` gets the fraction of files removed. Raises StorageError.
         """
-        doomed = [
-            *(path for path in self.root.glob(f"{self.database.name}*") if path.is_file()),
-            *(
-                path
-                for folder in (self.recordings, self.updates, self.scratch)
-                if folder.is_dir()
-                for path in folder.rglob("*")
-                if path.is_file() and not path.is_symlink()
-            ),
-        ]
-        total = sum(path.stat().st_size for path in doomed) or 1
-        done = 0
-        for path in doomed:
-            for written in _overwrite(path):
-                done += written
-                progress(done / total)
-            path.unlink()
-        for folder in (self.recordings, self.updates, self.scratch):
-            _remove_empty(folder)
-
-
-def _overwrite(path: Path) -> Iterator[int]:
-    """Fills a file with zeros, block by block; yields the bytes written."""
-    left = path.stat().st_size
-    zeros = bytes(min(_BLOCK, left))
-    with path.open("r+b", buffering=0) as file:
-        while left:
-            written = file.write(zeros[: min(_BLOCK, left)])
-            left -= written
-            yield written
-        os.fsync(file.fileno())
-
-
-def _remove_empty(folder: Path) -> None:
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-
-
-@contextmanager
-def told_as_storage_error(path: Path) -> Iterator[None]:
-    """Turns the system's word about a file into a StorageError that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno == errno.ENOSPC
-        raise StorageError(
-            "the box's disk cannot be written",
-            where=str(path),
-            why=words_of(error),
-            next_move="Free space on the file system that holds it." if full else "Check the folder's owner and mode.",
-        ) from error
+        folders = (self.recordings, self.updates, self.scratch)
+        with told_as_storage_error(self.root):
+            doomed = [path for path in self.root.glob(f"{self.database.name}*") if path.is_file()]
+            within = [path for folder in folders for path in folder.rglob("*")]
+            doomed += [path for path in within if path.is_symlink() or not path.is_dir()]
+            for count, path in enumerate(doomed, start=1):
+                path.unlink()
+                progress(count / len(doomed))
+            for folder in folders:
+                for path in sorted(folder.rglob("*"), reverse=True):
+                    path.rmdir()

@@ -15,14 +15,15 @@ from toolkit.emulator.appliance.accounts import FACTORY_USERNAME
 from toolkit.emulator.appliance.certificate_files import Bundle, read_bundle
 from toolkit.emulator.appliance.certificates import lay_certificate
 from toolkit.emulator.appliance.clock import Clock
-from toolkit.emulator.appliance.content import canonical
+from toolkit.emulator.appliance.content import canonical, recording_name
 from toolkit.emulator.appliance.database import Database
-from toolkit.emulator.appliance.disk import Disk, told_as_storage_error
+from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.first_boot import lay_first_boot
 from toolkit.emulator.appliance.identity import Identity, InterfaceAddress, Port, guid_of
 from toolkit.emulator.appliance.passwords import hash_password, is_hash
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.site_content import SiteContent, Sizes, recording_content
+from toolkit.emulator.appliance.storage_errors import told_as_storage_error
 from toolkit.emulator.appliance.support_sessions import ACTIVE_SESSIONS_MAX
 from toolkit.emulator.appliance.tls import self_signed
 from toolkit.model.errors import InputError
@@ -165,7 +166,8 @@ def _lay(disk: Disk, factory: Factory, identity: Identity) -> dict[str, str]:
     for path, content in ((disk.trust / "tuf-root.json", factory.tuf_root), (disk.trust / "ca.pem", factory.ca)):
         if content is not None:
             disk.write(path, content)
-    database = Database(disk.database)
+    disk.keys.make()
+    database = Database(disk.database, disk.keys)
     database.open()
     try:
         # real time: a wrong clock is the battery's fault, not the factory's
@@ -259,10 +261,12 @@ def _bundle(certificate: bytes, key: SecretBytes) -> Bundle:
 
 def _record(disk: Disk, seed: int, lsid: str, size_bytes: int) -> str:
     digest = sha256()
-    with (disk.recordings / lsid).open("wb") as file:
+    files = disk.files
+    with files.writer(disk.recordings / files.opaque(lsid), recording_name(lsid)) as file:
         for piece in recording_content(seed, lsid, size_bytes):
             file.write(piece)
             digest.update(piece)
+        file.finish()
     return digest.hexdigest()
 
 

@@ -1,13 +1,12 @@
 """First-boot defaults: what a box knows when it leaves the factory, and again after a reset."""
 
-import sqlite3
 from collections.abc import Iterable
 from ipaddress import ip_interface
 
 from toolkit.emulator.appliance.accounts import FACTORY_PASSWORD, FACTORY_USERNAME
 from toolkit.emulator.appliance.certificate_files import Bundle
 from toolkit.emulator.appliance.certificates import lay_certificate
-from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.database import Connection, Database
 from toolkit.emulator.appliance.identity import Identity, PlacedAddress
 from toolkit.emulator.appliance.passwords import hash_password
 
@@ -40,7 +39,7 @@ def lay_first_boot(
         connection.execute("INSERT INTO admins VALUES (?, ?, 1)", (FACTORY_USERNAME, password))
 
 
-def lay_addresses(connection: sqlite3.Connection, addresses: Iterable[PlacedAddress]) -> None:
+def lay_addresses(connection: Connection, addresses: Iterable[PlacedAddress]) -> None:
     """These own addresses and no others, each enabled, each serving the factory's certificate."""
     connection.execute("DELETE FROM addresses")
     for interface, text in addresses:

@@ -2,12 +2,11 @@
 
 import logging
 import secrets
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 
-from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.database import Database, Row
 from toolkit.emulator.appliance.facts import Job, JobError
 from toolkit.emulator.appliance.refusal import Refusal, conflict, not_found
 from toolkit.emulator.appliance.states import JOB_TRANSITIONS, JobEvent, JobState
@@ -114,6 +113,6 @@ class Jobs:
             )
 
 
-def _job(row: sqlite3.Row) -> Job:
+def _job(row: Row) -> Job:
     error = JobError.model_validate_json(row["error"]) if row["error"] else None
     return Job.model_validate({**row, "error": error})

@@ -1,13 +1,12 @@
 """*Networking > IP Configuration*: the rules of addresses; the wire itself is moved by `wire.py` (requirement F6)."""
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address
 
 from toolkit.emulator.appliance.audit import Audit
-from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.database import Database, Row
 from toolkit.emulator.appliance.facts import Address, NetworkSettings, Route
 from toolkit.emulator.appliance.faults import Faults
 from toolkit.emulator.appliance.network_state import NetworkState, read_state, write_state
@@ -243,7 +242,7 @@ class Network:
         return gateway
 
 
-def _entry(row: sqlite3.Row) -> Address:
+def _entry(row: Row) -> Address:
     return Address(
         id=row["id"],
         address=row["address"],

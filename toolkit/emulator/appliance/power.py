@@ -99,6 +99,11 @@ class Power:
             next_tls_sha256=self._reset.next_certificate.sha256,
         )
 
+    @property
+    def data_key_destroyed(self) -> bool:
+        """Whether nobody can read any more what the box kept before the last reset."""
+        return self._reset.data_key_destroyed
+
     def _reset_ended(self) -> None:
         self._certificates.serve_all()
         self._tls.apply()

@@ -9,6 +9,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from toolkit.emulator.appliance.facts import Job, Update
+from toolkit.emulator.appliance.sealed_files import SealedFiles
 
 
 class BoxClock(Protocol):
@@ -20,11 +21,16 @@ class BoxClock(Protocol):
 
 
 class DiskFolders(Protocol):
-    """Where on the box's disk an update may keep things; a factory reset destroys both folders but `trust`."""
+    """Where on the box's disk an update may keep things; `trust` outlives a factory reset."""
 
     @property
     def updates(self) -> Path:
-        """Metadata cache, downloads and the list of the last check."""
+        """Metadata cache, downloads and the list of the last check: sealed files, with names that tell nothing."""
+        ...
+
+    @property
+    def files(self) -> SealedFiles:
+        """How what lies in `updates` is encrypted."""
         ...
 
     @property

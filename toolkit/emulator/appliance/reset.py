@@ -1,15 +1,17 @@
-"""The factory reset: destroys state, keys and recordings, survives a kill at any moment, and says when it is complete.
+"""The factory reset: destroys the data key, survives a kill at any moment, and says when it is complete.
 
-The intent is written to the disk first (`reset.json`), with all that is needed to come to the end without the state
-that is being destroyed: the certificate the box will show, and the addresses to be found at until it is switched off.
-Then everything doomed is overwritten and unlinked, first-boot defaults are laid, and last the record says complete. A
-kill anywhere in between starts again at the destruction, which finds less to do.
+All that the box keeps of its customer is encrypted with one key (`data_keys`). The intent is written to the disk first
+(`reset`), with all that is needed to come to the end without the state that is being destroyed: the certificate the box
+will show, and the addresses to be found at until it is switched off. It lies under the key that comes next. Then the
+key in use is overwritten in its place: from here on nobody reads what was kept, neither in the files nor in what a file
+system keeps of them elsewhere. Then the files are removed, first-boot defaults are laid under the next key, and last
+the record says complete. A kill anywhere in between starts again at the destruction, which finds less to do: whichever
+key opens the record, every older one is to be destroyed.
 
 The certificate is made before anybody asks for a reset, and told: whoever asks and is interrupted before the answer
-arrives recognises the box all the same.
+arrives recognises the box all the same. Its private key lies under the next data key, too.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -20,19 +22,25 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from toolkit.emulator.appliance.certificate_files import Bundle
 from toolkit.emulator.appliance.clock import Clock
-from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.data_keys import DataKey
+from toolkit.emulator.appliance.database import Database, DatabaseError
 from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.faults import Faults
 from toolkit.emulator.appliance.first_boot import lay_addresses, lay_first_boot
 from toolkit.emulator.appliance.identity import Identity, PlacedAddress
+from toolkit.emulator.appliance.sealed_files import SealedFiles, opened_by
+from toolkit.emulator.appliance.storage_errors import told_as_storage_error
 from toolkit.emulator.appliance.tls import self_signed
+from toolkit.model.errors import ReboxError
 
-_SLOW_SECONDS = 0.02  # for each block overwritten
+_SLOW_SECONDS = 0.05  # for each file removed
 _NEVER_SECONDS = 0.05
+_AGAIN_SECONDS = 5.0
+_RECORD, _CERTIFICATE = "reset", "next-certificate"
 
 
 class _Made(BaseModel):
-    """`next-certificate.json`."""
+    """The file `next-certificate`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,7 +49,7 @@ class _Made(BaseModel):
 
 
 class ResetRecord(BaseModel):
-    """`reset.json`: there from the moment a reset was asked for until the box is taken into use again."""
+    """The file `reset`: there from the moment a reset was asked for until the box is taken into use again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,6 +78,7 @@ class Reset:
         clock: Clock,
         faults: Faults,
         *,
+        say: Callable[[str], None] = lambda line: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._disk = disk
@@ -77,10 +86,21 @@ class Reset:
         self._identity = identity
         self._clock = clock
         self._faults = faults
+        self._say = say
         self._sleep = sleep
         self._progress = 0.0
-        self.record = self._read()
-        self._prepared = self._prepare()
+        self._key, self.record = self._read()
+        self._prepared = None if self.is_under_way else self._prepare()
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it was asked for and has not come to its end."""
+        return self.record is not None and self.record.state == "resetting"
+
+    @property
+    def data_key_destroyed(self) -> bool:
+        """Whether nobody can read any more what the box kept before the last reset."""
+        return self.record is not None and self._disk.keys.all()[0].number >= self._key.number
 
     @property
     def progress(self) -> float:
@@ -90,13 +110,16 @@ class Reset:
     @property
     def next_certificate(self) -> Bundle:
         """What the box will show after the reset that is under way, else after the next one."""
-        if self.record is not None and self.record.state == "resetting":
+        if self._prepared is None:
+            if self.record is None:
+                raise AssertionError("without a reset under way the next certificate is prepared")
             return self.record.certificate
         return self._prepared
 
     def intend(self, base_version: str, addresses: tuple[PlacedAddress, ...]) -> None:
         """Writes down that the box is to be reset: from here on it will be, whatever happens."""
         certificate = self.next_certificate
+        self._key = self._disk.keys.following
         self._write(
             ResetRecord(
                 state="resetting",
@@ -106,6 +129,7 @@ class Reset:
                 key_pem=certificate.key_pem.decode(),
             )
         )
+        self._prepared = None
 
     def begin(self, ended: Callable[[], None]) -> None:
         """Carries out what was intended, in a thread; calls `ended` when it is written down as complete."""
@@ -124,43 +148,65 @@ class Reset:
         self.record = None
 
     def _carry_out(self, ended: Callable[[], None]) -> None:
+        while self._faults.is_set("reset-never-completes"):
+            self._sleep(_NEVER_SECONDS)
+        while True:
+            try:
+                self._take_steps()
+            except (ReboxError, OSError, DatabaseError) as error:
+                self._say(f"factory reset: cannot go on, and tries again: {error}")
+                self._sleep(_AGAIN_SECONDS)
+            else:
+                break
+        ended()
+
+    def _take_steps(self) -> None:
+        """Every step may be taken again, after a kill or an error."""
         record = self.record
         if record is None:
             raise AssertionError("a reset begins after it was intended")
-        while self._faults.is_set("reset-never-completes"):
-            self._sleep(_NEVER_SECONDS)
         self._database.close()
-        self._disk.destroy(self._note)
+        self._disk.keys.destroy_before(self._key.number)
+        self._note(0.0)
+        self._disk.next_certificate.unlink(missing_ok=True)
+        self._disk.remove_kept(self._note)
         self._disk.lay()
         self._database.open()
         lay_first_boot(self._database, self._identity, record.certificate, record.base_version, record.addresses)
-        self._disk.next_certificate.unlink(missing_ok=True)
-        self._prepared = self._prepare()
+        prepared = self._prepare()
         done = {"state": "complete", "finished": self._clock.now(), "certificate_pem": "", "key_pem": ""}
         self._write(record.model_copy(update=done))
-        ended()
+        self._prepared = prepared
 
     def _prepare(self) -> Bundle:
-        """The certificate of the next reset; made by real time: it must hold whatever the box's clock says."""
-        path = self._disk.next_certificate
+        """The certificate of the next reset, under the next data key.
+
+        Made by real time: it must hold whatever the box's clock says.
+        """
+        path, files = self._disk.next_certificate, SealedFiles(self._disk.keys.following)
         if not path.exists():
             certificate, key = self_signed(self._identity.serial_number.lower(), datetime.now(UTC))
             made = _Made(certificate_pem=certificate.decode(), key_pem=key.decode())
-            self._disk.write(path, made.model_dump_json(indent=1).encode())
-        made = _Made.model_validate_json(path.read_bytes())
+            with told_as_storage_error(path):
+                files.write(path, _CERTIFICATE, made.model_dump_json().encode())
+        made = _Made.model_validate_json(files.read(path, _CERTIFICATE))
         return Bundle.from_pem(made.certificate_pem.encode(), made.key_pem.encode())
 
     def _note(self, progress: float) -> None:
-        self._progress = 0.95 * progress
+        self._progress = 0.05 + 0.9 * progress
         if self._faults.is_set("slow-disk"):
             self._sleep(_SLOW_SECONDS)
 
-    def _read(self) -> ResetRecord | None:
-        try:
-            return ResetRecord.model_validate(json.loads(self._disk.reset.read_bytes()))
-        except FileNotFoundError:
-            return None
+    def _read(self) -> tuple[DataKey, ResetRecord | None]:
+        """The record and the key that opens it; without one, the key in use."""
+        keys, path = self._disk.keys.all(), self._disk.reset
+        if not path.exists():
+            return keys[0], None
+        key, content = opened_by(keys, lambda files: files.read(path, _RECORD))
+        return key, ResetRecord.model_validate_json(content)
 
     def _write(self, record: ResetRecord) -> None:
-        self._disk.write(self._disk.reset, record.model_dump_json(indent=1).encode())
+        path = self._disk.reset
+        with told_as_storage_error(path):
+            SealedFiles(self._key).write(path, _RECORD, record.model_dump_json().encode())
         self.record = record

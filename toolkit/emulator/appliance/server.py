@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -22,6 +21,7 @@ from toolkit.emulator.appliance.front_door import FrontDoor
 from toolkit.emulator.appliance.guarded_change import OPENED
 from toolkit.emulator.appliance.identity import Identity
 from toolkit.emulator.appliance.listeners import Connection, Listeners, Loopback
+from toolkit.emulator.appliance.memory_folder import temporary_files_in_memory
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.wire import KernelWire, PaperWire, Wire
 from toolkit.model.errors import StorageError, UnreachableError, words_of
@@ -178,9 +178,7 @@ def run(
     disk = Disk(disk_folder, power_may_fail=end is not None)
     console = ConsoleFile(console_file)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    with disk.powered_on():
-        # uploads lie on the box's disk as well, where a reset destroys them
-        tempfile.tempdir = str(disk.scratch)
+    with disk.powered_on(), temporary_files_in_memory(disk_folder):
         try:
             powered = PoweredBox(disk, console, loopback, ready)
             powered.run()

@@ -2,10 +2,9 @@
 
 import re
 import secrets
-import sqlite3
 
 from toolkit.emulator.appliance.audit import Audit
-from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.database import Connection, Database
 from toolkit.emulator.appliance.facts import User
 from toolkit.emulator.appliance.passwords import hash_password
 from toolkit.emulator.appliance.refusal import Refusal, conflict, invalid, not_found
@@ -82,26 +81,26 @@ def _check_password(password: str) -> None:
         raise Refusal(422, "weak_password", f"A password has at least {_PASSWORD_LENGTH_MIN} characters.")
 
 
-def _next_id(connection: sqlite3.Connection) -> str:
+def _next_id(connection: Connection) -> str:
     """Ids are never taken twice while the user with the highest one is there, and never by two at a time."""
     numbers = [int(row["id"].rpartition("-")[2]) for row in connection.execute("SELECT id FROM users")]
     return f"user-{max(numbers, default=0) + 1:04d}"
 
 
-def _user(connection: sqlite3.Connection, user_id: str) -> User:
+def _user(connection: Connection, user_id: str) -> User:
     row = connection.execute("SELECT record FROM users WHERE id = ?", (user_id,)).fetchone()
     if row is None:
         raise not_found(f"user {user_id}")
     return User.model_validate_json(row["record"])
 
 
-def _administrators(connection: sqlite3.Connection) -> list[User]:
+def _administrators(connection: Connection) -> list[User]:
     """Those who can still log in."""
     users = [User.model_validate_json(row["record"]) for row in connection.execute("SELECT record FROM users")]
     return [user for user in users if user.enabled and ADMINISTRATOR in user.rights]
 
 
-def _write(connection: sqlite3.Connection, user: User, password: str, *, enabled: bool) -> User:
+def _write(connection: Connection, user: User, password: str, *, enabled: bool) -> User:
     changed = user.model_copy(update={"enabled": enabled})
     connection.execute(
         "UPDATE users SET record = ?, password = ?, must_change = 1 WHERE id = ?",

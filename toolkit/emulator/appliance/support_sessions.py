@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -11,7 +10,7 @@ from pydantic import JsonValue
 from toolkit.emulator.appliance.audit import Audit
 from toolkit.emulator.appliance.clock import Clock
 from toolkit.emulator.appliance.content import canonical
-from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.database import Connection, Database, Row
 from toolkit.emulator.appliance.facts import ActiveSession, SessionRecord, User
 from toolkit.emulator.appliance.refusal import conflict, invalid, not_found
 from toolkit.emulator.appliance.versions import Versions
@@ -107,13 +106,13 @@ class SupportSessions:
                 (self._clock.now().isoformat(), _site_address(connection)),
             )
 
-    def _cut(self, connection: sqlite3.Connection, by: str, reason: str, sessions: Sequence[ActiveSession]) -> None:
+    def _cut(self, connection: Connection, by: str, reason: str, sessions: Sequence[ActiveSession]) -> None:
         for session in sessions:
             self._keep(connection, session, by=BOX, reason=reason)
         if sessions:
             self._audit.record(by, "end-sessions", count=len(sessions), reason=reason)
 
-    def _keep(self, connection: sqlite3.Connection, session: ActiveSession, **ended: JsonValue) -> None:
+    def _keep(self, connection: Connection, session: ActiveSession, **ended: JsonValue) -> None:
         """Makes a session record of a session in progress; `ended` goes into its last event."""
         end = max(self._clock.now(), session.start_time)  # the clock may have been set back meanwhile
         record = SessionRecord(
@@ -137,11 +136,11 @@ class SupportSessions:
         )
 
 
-def _session(row: sqlite3.Row) -> ActiveSession:
+def _session(row: Row) -> ActiveSession:
     return ActiveSession.model_validate(dict(row))
 
 
-def _representative(connection: sqlite3.Connection, username: str) -> User:
+def _representative(connection: Connection, username: str) -> User:
     row = connection.execute("SELECT record FROM users WHERE username = ?", (username,)).fetchone()
     user = User.model_validate_json(row["record"]) if row else None
     if user is None or not user.enabled:
@@ -149,14 +148,14 @@ def _representative(connection: sqlite3.Connection, username: str) -> User:
     return user
 
 
-def _team(connection: sqlite3.Connection, user_id: str) -> str:
+def _team(connection: Connection, user_id: str) -> str:
     """The first team the user leads or belongs to; none: empty."""
     rows = connection.execute("SELECT record FROM records WHERE kind = 'teams' ORDER BY id")
     teams = [json.loads(row["record"]) for row in rows]
     return next((team["name"] for team in teams if user_id in (team["lead"], *team["members"])), "")
 
 
-def _site_address(connection: sqlite3.Connection) -> str:
+def _site_address(connection: Connection) -> str:
     """Where people reach the site: a shared address if the box has one, else its own."""
     row = connection.execute("SELECT address FROM addresses WHERE enabled ORDER BY shared DESC, id").fetchone()
     return str(row["address"])

@@ -1,8 +1,10 @@
 """Talks to the update server and believes only what The Update Framework has verified, by the box's own clock (U1)."""
 
+import io
 import ipaddress
 import shutil
 import ssl
+import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import httpx
 from cryptography import x509
@@ -22,6 +24,7 @@ from tuf.api.serialization import DeserializationError
 from tuf.ngclient import FetcherInterface, Updater  # type: ignore[attr-defined]  # exported, not declared so
 
 from toolkit.emulator.appliance.refusal import Refusal
+from toolkit.emulator.appliance.sealed_files import SealedFiles
 from toolkit.emulator.appliance.update_rules import Package
 from toolkit.model.errors import words_of
 
@@ -41,8 +44,58 @@ class UpdateSource:
     ca_file: Path
 
 
+class KeptFiles:
+    """What the client keeps on the box's disk, encrypted: the metadata that was verified last, and downloads.
+
+    The Update Framework works on plain files: those lie in a temporary folder while it does, in memory.
+    """
+
+    def __init__(self, folder: Path, files: SealedFiles) -> None:
+        self._metadata = folder / "metadata"
+        self._incoming = folder / "incoming"
+        self._files = files
+
+    def lay_out(self, folder: Path) -> None:
+        """Unpacks the metadata into a folder; nothing when there is none."""
+        try:
+            content = self._files.read(self._metadata, "updates/metadata")
+        except FileNotFoundError:
+            return
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            tar.extractall(folder, filter="data")
+
+    def keep(self, folder: Path) -> None:
+        """Packs what lies there now; raises OSError."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for path in sorted(folder.iterdir()):
+                tar.add(path, path.name)
+        self._files.write(self._metadata, "updates/metadata", packed.getvalue())
+
+    def take(self, download: Path) -> "Archive":
+        """A download, from memory onto the disk; raises OSError."""
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        path = self._incoming / self._files.opaque(download.name)
+        path.unlink(missing_ok=True)
+        with download.open("rb") as source, self._files.writer(path, download.name) as file:
+            shutil.copyfileobj(source, file, _CHUNK)
+            file.finish()
+        return Archive(path, download.name)
+
+
+class Archive(NamedTuple):
+    """A download on the disk, and what it is called."""
+
+    path: Path
+    name: str
+
+    def open(self, files: SealedFiles) -> io.BufferedReader:
+        """Its content."""
+        return io.BufferedReader(files.reader(self.path, self.name), _CHUNK)
+
+
 class UpdateClient:
-    """The vendor's repository as this box sees it; `folder` holds what was verified last, against rollback.
+    """The vendor's repository as this box sees it; `kept` holds what was verified last, against rollback.
 
     Operations that share the lock wait for each other.
     """
@@ -50,14 +103,13 @@ class UpdateClient:
     def __init__(
         self,
         source: UpdateSource,
-        folder: Path,
+        kept: KeptFiles,
         now: Callable[[], datetime],
         resolve: Callable[[str], Sequence[str]],
         one_at_a_time: threading.Lock,
     ) -> None:
         self._source = source
-        self._metadata = folder / "metadata"
-        self._incoming = folder / "incoming"
+        self._kept = kept
         self._now = now
         self._resolve = resolve
         self._one_at_a_time = one_at_a_time
@@ -67,28 +119,24 @@ class UpdateClient:
 
         Raises Refusal: `clock` when the box's clock is why, else `update_server`.
         """
-        with self._operation() as (_, updater):
+        with self._operation() as (_, updater, folder):
             updater.refresh()
-            return self._verified_packages()
+            return _verified_packages(folder)
 
     def text(self, target: str) -> str:
         """Fetches a verified text; raises Refusal as `packages`."""
-        with self._operation() as (_, updater):
-            path = self._download(updater, target)
-            try:
-                return path.read_text("utf-8")
-            finally:
-                path.unlink()
+        with self._operation() as (_, updater, _folder):
+            return self._download(updater, target).read_text("utf-8")
 
-    def archive(self, target: str, progress: Callable[[int], None]) -> Path:
+    def archive(self, target: str, progress: Callable[[int], None]) -> Archive:
         """Fetches a verified archive, telling the bytes that have come; the caller deletes it.
 
         Raises Refusal as `packages`, OSError when the disk refuses.
         """
-        with self._operation() as (fetcher, updater):
+        with self._operation() as (fetcher, updater, _folder):
             updater.refresh()
             fetcher.progress = progress
-            return self._download(updater, target)
+            return self._kept.take(self._download(updater, target))
 
     def _download(self, updater: Updater, target: str) -> Path:
         info = updater.get_targetinfo(target)
@@ -96,22 +144,26 @@ class UpdateClient:
             raise _not_believed(f"The update server no longer offers {target}.")
         return Path(updater.download_target(info))
 
-    def _verified_packages(self) -> list[Package]:
-        targets = Metadata[Targets].from_file(str(self._metadata / "targets.json")).signed.targets
-        descriptions = [
-            {**info.custom, "target": name, "size_bytes": info.length} for name, info in targets.items() if info.custom
-        ]
-        return [Package.model_validate(description) for description in descriptions]
-
     @contextmanager
-    def _operation(self) -> Iterator[tuple["_Fetcher", Updater]]:
-        with self._one_at_a_time, self._client() as client:
+    def _operation(self) -> Iterator[tuple["_Fetcher", Updater, Path]]:
+        with (
+            self._one_at_a_time,
+            self._client() as client,
+            tempfile.TemporaryDirectory(prefix="update-") as scratch,
+        ):
             fetcher = _Fetcher(client, self._now, self._resolve)
+            metadata = Path(scratch) / "metadata"
+            metadata.mkdir()
+            self._kept.lay_out(metadata)
             try:
-                updater = self._updater(self._metadata, fetcher, self._now())
-                yield fetcher, updater
+                try:
+                    updater = self._updater(metadata, fetcher, self._now())
+                    yield fetcher, updater, metadata
+                finally:
+                    # also after a failure: what was verified up to there counts against rollback
+                    self._kept.keep(metadata)
             except tuf_errors.ExpiredMetadataError as error:
-                self._blame_expiry(fetcher, error)
+                self._blame_expiry(metadata, fetcher, error)
             except (tuf_errors.RepositoryError, tuf_errors.DownloadError, DeserializationError) as error:
                 raise _not_believed(_explain(error)) from error
             except httpx.HTTPError as error:
@@ -120,7 +172,7 @@ class UpdateClient:
                 raise _not_believed(
                     "The update server's description of a package cannot be understood by this box."
                 ) from error
-            self._refuse_slow_clock()
+            self._refuse_slow_clock(metadata)
 
     def _client(self) -> httpx.Client:
         context = ssl.create_default_context(cafile=str(self._source.ca_file))
@@ -133,12 +185,13 @@ class UpdateClient:
         )
 
     def _updater(self, metadata: Path, fetcher: "_Fetcher", now: datetime) -> Updater:
-        metadata.mkdir(parents=True, exist_ok=True)
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        incoming = metadata.parent / "incoming"
+        for folder in (metadata, incoming):
+            folder.mkdir(exist_ok=True)
         updater = Updater(
             str(metadata),
             f"{self._source.url}/metadata/",
-            str(self._incoming),
+            str(incoming),
             f"{self._source.url}/targets/",
             fetcher=fetcher,
             bootstrap=self._source.root_file.read_bytes(),
@@ -147,32 +200,40 @@ class UpdateClient:
         updater._trusted_set.reference_time = now
         return updater
 
-    def _blame_expiry(self, fetcher: "_Fetcher", error: Exception) -> NoReturn:
+    def _blame_expiry(self, metadata: Path, fetcher: "_Fetcher", error: Exception) -> NoReturn:
         """The same metadata is fine by the server's clock: then ours is wrong. Else it has really run out."""
         server_time = fetcher.server_time
-        if server_time is not None and self._verifies_at(fetcher, server_time):
+        if server_time is not None and self._verifies_at(metadata, fetcher, server_time):
             raise _wrong_clock(self._now(), server_time) from error
         raise _not_believed(
             "The update server's signed metadata has expired: it may be held back by somebody on the way. "
             "Nothing was changed; try again later and tell support if it stays so.",
         ) from error
 
-    def _verifies_at(self, fetcher: "_Fetcher", moment: datetime) -> bool:
-        with tempfile.TemporaryDirectory(dir=self._metadata.parent) as scratch:
+    def _verifies_at(self, metadata: Path, fetcher: "_Fetcher", moment: datetime) -> bool:
+        with tempfile.TemporaryDirectory(prefix="update-") as scratch:
             copy = Path(scratch) / "metadata"
-            shutil.copytree(self._metadata, copy, symlinks=True)
+            shutil.copytree(metadata, copy, symlinks=True)
             try:
                 self._updater(copy, fetcher, moment).refresh()
             except (tuf_errors.RepositoryError, tuf_errors.DownloadError, httpx.HTTPError):
                 return False
             return True
 
-    def _refuse_slow_clock(self) -> None:
+    def _refuse_slow_clock(self, metadata: Path) -> None:
         """Signed metadata says when it was issued: a clock that is behind that moment is proven wrong."""
-        timestamp = Metadata[Timestamp].from_file(str(self._metadata / "timestamp.json")).signed
+        timestamp = Metadata[Timestamp].from_file(str(metadata / "timestamp.json")).signed
         issued = timestamp.unrecognized_fields.get("issued")
         if issued is not None and (signed := datetime.fromisoformat(issued)) > self._now() + _TOLERANCE:
             raise _wrong_clock(self._now(), signed)
+
+
+def _verified_packages(metadata: Path) -> list[Package]:
+    targets = Metadata[Targets].from_file(str(metadata / "targets.json")).signed.targets
+    descriptions = [
+        {**info.custom, "target": name, "size_bytes": info.length} for name, info in targets.items() if info.custom
+    ]
+    return [Package.model_validate(description) for description in descriptions]
 
 
 class _Fetcher(FetcherInterface):

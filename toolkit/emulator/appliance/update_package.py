@@ -1,13 +1,15 @@
-"""Unpacks a verified package archive into the box's disk folder, whole or not at all."""
+"""Unpacks a verified package archive into the box's disk folder, encrypted, whole or not at all."""
 
 import hashlib
-import os
 import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from toolkit.emulator.appliance.sealed_files import SealedFiles, SealedWriter, sync_folder
 
 _CHUNK = 1 << 18
 _MANIFEST_BYTES_MAX = 1 << 20
@@ -35,8 +37,12 @@ class Manifest(BaseModel):
     files: dict[str, _File]
 
 
-def unpack(archive: Path, folder: Path, progress: Callable[[float], None], *, kind: str, version: str) -> None:
+def unpack(
+    archive: BinaryIO, folder: Path, files: SealedFiles, progress: Callable[[float], None], *, kind: str, version: str
+) -> None:
     """Unpacks into `folder`, which appears only when every file is there, checked and on the disk.
+
+    Each member becomes a sealed file of its name, at `SealedFiles.opaque` of its name.
 
     Raises PackageDamagedError when archive and manifest differ or it holds another package, OSError from
     the disk.
@@ -45,19 +51,22 @@ def unpack(archive: Path, folder: Path, progress: Callable[[float], None], *, ki
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        with tarfile.open(archive) as tar:
+        with tarfile.open(fileobj=archive) as tar:
             manifest = _manifest(tar)
             if (manifest.kind, manifest.version) != (kind, version):
                 raise PackageDamagedError(f"it holds {manifest.version}")
-            _unpack_members(tar, manifest, partial, progress)
+            _unpack_members(tar, manifest, partial, files, progress)
     except tarfile.TarError as error:
         raise PackageDamagedError(f"the archive cannot be read ({error})") from error
+    sync_folder(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     sync_folder(folder.parent)
 
 
-def _unpack_members(tar: tarfile.TarFile, manifest: Manifest, folder: Path, progress: Callable[[float], None]) -> None:
+def _unpack_members(
+    tar: tarfile.TarFile, manifest: Manifest, folder: Path, files: SealedFiles, progress: Callable[[float], None]
+) -> None:
     left = dict(manifest.files)
     total, done = sum(file.size for file in left.values()) or 1, 0
     for member in tar:
@@ -66,9 +75,9 @@ def _unpack_members(tar: tarfile.TarFile, manifest: Manifest, folder: Path, prog
         expected = left.pop(member.name, None)
         if expected is None or not member.isfile() or member.size != expected.size:
             raise PackageDamagedError(f"{member.name} is not what the manifest says")
-        target = folder / member.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if _write_member(tar, member, target) != expected.sha256:
+        with files.writer(folder / files.opaque(member.name), member.name) as target:
+            digest = _write_member(tar, member, target)
+        if digest != expected.sha256:
             raise PackageDamagedError(f"{member.name} has not the hash that the manifest says")
         done += member.size
         progress(done / total)
@@ -92,23 +101,12 @@ def _manifest(tar: tarfile.TarFile) -> Manifest:
     return manifest
 
 
-def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> str:
+def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: SealedWriter) -> str:
     source = tar.extractfile(member)
     assert source is not None  # noqa: S101 - only regular files come here
     digest = hashlib.sha256()
-    with target.open("wb") as file:
-        while chunk := source.read(_CHUNK):
-            digest.update(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
+    while chunk := source.read(_CHUNK):
+        digest.update(chunk)
+        target.write(chunk)
+    target.finish()
     return digest.hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Puts a folder's own entries on the disk, so that a rename survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

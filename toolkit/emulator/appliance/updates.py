@@ -1,7 +1,6 @@
 """*Support > Updates*: checks, lists, takes EULA signatures and installs (requirements U1, U2, U7, U10, A5)."""
 
 import errno
-import os
 import shutil
 import threading
 import time
@@ -17,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 from toolkit.emulator.appliance.facts import Job, Update
 from toolkit.emulator.appliance.protocols import BoxForUpdates, JobProgress
 from toolkit.emulator.appliance.refusal import Refusal, invalid, not_found
-from toolkit.emulator.appliance.update_package import PackageDamagedError, sync_folder, unpack
+from toolkit.emulator.appliance.update_package import PackageDamagedError, unpack
 from toolkit.emulator.appliance.update_rules import Installed, Package, is_installed, missing, offered
 
 if TYPE_CHECKING:
@@ -52,8 +51,8 @@ class InstallPace:
 class Updates:
     """The service behind the page and the API; `stored_bytes` tells how much the box stores (A5).
 
-    What it keeps lies in the box's updates folder: `offers.json` (the last check), `signatures.json`, `metadata/`
-    (what was verified last), `incoming/` (a running download) and `packages/` (what is installed, unpacked).
+    What it keeps lies encrypted in the box's updates folder: `offers` (the last check), `signatures`, `metadata` (what
+    was verified last), `incoming/` (a running download) and `packages/` (what is installed, unpacked).
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class Updates:
     @property
     def checked(self) -> bool:
         """Whether the update server has ever been asked: before that an empty list says nothing."""
-        return (self._folder / "offers.json").exists()
+        return (self._folder / "offers").exists()
 
     def eula(self, update_id: str) -> str:
         """The text to be signed, fetched anew; Refusal 404, 502 `update_server`, 409 `clock`."""
@@ -111,7 +110,7 @@ class Updates:
             )
         signature = Signature(sha256=sha256, signed_by=signed_by.strip(), time=self._box.clock.now())
         signatures = {**self._signatures(), update_id: signature}
-        self._keep("signatures.json", _SIGNATURES.dump_json(signatures, indent=1))
+        self._keep("signatures", _SIGNATURES.dump_json(signatures, indent=1))
         self._box.record(by, "sign-eula", update=update_id, sha256=sha256, signed_by=signature.signed_by)
 
     def install(self, update_id: str, by: str) -> Job:
@@ -133,26 +132,26 @@ class Updates:
         return self._box.disk.updates
 
     def _offers(self) -> Sequence[Package]:
-        path = self._folder / "offers.json"
-        return _PACKAGES.validate_json(path.read_bytes()) if path.exists() else ()
+        content = self._kept("offers")
+        return () if content is None else _PACKAGES.validate_json(content)
 
     def _keep_offers(self, packages: Sequence[Package]) -> None:
-        self._keep("offers.json", _PACKAGES.dump_json(tuple(packages), indent=1))
+        self._keep("offers", _PACKAGES.dump_json(tuple(packages), indent=1))
 
     def _signatures(self) -> dict[str, Signature]:
-        path = self._folder / "signatures.json"
-        return _SIGNATURES.validate_json(path.read_bytes()) if path.exists() else {}
+        content = self._kept("signatures")
+        return {} if content is None else _SIGNATURES.validate_json(content)
 
     def _keep(self, name: str, content: bytes) -> None:
-        temporary = self._folder / f".{name}.new"
         with _disk(name), self._one_at_a_time:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._folder / name)
-            sync_folder(self._folder)
+            self._box.disk.files.write(self._folder / name, f"updates/{name}", content)
+
+    def _kept(self, name: str) -> bytes | None:
+        try:
+            return self._box.disk.files.read(self._folder / name, f"updates/{name}")
+        except FileNotFoundError:
+            return None
 
     # what holds now
 
@@ -198,7 +197,7 @@ class Updates:
 
     def _client(self) -> "UpdateClient":
         # python-tuf and its HTTP client load for a third of a second: a box that starts need not wait for them
-        from toolkit.emulator.appliance.update_client import UpdateClient, UpdateSource  # noqa: PLC0415
+        from toolkit.emulator.appliance.update_client import KeptFiles, UpdateClient, UpdateSource  # noqa: PLC0415
 
         url, trust = self._box.update_server, self._box.disk.trust
         source = UpdateSource((url or "").rstrip("/"), trust / "tuf-root.json", trust / "ca.pem")
@@ -206,7 +205,8 @@ class Updates:
             raise Refusal(
                 502, "update_server", "This box was made without an update server, or without the keys to trust one."
             )
-        return UpdateClient(source, self._folder, self._box.clock.now, self._box.resolve, self._one_at_a_time)
+        kept = KeptFiles(self._folder, self._box.disk.files)
+        return UpdateClient(source, kept, self._box.clock.now, self._box.resolve, self._one_at_a_time)
 
     # the work of a job
 
@@ -238,15 +238,17 @@ class Updates:
             progress.report("unpacking", 0.5 + 0.1 * fraction, bytes_done=total, bytes_total=total)
 
         archive = client.archive(package.target, downloaded)
-        folder = self._folder / "packages" / package.id
+        files = self._box.disk.files
+        folder = self._folder / "packages" / files.opaque(package.id)
         try:
-            unpack(archive, folder, unpacked, kind=package.kind, version=package.version)
+            with archive.open(files) as content:
+                unpack(content, folder, files, unpacked, kind=package.kind, version=package.version)
         except PackageDamagedError as error:
             raise Refusal(
                 502, "update_server", f"{package.id} was packed wrongly: {error}. Nothing was changed; tell support."
             ) from error
         finally:
-            archive.unlink(missing_ok=True)
+            archive.path.unlink(missing_ok=True)
         return package
 
     def _work(self, progress: JobProgress) -> None:
@@ -272,7 +274,8 @@ class Updates:
     def _remove_other_packages(self) -> None:
         """Removes what is not installed: older packages, and those of an install that did not come to its end."""
         packages = self._folder / "packages"
-        present = {f"Base-{self._box.versions.base}", self._box.versions.site}
+        opaque = self._box.disk.files.opaque
+        present = {opaque(name) for name in (f"Base-{self._box.versions.base}", self._box.versions.site or "")}
         for folder in packages.iterdir() if packages.exists() else ():
             if folder.name not in present:
                 shutil.rmtree(folder, ignore_errors=True)

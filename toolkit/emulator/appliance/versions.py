@@ -1,9 +1,8 @@
 """The two software layers of a box: Base, and the site package once there is one (requirement A2)."""
 
-import sqlite3
 from collections.abc import Callable
 
-from toolkit.emulator.appliance.database import Database
+from toolkit.emulator.appliance.database import Connection, Database
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.model.version import Version
 
@@ -14,7 +13,7 @@ _CAPABILITIES = (("import-sessions", (12, 1)), ("import-recordings", (12, 2)))
 class Versions:
     """`first_site` is called within the transaction that brings the first site package."""
 
-    def __init__(self, database: Database, first_site: Callable[[sqlite3.Connection, str], None]) -> None:
+    def __init__(self, database: Database, first_site: Callable[[Connection, str], None]) -> None:
         self._database = database
         self._first_site = first_site
 

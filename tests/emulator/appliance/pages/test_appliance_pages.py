@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -325,7 +324,7 @@ def test_a_failed_installation_says_why_and_that_a_reboot_is_dangerous(updatable
 
 
 def test_the_progress_page_loads_itself_until_it_is_told_not_to(operator: Visitor, shared_box: BoxProcess) -> None:
-    with closing(sqlite3.connect(shared_box.disk / "state.sqlite3", timeout=10)) as database, database:
+    with closing(shared_box.database()) as database:
         database.execute(
             "INSERT INTO jobs VALUES ('half', 'install', 'running', 'downloading', 0.34, 1200000, 3000000, NULL)"
         )
@@ -334,7 +333,7 @@ def test_the_progress_page_loads_itself_until_it_is_told_not_to(operator: Visito
     assert "34 %" in page.text
     assert "1.2 MB of 3.0 MB" in page.text
     assert "refresh" not in operator.look(f"{UPDATES}/jobs/half?refresh=false").headers
-    with closing(sqlite3.connect(shared_box.disk / "state.sqlite3", timeout=10)) as database, database:
+    with closing(shared_box.database()) as database:
         database.execute("DELETE FROM jobs WHERE id = 'half'")
 
 

@@ -1,6 +1,6 @@
 """Sessions, forms from elsewhere, lockout, and the password every new box must lose."""
 
-import sqlite3
+from contextlib import closing
 from typing import cast
 
 import pytest
@@ -101,9 +101,8 @@ def test_a_session_ends_after_half_an_hour_of_idleness(visitor: Visitor, shared_
     visitor.log_in("appliance")
 
     def idle(seconds: float) -> str:
-        with sqlite3.connect(shared_box.disk / "state.sqlite3", timeout=10) as database:
+        with closing(shared_box.database()) as database:
             database.execute("UPDATE web_sessions SET used = used - ?", (seconds,))
-        database.close()
         return heading(visitor.look("/appliance"))
 
     assert idle(1700) == "Basics"

@@ -1,7 +1,6 @@
 """A real browser walks every page of both interfaces, in light and dark and on a phone, and axe finds nothing wrong."""
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -76,7 +75,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoxProcess]:
         with Visitor(box) as visitor:
             visitor.log_in("appliance")
             visitor.submit("/appliance/support/updates", "/appliance/support/updates/check")
-        with closing(sqlite3.connect(box.disk / "state.sqlite3", timeout=10)) as database, database:
+        with closing(box.database()) as database:
             database.execute(
                 "INSERT INTO jobs VALUES ('half', 'install', 'running', 'downloading', 0.34, 1200000, 3000000, NULL)"
             )

@@ -1,7 +1,6 @@
 """The web application of a box: the automation API and both web interfaces, and how every error is answered."""
 
 import errno
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from toolkit.emulator.appliance.api import (
 from toolkit.emulator.appliance.api.access import refusals
 from toolkit.emulator.appliance.api.limits import BodyLimit
 from toolkit.emulator.appliance.box import Box
+from toolkit.emulator.appliance.database import DatabaseError, OperationalError
 from toolkit.emulator.appliance.pages import router as pages
 from toolkit.emulator.appliance.pages.page_route import page_of_error, prefers_page
 from toolkit.emulator.appliance.refusal import Refusal
@@ -68,7 +68,7 @@ def application(box: Box) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OSError, _disk)
-    app.add_exception_handler(sqlite3.Error, _database)
+    app.add_exception_handler(DatabaseError, _database)
     app.add_exception_handler(Exception, _broken)
     return app
 
@@ -121,7 +121,7 @@ async def _disk(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+    if isinstance(error, OperationalError) and "full" in str(error):
         return _answer(507, "disk_full", "The box's disk is full: nothing was changed. Free space first.")
     if request.app.state.box.condition.state is BoxState.RESETTING:  # the state went away under a call
         return _answer(503, "resetting", "The box is busy: resetting. Ask again later.", {"Retry-After": "1"})

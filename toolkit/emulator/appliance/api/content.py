@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Header, Query, Request, Response, UploadFile
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
 from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
@@ -80,7 +80,7 @@ def import_sessions(box: TheBox, by: Actor, body: SessionsImport) -> ImportResul
 
 @router.get(
     "/recordings/{lsid}",
-    response_class=FileResponse,
+    response_class=StreamingResponse,
     responses={
         200: dict(_A_FILE),
         206: {**_A_FILE, "description": "The part asked for."},
@@ -89,13 +89,27 @@ def import_sessions(box: TheBox, by: Actor, body: SessionsImport) -> ImportResul
 )
 def recording(
     box: TheBox, _: Actor, lsid: str, wanted: Annotated[str | None, Header(alias="Range")] = None
-) -> FileResponse:
+) -> StreamingResponse:
     """A recording, or the part of it that `Range: bytes=N-` asks for; `Content-SHA256` is of the whole."""
-    path, size_bytes, digest = box.content.recording(lsid)
+    file, digest = box.content.recording(lsid)
+    start, end = 0, file.size
+    headers = {"Content-SHA256": digest, "Accept-Ranges": "bytes"}
     match = _RANGE.fullmatch(wanted or "")
-    if match is not None and int(match[1]) >= size_bytes:
-        raise Refusal(416, "range", f"The recording has {size_bytes} bytes.")
-    return _LargeFile(path, media_type="application/octet-stream", headers={"Content-SHA256": digest})
+    if match is not None:
+        start, end = int(match[1]), min(end, int(match[2]) + 1 if match[2] else end)
+        if start >= file.size or start >= end:
+            size = file.size
+            file.close()
+            raise Refusal(416, "range", f"The recording has {size} bytes.")
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+    headers["Content-Length"] = str(end - start)
+    return StreamingResponse(
+        file.pieces(start, end),
+        status_code=200 if match is None else 206,
+        headers=headers,
+        media_type="application/octet-stream",
+        background=BackgroundTask(file.close),
+    )
 
 
 @router.put(

@@ -73,7 +73,8 @@ def _check_serial_number(visit: Visit, serial_number: str) -> None:
 def reset_progress(request: Request) -> HTMLResponse:
     """How far a factory reset is; shown to anybody, because it destroys the accounts."""
     reset = box_of(request).power.reset_status()
-    page = render(request, "reset.html", "appliance", reset=reset)
+    destroyed = box_of(request).power.data_key_destroyed
+    page = render(request, "reset.html", "appliance", reset=reset, data_key_destroyed=destroyed)
     if reset.state == "resetting":
         page.headers["Refresh"] = "1"
     return page
