@@ -58,15 +58,20 @@ def wait_until(holds: Callable[[], object], what: str) -> None:
 
 
 class BoxProcess:
-    """A box on its disk; `made` is what the factory said of it."""
+    """A box on its disk; `made` is what the factory said of it. Without an order its disk is there already."""
 
-    def __init__(self, folder: Path, order: Factory) -> None:
+    def __init__(self, folder: Path, order: Factory | None) -> None:
         self.folder = folder
         self.disk = folder / "disk"
         self.console = folder / "console"
-        self.made: Made = manufacture(self.disk, order)
+        self.made: Made | None = None if order is None else manufacture(self.disk, order)
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: list[httpx.Client] = []
+
+    def made_certificate(self, address: str = OWN) -> str:
+        """The SHA-256 of the certificate that the factory said it serves."""
+        assert self.made is not None
+        return self.made.served[address]
 
     # power
 

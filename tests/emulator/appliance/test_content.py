@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -9,6 +10,9 @@ import pytest
 
 from tests.emulator.appliance.box_process import BoxProcess, in_use_order
 from tests.emulator.appliance.quiet_box import quiet_box
+from toolkit.emulator.appliance.content import read_recording
+from toolkit.emulator.appliance.database import connect
+from toolkit.emulator.appliance.disk import Disk
 from toolkit.emulator.appliance.factory import manufacture
 from toolkit.emulator.appliance.facts import SessionRecord
 from toolkit.emulator.appliance.refusal import Refusal
@@ -163,4 +167,13 @@ def test_a_site_of_any_size_adds_up(tmp_path: Path) -> None:
     for size_mb in (0, 1, 3):
         folder = tmp_path / str(size_mb)
         manufacture(folder, in_use_order(size_mb=size_mb))
-        assert sum(path.stat().st_size for path in (folder / "recordings").iterdir()) == size_mb * 1_000_000
+        disk = Disk(folder)
+        with closing(connect(disk.database, disk.keys)) as database:
+            sessions = database.execute("SELECT lsid, recording_size FROM sessions WHERE recording_size").fetchall()
+        sizes = []
+        for row in sessions:
+            with read_recording(disk, row["lsid"]) as recording:
+                sizes.append((recording.size, row["recording_size"]))
+        assert all(real == told for real, told in sizes)
+        assert sum(real for real, _ in sizes) == size_mb * 1_000_000
+        assert len(list(disk.recordings.iterdir())) == len(sizes)

@@ -15,7 +15,7 @@ def test_a_factory_box_says_on_its_console_who_it_is_and_serves_what_it_says(mak
     box = make_box(factory_order())
     assert "serial number: NEW-0001" in box.console_lines()
     assert f"address: {OWN}/24 on eth0" in box.console_lines()
-    assert box.served() == box.console_fingerprint() == box.made.served[OWN]
+    assert box.served() == box.console_fingerprint() == box.made_certificate()
     assert box.anonymous().get("/check_health").text == "OK"
 
 

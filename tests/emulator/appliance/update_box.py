@@ -49,10 +49,7 @@ class Disk:
 
     @property
     def files(self) -> SealedFiles:
-        keys = DataKeys(self.folder / "data.keys")
-        if not keys.exist():
-            keys.make()
-        return SealedFiles(keys.current)
+        return SealedFiles(DataKeys(self.folder / "data.keys").current)
 
     def package(self, update_id: str) -> Path:
         return self.updates / "packages" / self.files.opaque(update_id)
@@ -150,6 +147,9 @@ class UpdateBox:
     def __init__(self, folder: Path, url: str | None) -> None:
         folder.mkdir(exist_ok=True)
         self.disk = Disk(folder)
+        keys = DataKeys(folder / "data.keys")
+        if not keys.exist():
+            keys.make()
         self.disk.trust.mkdir(exist_ok=True)
         self.clock = Clock()
         self.versions = Versions(folder / "versions.json")

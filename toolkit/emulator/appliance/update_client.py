@@ -2,9 +2,9 @@
 
 import io
 import ipaddress
+import json
 import shutil
 import ssl
-import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -61,16 +61,25 @@ class KeptFiles:
             content = self._files.read(self._metadata, "updates/metadata")
         except FileNotFoundError:
             return
-        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            tar.extractall(folder, filter="data")
+        for name, (kind, text) in json.loads(content).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if kind == "link":
+                path.symlink_to(text)
+            else:
+                path.write_text(text, encoding="utf-8")
 
     def keep(self, folder: Path) -> None:
         """Packs what lies there now; raises OSError."""
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for path in sorted(folder.iterdir()):
-                tar.add(path, path.name)
-        self._files.write(self._metadata, "updates/metadata", packed.getvalue())
+        packed = {}
+        for path in sorted(folder.rglob("*")):
+            name = str(path.relative_to(folder))
+            if path.is_symlink():
+                packed[name] = ("link", str(path.readlink()))
+            elif path.is_file():
+                packed[name] = ("file", path.read_text(encoding="utf-8"))
+        self._metadata.parent.mkdir(parents=True, exist_ok=True)
+        self._files.write(self._metadata, "updates/metadata", json.dumps(packed).encode())
 
     def take(self, download: Path) -> "Archive":
         """A download, from memory onto the disk; raises OSError."""
