@@ -22,12 +22,12 @@ from toolkit.appliances.quarantine import Quarantine
 from toolkit.appliances.world import RUN_INVENTORY, Role, World
 from toolkit.backup.age import check_recipients
 from toolkit.catalogue import GATES, STEPS
+from toolkit.engine.believed import evidence_head, examine
 from toolkit.engine.events import Observer, unobserved
-from toolkit.engine.history import read_history
 from toolkit.engine.locks import BoxLocks
 from toolkit.engine.operators import NobodyThere, Operator
 from toolkit.engine.runs import Engine
-from toolkit.evidence.log import read_evidence
+from toolkit.evidence.log import examine_evidence
 from toolkit.lab.folder import state_folder
 from toolkit.lab.mover import StickMover
 from toolkit.lab.provisioner import LabMachine
@@ -464,8 +464,15 @@ class SystemClock:
 
 
 def write_run_report(run_directory: Path) -> RunReport:
-    """Writes `report.html`, `report.json` and `runbook.md` of a run, finished or not."""
+    """Writes `report.html`, `report.json` and `runbook.md` of a run, finished or not.
+
+    Of a damaged one it tells what is believed, and what is not known.
+    """
+    run = examine(run_directory)
+    evidence = examine_evidence(run_directory, evidence_head(run.records))
     report = compose(run_directory)
-    history = read_history(run_directory)
-    write_report(report, read_evidence(run_directory), history.plan, run_directory)
+    if evidence.damage:
+        note = f"Evidence is damaged, and not all of it is believed: {evidence.damage}."
+        report = report.model_copy(update={"notes": (note, *report.notes)})
+    write_report(report, evidence.records, run.plan, run_directory)
     return report

@@ -6,7 +6,7 @@ import pytest
 
 from tests.engine.ledger import PROOF, KillAt, Ledger, Place, Write, in_child, step
 from toolkit.engine import RunState, UndoStarted, build_report
-from toolkit.engine.journal import read_journal
+from toolkit.engine.believed import read_journal
 from toolkit.model.errors import InputError
 from toolkit.model.execution import Outcome, Result, StepContext
 from toolkit.model.plan import Plan

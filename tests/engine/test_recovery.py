@@ -7,7 +7,8 @@ import pytest
 
 from tests.engine.ledger import PLAN, REVERSIBLE, KillAt, Ledger, Place, Write, in_child, step
 from toolkit.engine import Event, RunState, StepEnded, StepStarted, build_report
-from toolkit.engine.journal import JOURNAL_FILE, read_journal
+from toolkit.engine.believed import read_journal
+from toolkit.engine.journal import JOURNAL_FILE
 from toolkit.engine.states import RunEvent
 from toolkit.evidence.log import read_evidence
 from toolkit.model.errors import InputError, RefusedError

@@ -5,7 +5,7 @@ import pytest
 from tests.engine.ledger import KillAt, Ledger, Place, Write, _world, in_child, step
 from tests.engine.ledger import gate as ledger_gate
 from toolkit.engine import RunState
-from toolkit.engine.journal import read_journal
+from toolkit.engine.believed import read_journal
 from toolkit.model.execution import GateImplementation, Outcome, Result, StepContext
 from toolkit.model.plan import GateReference, Plan
 from toolkit.model.verdict import Verdict

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from toolkit.evidence.guard import SecretGuard
-from toolkit.evidence.log import FILE_NAME, EvidenceLog, evidence_of, read_evidence
-from toolkit.model.errors import InternalError, StorageError
+from toolkit.evidence.log import FILE_NAME, EvidenceLog, evidence_of, examine_evidence, read_evidence
+from toolkit.model.errors import DamagedRecordError, InternalError
 from toolkit.model.verdict import Verdict
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -67,5 +67,55 @@ def test_a_message_from_elsewhere_is_kept_without_the_secret() -> None:
 
 def test_a_line_that_is_no_evidence_is_named(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text('{"id":"a/1"}\n')
-    with pytest.raises(StorageError, match=r"evidence\.jsonl:1"):
+    with pytest.raises(DamagedRecordError, match=r"evidence\.jsonl:1"):
         read_evidence(tmp_path)
+
+
+def flip(path: Path, before: bytes, after: bytes) -> None:
+    content = path.read_bytes()
+    assert before in content
+    path.write_bytes(content.replace(before, after, 1))
+
+
+def test_damaged_evidence_is_believed_up_to_the_damage_kept_aside_and_begun_anew(tmp_path: Path) -> None:
+    with log(tmp_path) as first:
+        for _ in range(4):
+            note(first, "swing")
+    flip(tmp_path / FILE_NAME, b'"id":"swing/3"', b'"id":"swing/7"')  # one bit
+    damaged = (tmp_path / FILE_NAME).read_bytes()
+    reading = examine_evidence(tmp_path)
+    assert [record.id for record in reading.records] == ["swing/1", "swing/2"]
+    assert "evidence.jsonl:3" in reading.damage
+
+    with log(tmp_path) as second:
+        assert second.put_aside == tmp_path / "evidence.damaged-1.jsonl"
+        assert note(second, "swing") == "swing/8"  # no id is given twice
+    assert second.put_aside.read_bytes() == damaged
+    with log(tmp_path) as third:
+        assert third.put_aside is None
+    reading = examine_evidence(tmp_path)
+    assert [record.id for record in reading.records] == ["swing/1", "swing/2", "swing/8"]
+    assert "evidence.damaged-1.jsonl:3" in reading.damage
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_evidence_that_is_missing_at_its_end_is_missed_where_the_journal_spoke_of_it(tmp_path: Path, kept: int) -> None:
+    with log(tmp_path) as evidence:
+        for _ in range(3):
+            note(evidence, "swing")
+        sealed = evidence.last
+    path = tmp_path / FILE_NAME
+    assert examine_evidence(tmp_path, sealed).damage == ""
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:kept]))
+    reading = examine_evidence(tmp_path, sealed)
+    assert len(reading.records) == kept
+    assert "the journal says that there were 3 records" in reading.damage
+    with EvidenceLog(tmp_path, lambda: NOON, SecretGuard(frozenset), sealed=sealed) as again:
+        assert again.put_aside is not None
+
+
+def test_evidence_of_an_older_toolkit_is_read(tmp_path: Path) -> None:
+    with log(tmp_path) as evidence:
+        note(evidence, "swing")
+    (tmp_path / FILE_NAME).write_text(read_evidence(tmp_path)[0].model_dump_json() + "\n")
+    assert [record.id for record in read_evidence(tmp_path)] == ["swing/1"]

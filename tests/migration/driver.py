@@ -171,7 +171,7 @@ def _carry(child: Child, order: Order) -> dict[str, Any]:
     )
     ways: dict[str, Callable[[], RunOutcome]] = {
         "run": lambda: engine.run(run),
-        "resume": lambda: engine.resume(run),
+        "resume": lambda: engine.resume(run, changes_meant=order.get("changes_meant", False)),
         "back": lambda: _back(child, engine, run),
     }
     outcome = ways[order["do"]]()

@@ -164,7 +164,8 @@ def test_without_an_accepted_eula_nothing_begins(rehearsal: Rehearsal) -> None:
     assert said[1] == "package.eula_accepted"
     named = Path(said[2])
     named.write_text(named.read_text(encoding="utf-8").replace("eula_accepted = false", "eula_accepted = true"))
-    assert rehearsal.carry("resume", stopped, kill_at="inspect-old:verified").killed_at
+    assert_told(resume(rehearsal, stopped), 3, "inventory.toml of the run changed", "add --changes-meant")
+    assert rehearsal.carry("resume", stopped, kill_at="inspect-old:verified", changes_meant=True).killed_at
     go_back(rehearsal, stopped)
 
 

@@ -18,6 +18,7 @@ from toolkit.engine.events import (
     Event,
     GateChecked,
     OperatorAsked,
+    RecordDamaged,
     RecordRepaired,
     RunStarted,
     StepEnded,
@@ -94,6 +95,8 @@ class RunDisplay:
                 self._settle(step, event.verdict, event.summary, event.seconds)
             case RecordRepaired():
                 self._note(f"{event.file_name}: a torn last line was cut off ({event.bytes_cut} bytes)")
+            case RecordDamaged():
+                self._note(f"The evidence was damaged; it is kept as {event.file_name}, and begun anew.")
 
     def _begin(self, event: RunStarted) -> None:
         self._going_back = event.going_back

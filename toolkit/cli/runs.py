@@ -39,6 +39,9 @@ AcknowledgeOption = Annotated[
 ConfirmOption = Annotated[
     str | None, typer.Option("--confirm-serial", metavar="S", help="The serial number of the box to be reset.")
 ]
+ChangesOption = Annotated[
+    bool, typer.Option("--changes-meant", help="The run's inventory.toml was changed on purpose.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before starting.")]
 _RUNS = Path("runs")
 
@@ -100,15 +103,17 @@ def resume_command(
     *,
     acknowledge: AcknowledgeOption = None,
     confirm_serial: ConfirmOption = None,
+    changes_meant: ChangesOption = False,
     runs: RunsOption = _RUNS,
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a run that was interrupted, blocked or failed; nothing is done twice."""
     origin = _origin(runs, run)
     if not as_json:
+        changes_meant = changes_meant or _says_changes_are_meant(runs, run)
         confirm_serial = _typed_serial(origin, confirm_serial)
     with _engine(origin, runs, confirm_serial, quiet=as_json) as engine:
-        outcome = engine.resume(run, acknowledge or ())
+        outcome = engine.resume(run, acknowledge or (), changes_meant=changes_meant)
     _finish(outcome, as_json=as_json)
 
 
@@ -117,6 +122,7 @@ def back_command(
     run: RunArgument,
     *,
     yes: YesOption = False,
+    changes_meant: ChangesOption = False,
     new_is_off: Annotated[
         str | None,
         typer.Option("--new-is-off", metavar="S", help="You have pulled the plug of the new box, serial number S."),
@@ -129,15 +135,16 @@ def back_command(
     The service comes first, with whatever box is left. What a dead box keeps from being tidied is listed and tried
     again by the next rebox back: exit status 4.
     """
-    from toolkit.engine import list_runs  # noqa: PLC0415
+    from toolkit.engine import summarise  # noqa: PLC0415
     from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
 
     asks = not (yes or as_json)
     if asks:
         refuse_unasked()
     origin = _origin(runs, run)
-    run_directory = find_run_directory(runs, run).resolve()
-    summary = next(each for each in list_runs(runs) if each.run_id == run_directory.name)
+    summary = summarise(find_run_directory(runs, run))
+    if asks:
+        changes_meant = changes_meant or _says_changes_are_meant(runs, run)
     # what cannot be done now is refused by the engine, with its reason
     if summary.way_back.available_now and not summary.alive:
         if not as_json:
@@ -146,7 +153,7 @@ def back_command(
         if asks:
             confirm("Go back?")
     with _engine(origin, runs, None, quiet=as_json, new_is_off=new_is_off) as engine:
-        outcome = engine.back(run)
+        outcome = engine.back(run, changes_meant=changes_meant)
     _finish(outcome, as_json=as_json)
 
 
@@ -165,19 +172,27 @@ def runs_command(*, runs: RunsOption = _RUNS, as_json: JsonOption = False) -> No
         result_table(
             "Runs", columns, [_summary_row(each) for each in found], whole=("run", "state", "at step", "way back")
         )
+        for damage in (each.damage for each in found if each.damage is not None):
+            show_error(damage, as_json=False)
 
 
 @app.command("report")
 def report_command(run: RunArgument, *, runs: RunsOption = _RUNS, as_json: JsonOption = False) -> None:
-    """Write the report of a run again and say where it is."""
+    """Write the report of a run again and say where it is; of a damaged run, what is known of it."""
+    from toolkit.engine import summarise  # noqa: PLC0415
     from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
 
     run_directory = find_run_directory(runs, run)
     _write_report(run_directory)
+    damage = summarise(run_directory).damage
     if as_json:
         emit_json(json.loads((run_directory / "report.json").read_text(encoding="utf-8")))
     else:
         out.print(Text(str(run_directory / "report.html")), soft_wrap=True)
+        if damage is not None:
+            show_error(damage, as_json=False)
+    if damage is not None:
+        raise typer.Exit(damage.exit_status)
 
 
 @contextmanager
@@ -215,10 +230,27 @@ def _engine(
 
 
 def _origin(runs: Path, run: str) -> "Origin":
+    """What the run is resumed from; raises DamagedRecordError before anything of a damaged run is read."""
+    from toolkit.engine import summarise  # noqa: PLC0415
     from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
     from toolkit.wiring import Origin  # noqa: PLC0415
 
-    return Origin.of_run(find_run_directory(runs, run))
+    run_directory = find_run_directory(runs, run)
+    if (damage := summarise(run_directory).damage) is not None:
+        raise damage
+    return Origin.of_run(run_directory)
+
+
+def _says_changes_are_meant(runs: Path, run: str) -> bool:
+    """Asks whether a change of the run's attachments is meant, where somebody can be asked; the engine refuses else."""
+    from toolkit.engine import changed_files  # noqa: PLC0415
+    from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
+
+    changed = changed_files(find_run_directory(runs, run))
+    if not changed or not somebody_is_there():
+        return False
+    confirm(f"{' and '.join(changed)} of the run changed since it was last worked on. Is that change meant?")
+    return True
 
 
 def _typed_serial(origin: "Origin", given: str | None) -> str | None:
@@ -287,6 +319,7 @@ def _summary_json(summary: "RunSummary") -> dict[str, object]:
         "verdict": summary.verdict.value,
         "step": summary.step,
         "way_back": summary.way_back.model_dump(mode="json"),
+        "damage": summary.damage.as_json() if summary.damage else None,
     }
 
 

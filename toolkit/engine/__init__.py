@@ -5,6 +5,7 @@ from toolkit.engine.events import (
     GateChecked,
     Observer,
     OperatorAsked,
+    RecordDamaged,
     RecordRepaired,
     RunStarted,
     StepEnded,
@@ -16,7 +17,7 @@ from toolkit.engine.events import (
 from toolkit.engine.history import build_report
 from toolkit.engine.operators import NobodyThere, Operator, OperatorStep
 from toolkit.engine.outcomes import DryStep, RunOutcome, RunSummary
-from toolkit.engine.runs import Engine, World, list_runs
+from toolkit.engine.runs import Engine, World, changed_files, list_runs, summarise
 from toolkit.engine.states import RunState
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Operator",
     "OperatorAsked",
     "OperatorStep",
+    "RecordDamaged",
     "RecordRepaired",
     "RunOutcome",
     "RunStarted",
@@ -41,5 +43,7 @@ __all__ = [
     "UndoStarted",
     "World",
     "build_report",
+    "changed_files",
     "list_runs",
+    "summarise",
 ]

@@ -86,10 +86,17 @@ class UndoEnded:
 
 @dataclass(frozen=True)
 class RecordRepaired:
-    """A file's torn last line, left by a power cut, was cut off."""
+    """A file's torn last line, left by a power cut, is not believed: `bytes_cut` of it were there."""
 
     file_name: str
     bytes_cut: int
+
+
+@dataclass(frozen=True)
+class RecordDamaged:
+    """The evidence was damaged, is kept under this name, and is begun anew."""
+
+    file_name: str
 
 
 Event = (
@@ -102,6 +109,7 @@ Event = (
     | UndoStarted
     | UndoEnded
     | RecordRepaired
+    | RecordDamaged
 )
 
 Observer = Callable[[Event], None]

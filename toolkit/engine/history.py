@@ -8,9 +8,11 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from toolkit.engine.journal import JournalRecord, RunRecord, StepEvent, read_journal, read_run
+from toolkit.engine.believed import Believed, examine
+from toolkit.engine.journal import JournalRecord, RecordEvent, RunRecord, StepEvent
 from toolkit.engine.liveness import is_alive
 from toolkit.engine.states import TRANSITIONS, RunEvent, RunState, follow, replay
+from toolkit.model.errors import DamagedRecordError
 from toolkit.model.execution import Result
 from toolkit.model.plan import Plan, Step
 from toolkit.model.run_report import Abandoned, OldAppliance, RunReport, Served, StepReport, ToDo, WayBack
@@ -38,7 +40,7 @@ class StepHistory:
 
 @dataclass
 class RunHistory:
-    """A run as its journal tells it."""
+    """A run as its journal tells it; with `damage` as far as the journal is believed."""
 
     record: RunRecord
     plan: Plan
@@ -50,6 +52,7 @@ class RunHistory:
     stopped_at: str | None = None
     stopped_why: dict[str, JsonValue] = field(default_factory=dict)
     abandoned: Abandoned | None = None
+    damage: DamagedRecordError | None = None
 
     @property
     def irreversible_begun(self) -> str | None:
@@ -133,16 +136,45 @@ _FAILED = frozenset(
 def read_history(run_directory: Path) -> RunHistory:
     """A run as it stands now; one that says it is running while no process works on it was interrupted.
 
-    Raises InputError or StorageError.
+    Raises DamagedRecordError when its record is not to be believed, InputError or StorageError.
     """
-    record, plan = read_run(run_directory)
-    history = tell(record, plan, read_journal(run_directory))
+    history = read_believed_history(run_directory)
+    if history.damage is not None:
+        raise history.damage
+    return history
+
+
+def read_believed_history(run_directory: Path) -> RunHistory:
+    """As `read_history`, but of a damaged run what is believed of it; its state is DAMAGED.
+
+    Raises DamagedRecordError when not even what the run was started with can be read.
+    """
+    history = _history_of(examine(run_directory))
     if history.state is RunState.RUNNING and not is_alive(run_directory):
         # read again: it may have ended between the two looks
-        history = tell(record, plan, read_journal(run_directory))
+        history = _history_of(examine(run_directory))
         if history.state is RunState.RUNNING:
-            history.state = follow(history.state, RunEvent.DIE, record.run_id)
+            history.state = follow(history.state, RunEvent.DIE, history.record.run_id)
     return history
+
+
+def _history_of(run: Believed) -> RunHistory:
+    history = tell(run.record, run.plan, run.records)
+    if run.damage is not None:
+        history.state, history.damage = RunState.DAMAGED, run.damage
+    elif run.torn_bytes and (name := step_of_torn_line(history)) is not None:
+        history.steps[name].begun = True
+    return history
+
+
+def step_of_torn_line(history: RunHistory) -> str | None:
+    """The step that a record may have been of, of which only a part was written; None when it can be of no step.
+
+    It was the one next to be written: of the step at work or, when that one had ended, of the step after it.
+    """
+    if history.state is not RunState.RUNNING:
+        return None  # then only the run as a whole is spoken of next, or a step's way back, which has begun anyway
+    return next((step.name for step in history.plan.steps if not history.steps[step.name].ended), None)
 
 
 def tell(record: RunRecord, plan: Plan, records: Sequence[JournalRecord]) -> RunHistory:
@@ -152,13 +184,14 @@ def tell(record: RunRecord, plan: Plan, records: Sequence[JournalRecord]) -> Run
     for entry in run_events:
         acknowledged |= set(cast(list[str], entry.data.get("acknowledged", [])))
     state = replay((cast(RunEvent, entry.event) for entry in run_events), record.run_id)
+    told = [entry for entry in records if not isinstance(entry.event, RecordEvent)]
     history = RunHistory(
         record=record,
         plan=plan,
         state=state,
         steps={step.name: StepHistory() for step in plan.every_step},
-        started=records[0].time if records else record.created,
-        finished=records[-1].time if records and state not in (RunState.RUNNING, RunState.GOING_BACK) else None,
+        started=told[0].time if told else record.created,
+        finished=told[-1].time if told and state not in (RunState.RUNNING, RunState.GOING_BACK) else None,
         acknowledged=frozenset(acknowledged),
     )
     last_time: dict[str, datetime] = {}
@@ -172,6 +205,9 @@ def tell(record: RunRecord, plan: Plan, records: Sequence[JournalRecord]) -> Run
 
 def _apply(history: RunHistory, name: str, entry: JournalRecord, last_time: dict[str, datetime]) -> None:
     step = history.steps[name]
+    if isinstance(entry.event, RecordEvent):
+        step.begun = True  # only a part of its record was written: what it said counts as having begun to act
+        return
     match entry.event:
         case StepEvent.STARTED:
             step.attempts += 1
@@ -251,9 +287,10 @@ def _step_report(history: RunHistory, step: Step) -> StepReport:
 def build_report(run_directory: Path) -> RunReport:
     """The report as far as the engine knows it: steps, verdict, times, way back.
 
-    What the steps measured (outage, certificate, data, the old box's state) is for the wiring to fill in.
+    What the steps measured (outage, certificate, data, the old box's state) is for the wiring to fill in. Of a damaged
+    run it says what is believed, and in a note what is not known.
     """
-    history = read_history(run_directory)
+    history = read_believed_history(run_directory)
     return RunReport(
         procedure=history.plan.procedure,
         run_id=history.record.run_id,
@@ -264,7 +301,7 @@ def build_report(run_directory: Path) -> RunReport:
         steps=step_reports(history),
         old_appliance=OldAppliance(serial_number=history.plan.boxes.get("old", ""), state="unknown"),
         way_back=history.way_back,
-        notes=history.plan.notes,
+        notes=(*((str(history.damage),) if history.damage else ()), *history.plan.notes),
         went_back=history.state in (RunState.WENT_BACK, RunState.BACK_TO_DO),
         served=history.served,
         to_do=history.to_do,

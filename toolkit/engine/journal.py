@@ -1,24 +1,31 @@
-"""The run's journal: what the engine did and how to take it back, on disk before anything is touched."""
+"""The run's journal: what the engine did and how to take it back, on disk before anything is touched.
 
-from collections.abc import Callable, Mapping
+Its records are chained (`toolkit.evidence.chain`), and its head stands in a file of its own: a changed, missing or
+doubled record is found, and so is a journal that was cut or emptied. The first record is written when the run is made
+and seals the files that the run is resumed from. What of it can be believed, `toolkit.engine.believed` tells.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from toolkit.engine.states import RunEvent
+from toolkit.evidence.chain import BEFORE_FIRST, add_link
 from toolkit.evidence.guard import SecretGuard
-from toolkit.evidence.lines import AppendOnlyLines, read_lines
-from toolkit.model.errors import InputError, StorageError
-from toolkit.model.plan import Plan
+from toolkit.evidence.head import Head, new_head
+from toolkit.evidence.lines import AppendOnlyLines, no_room
 
 JOURNAL_FILE = "journal.jsonl"
+HEAD_FILE = "journal.head"
 RUN_FILE = "run.json"
 PLAN_FILE = "plan.json"
-FORMAT = 1
-"""Of the run's folder; a newer one is refused rather than misread."""
+FORMAT = 2
+"""Of the run's folder; a newer one is refused rather than misread. In the first one the journal was not chained."""
 
 
 class StepEvent(StrEnum):
@@ -35,6 +42,17 @@ class StepEvent(StrEnum):
     UNDO_FAILED = "undo-failed"
 
 
+class RecordEvent(StrEnum):
+    """What happened to the record itself.
+
+    MADE is the first record and seals the run's files. TORN stands in place of a line that was not written to its end:
+    the step it may have belonged to counts as begun.
+    """
+
+    MADE = "made"
+    TORN = "torn"
+
+
 class JournalRecord(BaseModel):
     """One line of `journal.jsonl`."""
 
@@ -42,7 +60,7 @@ class JournalRecord(BaseModel):
 
     number: int
     time: datetime
-    event: RunEvent | StepEvent
+    event: RunEvent | StepEvent | RecordEvent
     step: str | None = None
     data: dict[str, JsonValue] = Field(default_factory=dict)
 
@@ -59,84 +77,73 @@ class RunRecord(BaseModel):
     acknowledged: tuple[str, ...] = ()
 
 
-class Journal:
-    """Appends to a run's journal; each record is on disk before the call returns."""
+def seal(content: bytes) -> str:
+    """What the journal says of a file it seals: its SHA-256, in lower-case hex."""
+    return hashlib.sha256(content).hexdigest()
 
-    def __init__(self, run_directory: Path, now: Callable[[], datetime], guard: SecretGuard) -> None:
+
+def new_journal(
+    now: datetime, files: Mapping[str, bytes], data: Mapping[str, JsonValue] | None = None
+) -> dict[str, bytes]:
+    """Journal and head of a run that is being made of `files`, by file name."""
+    seals: dict[str, JsonValue] = {name: seal(content) for name, content in files.items()}
+    record = JournalRecord(number=1, time=now, event=RecordEvent.MADE, data={"files": seals, **(data or {})})
+    line, link = add_link(BEFORE_FIRST, _content(record))
+    return {JOURNAL_FILE: line, HEAD_FILE: new_head(link)}
+
+
+class Journal:
+    """Appends to a run's journal; each record is on disk before the call returns.
+
+    `records` are those the journal holds, as they were examined. `make_room` and `then` are as for `AppendOnlyLines`.
+    """
+
+    def __init__(
+        self,
+        run_directory: Path,
+        records: Sequence[JournalRecord],
+        now: Callable[[], datetime],
+        guard: SecretGuard,
+        *,
+        make_room: Callable[[], bool] = no_room,
+        then: str = "go on",
+    ) -> None:
         self._now = now
         self._guard = guard
-        self._lines = AppendOnlyLines(run_directory / JOURNAL_FILE)
+        self.records = [*records]
+        self._lines = AppendOnlyLines(run_directory / JOURNAL_FILE, make_room=make_room, then=then)
         try:
-            self.records = parse_records(run_directory / JOURNAL_FILE, self._lines.existing)
+            self._head = Head(run_directory / HEAD_FILE)
         except BaseException:
             self._lines.close()
             raise
-
-    @property
-    def repaired_bytes(self) -> int:
-        """How many bytes of a torn last line were cut off on opening."""
-        return self._lines.repaired_bytes
+        # a process killed between the two writes has left it one record behind
+        self._head.write(self._lines.last)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._lines.close()
+        self._head.close()
 
     def write(
-        self, event: RunEvent | StepEvent, step: str | None = None, data: Mapping[str, JsonValue] | None = None
+        self,
+        event: RunEvent | StepEvent | RecordEvent,
+        step: str | None = None,
+        data: Mapping[str, JsonValue] | None = None,
     ) -> None:
         """Adds one record; raises InternalError when it holds a secret, StorageError when the disk is full."""
         record = JournalRecord(
             number=len(self.records) + 1, time=self._now(), event=event, step=step, data=dict(data or {})
         )
-        line = record.model_dump(mode="json", exclude_defaults=True)
-        self._guard.check(line, f"the journal's record of {step or 'the run'}")
-        self._lines.append(line)
+        content = _content(record)
+        self._guard.check(content, f"the journal's record of {step or 'the run'}")
+        link = self._lines.append(content)
         self.records.append(record)
+        self._head.write(link)
 
 
-def read_journal(run_directory: Path) -> list[JournalRecord]:
-    """A run's journal without touching it, also while the run is at work."""
-    path = run_directory / JOURNAL_FILE
-    return parse_records(path, read_lines(path))
-
-
-def parse_records(path: Path, lines: list[dict[str, Any]]) -> list[JournalRecord]:
-    """The lines as records; raises StorageError naming the line that is not one."""
-    records = []
-    for number, line in enumerate(lines, 1):
-        try:
-            records.append(JournalRecord.model_validate(line))
-        except ValidationError:
-            raise StorageError(
-                "the journal cannot be read",
-                where=f"{path}:{number}",
-                why="the line is not a record of this toolkit",
-                next_move="Restore the file from a copy; nothing was changed.",
-            ) from None
-    return records
-
-
-def read_run(run_directory: Path) -> tuple[RunRecord, Plan]:
-    """What the run was started with; InputError for a newer toolkit's folder, StorageError for a damaged one."""
-    path = run_directory / RUN_FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-        record = RunRecord.model_validate_json(text)
-        if record.format <= FORMAT:
-            path = run_directory / PLAN_FILE
-            return record, Plan.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError, UnicodeDecodeError) as error:
-        raise StorageError(
-            "the run cannot be read",
-            where=str(path),
-            why=error.strerror or "it cannot be opened" if isinstance(error, OSError) else "its content is damaged",
-            next_move="Restore the file from a copy; nothing was changed.",
-        ) from None
-    raise InputError(
-        "the run was started by a newer toolkit",
-        where=str(path),
-        why=f"its format is {record.format}, this toolkit knows {FORMAT}",
-        next_move="Use the newer toolkit to go on with it.",
-    )
+def _content(record: JournalRecord) -> dict[str, JsonValue]:
+    """A record without its number, which the chain gives it."""
+    return record.model_dump(mode="json", exclude_defaults=True, exclude={"number"})

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolkit.engine.history import read_history
 from toolkit.engine.states import UNFINISHED
-from toolkit.model.errors import ReboxError, RefusedError, UnknownStateError
+from toolkit.model.errors import DamagedRecordError, ReboxError, RefusedError, UnknownStateError
 from toolkit.storage.entries import still_is
 from toolkit.storage.errors import storage_error
 from toolkit.storage.whole_file import write_whole
@@ -206,6 +206,13 @@ def read_claim(path: Path) -> Claim | None:
 def _still_unfinished(claim: Claim, path: Path) -> bool:
     try:
         return read_history(claim.run_directory).state in UNFINISHED
+    except DamagedRecordError as error:
+        raise UnknownStateError(
+            f"it cannot be told how run {claim.run_id} ended, which has box {claim.serial_number}",
+            where=error.where,
+            why="its record is damaged",
+            next_move=error.next_move,
+        ) from None
     except ReboxError:
         raise UnknownStateError(
             f"it cannot be told how run {claim.run_id} ended",

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from toolkit.engine.states import RunState
+from toolkit.model.errors import ReboxError
 from toolkit.model.execution import Outcome
 from toolkit.model.plan import GateReference, Step
 from toolkit.model.run_report import WayBack
@@ -27,7 +28,10 @@ class RunOutcome:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One run in a list; `step` is the one it stands at, `alive` whether a process works on it now."""
+    """One run in a list; `step` is the one it stands at, `alive` whether a process works on it now.
+
+    `damage` says what of its record cannot be believed; its state is DAMAGED then.
+    """
 
     run_id: str
     procedure: str
@@ -39,6 +43,7 @@ class RunSummary:
     verdict: Verdict
     step: str | None
     way_back: WayBack
+    damage: ReboxError | None = None
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,26 @@ import importlib.metadata
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import JsonValue
+
+from toolkit.engine.believed import Believed, evidence_head, examine, seals_now
 from toolkit.engine.dry_run import dry_run
-from toolkit.engine.events import Observer, RecordRepaired, RunStarted, StepStarted, unobserved
+from toolkit.engine.events import Observer, RecordDamaged, RecordRepaired, RunStarted, StepStarted, unobserved
 from toolkit.engine.going_back import BackEnd, go_back
-from toolkit.engine.history import RunHistory, StepHistory, read_history
-from toolkit.engine.journal import PLAN_FILE, RUN_FILE, Journal, RunRecord, read_run
+from toolkit.engine.history import (
+    RunHistory,
+    StepHistory,
+    read_believed_history,
+    read_history,
+    step_of_torn_line,
+    tell,
+)
+from toolkit.engine.journal import JOURNAL_FILE, PLAN_FILE, RUN_FILE, Journal, RecordEvent, RunRecord, new_journal
 from toolkit.engine.liveness import is_alive
 from toolkit.engine.locks import BoxLocks
 from toolkit.engine.log import engine_log
@@ -23,6 +34,7 @@ from toolkit.engine.plan_check import check_acknowledged, check_kinds, check_pla
 from toolkit.engine.states import UNFINISHED, RunEvent, RunState, follow
 from toolkit.engine.stepping import Bench, Checkpoint, StepEnd, perform
 from toolkit.evidence.guard import SecretGuard
+from toolkit.evidence.log import FILE_NAME as EVIDENCE_FILE
 from toolkit.evidence.log import EvidenceLog
 from toolkit.evidence.run_directory import (
     create_run_directory,
@@ -30,7 +42,7 @@ from toolkit.evidence.run_directory import (
     list_run_directories,
     make_run_id,
 )
-from toolkit.model.errors import RefusedError
+from toolkit.model.errors import ReboxError, RefusedError
 from toolkit.model.execution import Clock, GateImplementation, StepImplementation
 from toolkit.model.plan import Plan, Step
 from toolkit.model.run_report import WayBack
@@ -91,8 +103,9 @@ class Engine:
     ) -> str:
         """Makes the run's folder and returns the run's id; touches no box.
 
-        `attachments` are further files for the folder (the inventory, say). Raises InputError for a plan that cannot
-        be executed, RefusedError when another unfinished run holds one of the boxes; nothing is written then.
+        `attachments` are further files for the folder (the inventory, say): people may mend them, and say so when the
+        run goes on. Raises InputError for a plan that cannot be executed, RefusedError when another unfinished run
+        holds one of the boxes; nothing is written then.
         """
         check_plan(plan, self.implementations, self.gates)
         check_acknowledged(plan, acknowledge)
@@ -110,7 +123,8 @@ class Engine:
             RUN_FILE: record.model_dump_json(indent=2).encode(),
             PLAN_FILE: plan.model_dump_json(indent=2).encode(),
         }
-        create_run_directory(self.runs_directory, run_id, {**(attachments or {}), **files})
+        files = {**(attachments or {}), **files}
+        create_run_directory(self.runs_directory, run_id, {**files, **new_journal(now, files)})
         return run_id
 
     def dry_run(self, plan: Plan) -> tuple[DryStep, ...]:
@@ -124,23 +138,28 @@ class Engine:
         Ctrl-C ends it INTERRUPTED, at once and resumable. Raises RefusedError when it, or one of its boxes, is being
         worked on, or when it has run before; StorageError when the disk is full.
         """
-        return self._forward(run_id, (), first=True)
+        return self._forward(run_id, (), first=True, changes_meant=False)
 
-    def resume(self, run_id: str, acknowledge: Collection[str] = ()) -> RunOutcome:
-        """Goes on with a run that was interrupted, blocked or failed, or was never run; raises as `run` does."""
-        return self._forward(run_id, acknowledge, first=False)
+    def resume(self, run_id: str, acknowledge: Collection[str] = (), *, changes_meant: bool = False) -> RunOutcome:
+        """Goes on with a run that was interrupted, blocked or failed, or was never run; raises as `run` does.
+
+        `changes_meant`: whoever asks for it has changed the run's attachments and means the change. Without it a
+        changed one is refused (RefusedError). Raises DamagedRecordError when the run's record is not to be believed.
+        """
+        return self._forward(run_id, acknowledge, first=False, changes_meant=changes_meant)
 
     def back_estimate(self, run_id: str) -> WayBack:
         """Whether going back is possible now, which steps it would undo and how many seconds that should take."""
         return self.history(run_id).way_back
 
-    def back(self, run_id: str) -> RunOutcome:
+    def back(self, run_id: str, *, changes_meant: bool = False) -> RunOutcome:
         """Takes back what the run did, the service first, each undo verified; no gate can stop it.
 
         Killed or failed in the middle, or with something left to do, `back` goes on. Raises RefusedError once an
-        irreversible step has begun, when the run has gone back already, or when it is being worked on.
+        irreversible step has begun, when the run has gone back already, or when it is being worked on; else as
+        `resume`.
         """
-        with self._at_work(run_id) as bench:
+        with self._at_work(run_id, changes_meant=changes_meant) as bench:
             history = bench.history
             if (step := history.irreversible_begun) is not None:
                 raise RefusedError(
@@ -153,7 +172,7 @@ class Engine:
                 )
             follow(history.state, RunEvent.BACK, history.record.run_id)
             check_kinds(history.plan, self.implementations)
-            bench.journal.write(RunEvent.BACK)
+            bench.journal.write(RunEvent.BACK, data=_seals_of(bench))
             way_back = history.plan.on_way_back
             names = (s.name for s in (*way_back.once_served, *history.to_undo, *way_back.last))
             record = history.record
@@ -176,8 +195,8 @@ class Engine:
         """What a run's journal says, as it stands now; raises InputError or StorageError."""
         return read_history(self.directory(run_id))
 
-    def _forward(self, run_id: str, acknowledge: Collection[str], *, first: bool) -> RunOutcome:
-        with self._at_work(run_id) as bench:
+    def _forward(self, run_id: str, acknowledge: Collection[str], *, first: bool, changes_meant: bool) -> RunOutcome:
+        with self._at_work(run_id, changes_meant=changes_meant) as bench:
             history = bench.history
             run_id = history.record.run_id
             if first and history.state is not RunState.PLANNED:
@@ -190,9 +209,11 @@ class Engine:
             follow(history.state, RunEvent.RUN, run_id)
             check_plan(history.plan, self.implementations, self.gates)
             check_acknowledged(history.plan, acknowledge)
-            bench.journal.write(
-                RunEvent.RUN, data={"acknowledged": [*sorted(acknowledge)], "toolkit_version": self.toolkit_version}
-            )
+            said: dict[str, JsonValue] = {
+                "acknowledged": [*sorted(acknowledge)],
+                "toolkit_version": self.toolkit_version,
+            }
+            bench.journal.write(RunEvent.RUN, data=said | _seals_of(bench))
             names = tuple(step.name for step in history.plan.steps)
             resumed = history.state is not RunState.PLANNED
             self.observer(RunStarted(run_id, history.plan, resumed=resumed, going_back=False, steps=names))
@@ -278,24 +299,36 @@ class Engine:
         )
 
     @contextlib.contextmanager
-    def _at_work(self, run_id: str) -> Iterator[Bench]:
+    def _at_work(self, run_id: str, *, changes_meant: bool) -> Iterator[Bench]:
         """Holds the locks and the open records of a run while it is worked on; notes that its last process died."""
         run_directory = self.directory(run_id)
-        record, plan = read_run(run_directory)
+        boxes = [*_to_go_on_with(examine(run_directory)).plan.boxes.values()]
         self.world.work_in(run_directory)
         with contextlib.ExitStack() as stack:
             lease = stack.enter_context(
-                self._locks.hold(list(plan.boxes.values()), record.run_id, run_directory, secrets.token_hex(16))
+                self._locks.hold(boxes, run_directory.name, run_directory, secrets.token_hex(16))
             )
+            # again: until now another process may have been at work
+            run = _to_go_on_with(examine(run_directory))
+            if run.changed and not changes_meant:
+                raise _changed(run)
             stack.enter_context(engine_log(run_directory, self._guard.redact))
-            journal = stack.enter_context(Journal(run_directory, self.clock.now, self._guard))
-            evidence = stack.enter_context(EvidenceLog(run_directory, self.clock.now, self._guard))
-            for name, cut in (("journal.jsonl", journal.repaired_bytes), ("evidence.jsonl", evidence.repaired_bytes)):
-                if cut:
-                    self.observer(RecordRepaired(name, cut))
+            journal = stack.enter_context(Journal(run_directory, run.records, self.clock.now, self._guard))
+            evidence = stack.enter_context(
+                EvidenceLog(run_directory, self.clock.now, self._guard, sealed=evidence_head(run.records))
+            )
+            if evidence.put_aside is not None:
+                self.observer(RecordDamaged(evidence.put_aside.name))
+            for name, torn in ((JOURNAL_FILE, run.torn_bytes), (EVIDENCE_FILE, evidence.repaired_bytes)):
+                if torn:
+                    self.observer(RecordRepaired(name, torn))
+            if run.torn_bytes:
+                begun = step_of_torn_line(tell(run.record, run.plan, run.records))
+                journal.write(RecordEvent.TORN, begun, {"bytes": run.torn_bytes})
             bench = Bench(
-                record=record,
-                plan=plan,
+                record=run.record,
+                plan=run.plan,
+                changed=run.changed,
                 run_directory=run_directory,
                 world=self.world,
                 clock=self.clock,
@@ -323,17 +356,55 @@ class Engine:
                     lease.release_boxes()
 
 
+def _to_go_on_with(run: Believed) -> Believed:
+    """The run, when it may be gone on with; raises DamagedRecordError, and RefusedError for one of the first format."""
+    if run.damage is not None:
+        raise run.damage
+    if not run.proven:
+        raise RefusedError(
+            "the run was made by an older toolkit",
+            where=f"run {run.record.run_id}",
+            why="nothing proves that its journal is as it was written",
+            next_move="Go on with it with the toolkit that made it; or find out from the boxes what was done, with: "
+            f"rebox recover {run.record.run_id}",
+        )
+    return run
+
+
+def _changed(run: Believed) -> RefusedError:
+    return RefusedError(
+        f"{' and '.join(run.changed)} of the run changed since it was last worked on",
+        where=f"run {run.record.run_id}",
+        why="nobody has said that the change is meant, and a damaged disk changes files, too",
+        next_move="Compare it with what the run was made from; when the change is meant, add --changes-meant.",
+    )
+
+
+def _seals_of(bench: Bench) -> dict[str, JsonValue]:
+    """The seals of attachments whose change is meant, for the journal."""
+    return {"files": {**seals_now(bench.run_directory, bench.changed)}} if bench.changed else {}
+
+
+def changed_files(run_directory: Path) -> tuple[str, ...]:
+    """A run's attachments that are not as they were when it was last worked on; raises as `examine`."""
+    return examine(run_directory).changed
+
+
 def list_runs(runs_directory: Path) -> list[RunSummary]:
-    """Every run that left its folder there, oldest first; needs no engine and writes nothing."""
-    found = [_summary(path) for path in list_run_directories(runs_directory)]
+    """Every run that left its folder there, oldest first, damaged ones too; needs no engine and writes nothing."""
+    found = [summarise(path) for path in list_run_directories(runs_directory)]
     return sorted(found, key=lambda summary: summary.created)
 
 
-def _summary(run_directory: Path) -> RunSummary:
-    history = read_history(run_directory)
+def summarise(run_directory: Path) -> RunSummary:
+    """One run as it is listed; raises nothing for a damaged one: its state is DAMAGED."""
+    try:
+        history = read_believed_history(run_directory)
+    except ReboxError as error:
+        return _unreadable(run_directory, error)
     begun = [step.name for step in history.plan.steps if history.steps[step.name].attempts]
     return RunSummary(
-        run_id=history.record.run_id,
+        run_id=run_directory.resolve().name,  # what run.json says may be the damage
         procedure=history.plan.procedure,
         site=history.plan.site,
         boxes=dict(history.plan.boxes),
@@ -343,6 +414,24 @@ def _summary(run_directory: Path) -> RunSummary:
         verdict=history.verdict,
         step=begun[-1] if begun else None,
         way_back=history.way_back,
+        damage=history.damage,
+    )
+
+
+def _unreadable(run_directory: Path, error: ReboxError) -> RunSummary:
+    """The entry of a run of which not even what it was started with can be read."""
+    return RunSummary(
+        run_id=run_directory.name,
+        procedure="",
+        site="",
+        boxes={},
+        state=RunState.DAMAGED,
+        alive=is_alive(run_directory),
+        created=datetime.fromtimestamp(run_directory.stat().st_mtime, UTC),
+        verdict=Verdict.UNKNOWN,
+        step=None,
+        way_back=WayBack(available_until=None, available_now=False, seconds_estimated=0.0),
+        damage=error,
     )
 
 

@@ -12,6 +12,8 @@ then leaves it GOING_BACK, and BACK goes on. That the first irreversible step cl
 state: the engine refuses BACK by what the journal holds.
 
 ABANDON ends a run by hand, from every state in which nothing moves and the boxes are still its own.
+A run whose journal cannot be believed is DAMAGED: no event leads there or away, only somebody who finds out what was
+done (`rebox recover`).
 
 The table is the only place that decides; the journal stores the events, and the state is what the table makes of them.
 """
@@ -36,6 +38,7 @@ class RunState(StrEnum):
     BACK_FAILED = "back-failed"
     BACK_TO_DO = "back-to-do"
     ABANDONED = "abandoned"
+    DAMAGED = "damaged"
 
 
 class RunEvent(StrEnum):
@@ -89,6 +92,7 @@ TRANSITIONS: dict[RunState, dict[RunEvent, RunState]] = {
     RunState.BACK_TO_DO: {RunEvent.BACK: RunState.GOING_BACK, RunEvent.ABANDON: RunState.ABANDONED},
     RunState.WENT_BACK: {},
     RunState.ABANDONED: {},
+    RunState.DAMAGED: {},
 }
 
 UNFINISHED = frozenset(
@@ -100,6 +104,7 @@ UNFINISHED = frozenset(
         RunState.GOING_BACK,
         RunState.BACK_FAILED,
         RunState.BACK_TO_DO,
+        RunState.DAMAGED,
     }
 )
 """States in which the boxes may be half changed: no other run may begin on them."""

@@ -71,7 +71,7 @@ class StepEnd(BaseModel):
 
 @dataclass(frozen=True)
 class Bench:
-    """Everything a step is done with."""
+    """Everything a step is done with; `changed` names attachments that were changed, and are meant to be."""
 
     record: RunRecord
     plan: Plan
@@ -90,6 +90,7 @@ class Bench:
     observer: Observer
     checkpoint: Checkpoint
     results: dict[str, Result]
+    changed: tuple[str, ...] = ()
 
     @property
     def history(self) -> RunHistory:
@@ -111,7 +112,7 @@ def perform(bench: Bench, step: Step) -> StepEnd:
         end = _stopped_by(_fault(bench, step, error))
     end = end.model_copy(update={"summary": bench.guard.redact(end.summary)})
     event = StepEvent.ENDED if end.done else StepEvent.STOPPED
-    bench.journal.write(event, step.name, end.model_dump(mode="json", exclude={"done"}))
+    bench.journal.write(event, step.name, end.model_dump(mode="json", exclude={"done"}) | _evidence_so_far(bench))
     bench.observer(StepEnded(step, end.verdict, end.summary, bench.clock.monotonic() - started))
     return end
 
@@ -135,7 +136,8 @@ def undo(bench: Bench, step: Step) -> StepEnd:
     outcome = replace(outcome, summary=bench.guard.redact(outcome.summary))
     done = outcome.verdict in (Verdict.PASSED, Verdict.SKIPPED)
     if done and not outcome.to_do:
-        bench.journal.write(StepEvent.UNDONE, step.name, {"verdict": outcome.verdict, "summary": outcome.summary})
+        said: dict[str, JsonValue] = {"verdict": outcome.verdict, "summary": outcome.summary}
+        bench.journal.write(StepEvent.UNDONE, step.name, said | _evidence_so_far(bench))
     else:
         verdict, why = (Verdict.UNKNOWN, "") if done else (outcome.verdict, outcome.summary)
         leave(bench, step, verdict, why, to_do=outcome.to_do, box=outcome.to_do_on)
@@ -154,7 +156,13 @@ def leave(bench: Bench, step: Step, verdict: Verdict, why: str, *, to_do: str = 
     """Writes down that taking the step back is left for later: what of it, on which box, and why."""
     data: dict[str, JsonValue] = {"verdict": verdict.value, "summary": why}
     data |= {name: value for name, value in (("to_do", bench.guard.redact(to_do)), ("box", box)) if value}
-    bench.journal.write(StepEvent.UNDO_FAILED, step.name, data)
+    bench.journal.write(StepEvent.UNDO_FAILED, step.name, data | _evidence_so_far(bench))
+
+
+def _evidence_so_far(bench: Bench) -> dict[str, JsonValue]:
+    """Where the evidence stands, so that some of it cannot go missing at its end unnoticed."""
+    last = bench.evidence.last
+    return {"evidence_number": last.number, "evidence_chain": last.chain} if last.number else {}
 
 
 def derive_gate(gate: GateReference, implementation: GateImplementation, context: StepContext) -> Outcome:

@@ -1,12 +1,14 @@
-"""An append-only file of JSON lines that survives a power cut: the one way the journal and the evidence are written."""
+"""An append-only file of chained JSON lines that survives a power cut: the one way journal and evidence are written."""
 
 import contextlib
-import json
+import errno
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from toolkit.evidence.chain import ChainReading, Link, add_link, read_chain
 from toolkit.model.errors import StorageError
 from toolkit.storage.entries import sync_folder
 from toolkit.storage.errors import storage_error
@@ -14,42 +16,54 @@ from toolkit.storage.errors import storage_error
 _THEN = "go on"
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a file; a torn last one (a power cut, or a writer just now at it) is left out.
+def no_room() -> bool:
+    """There is nothing that could be given up for room on the disk."""
+    return False
 
-    A file that is not there has no lines. Raises StorageError when a line before the last is damaged.
-    """
+
+def read_lines(path: Path) -> ChainReading:
+    """What a file holds, without touching it; one that is not there holds nothing. Raises StorageError."""
     try:
-        content = path.read_bytes()
+        return read_chain(path.read_bytes())
     except FileNotFoundError:
-        return []
+        return read_chain(b"")
     except OSError as error:
-        raise _unreadable(path, error.strerror or type(error).__name__) from None
-    lines, _ = _whole_lines(path, content)
-    return lines
+        raise StorageError(
+            "the record cannot be read",
+            where=str(path),
+            why=error.strerror or type(error).__name__,
+            next_move="Look at the disk and the rights on that file.",
+        ) from None
 
 
 class AppendOnlyLines:
     """Appends JSON objects, each on disk before `append` returns; several threads may append.
 
-    On opening, a torn end is cut off down to the last whole line; `repaired_bytes` says how much that was.
+    `reading` is what the file held on opening. A torn last line stays until the first line that is appended takes its
+    place. Asked for room on a full disk, `make_room` says whether it has made some. `then` ends the StorageError's next
+    move.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make_room: Callable[[], bool] = no_room, then: str = _THEN) -> None:
         self.path = path
+        self._make_room = make_room
+        self._then = then
         self._lock = threading.Lock()
         try:
             new = not path.exists()
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise storage_error(path, error, then=_THEN) from None
+            raise storage_error(path, error, then=then) from None
         try:
             if new:
                 sync_folder(path.parent)
-            self.existing, self.repaired_bytes = self._repair()
+            self._size = os.fstat(self._descriptor).st_size
+            self.reading = read_chain(os.pread(self._descriptor, self._size, 0))
         except BaseException:
             os.close(self._descriptor)
             raise
+        self._end = self.reading.whole_bytes
+        self.last = self.reading.last
 
     def __enter__(self) -> Self:
         return self
@@ -63,61 +77,37 @@ class AppendOnlyLines:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def append(self, record: dict[str, Any]) -> None:
-        """Adds one line; raises StorageError and leaves the file as it was when it cannot be kept."""
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    def append(self, record: dict[str, Any]) -> Link:
+        """Adds one line and returns where the chain stands then.
+
+        Raises StorageError, and leaves the lines as they were, when it cannot be kept.
+        """
         with self._lock:
-            before = os.fstat(self._descriptor).st_size
-            try:
-                written = os.write(self._descriptor, line)
-                while written < len(line):  # a nearly full disk takes a part and refuses the rest
-                    written += os.write(self._descriptor, line[written:])
-                os.fsync(self._descriptor)
-            except OSError as error:
+            line, link = add_link(self.last, record)
+            while True:
+                try:
+                    self._write(line)
+                    break
+                except OSError as error:
+                    if error.errno != errno.ENOSPC or not self._make_room():
+                        raise storage_error(self.path, error, then=self._then) from None
+            self._end += len(line)
+            self._size = self._end
+            self.last = link
+            return link
+
+    def _write(self, line: bytes) -> None:
+        torn = self._size > self._end
+        try:
+            written = 0
+            while written < len(line):  # a nearly full disk takes a part and refuses the rest
+                written += os.pwrite(self._descriptor, line[written:], self._end + written)
+            if self._size > self._end + len(line):
+                os.ftruncate(self._descriptor, self._end + len(line))
+            os.fdatasync(self._descriptor)
+        except OSError:
+            # what is left of a torn line has to stay: that there was one is told by nothing else
+            if not torn:
                 with contextlib.suppress(OSError):
-                    os.ftruncate(self._descriptor, before)
-                raise storage_error(self.path, error, then=_THEN) from None
-
-    def _repair(self) -> tuple[list[dict[str, Any]], int]:
-        size = os.fstat(self._descriptor).st_size
-        content = os.pread(self._descriptor, size, 0)
-        lines, whole = _whole_lines(self.path, content)
-        if whole < size:
-            os.ftruncate(self._descriptor, whole)
-            os.fsync(self._descriptor)
-        return lines, size - whole
-
-
-def _whole_lines(path: Path, content: bytes) -> tuple[list[dict[str, Any]], int]:
-    """The lines, and how many bytes from the start are whole."""
-    lines: list[dict[str, Any]] = []
-    whole = 0
-    pieces = content.split(b"\n")
-    for number, piece in enumerate(pieces, 1):
-        last = number >= len(pieces) - 1  # what follows the last newline, or the line before it
-        record = _parse(piece) if number < len(pieces) else None
-        if record is None:
-            # a power cut can also leave the last line's length without its content
-            if last:
-                break
-            raise _unreadable(path, f"line {number} is damaged")
-        lines.append(record)
-        whole += len(piece) + 1
-    return lines, whole
-
-
-def _parse(piece: bytes) -> dict[str, Any] | None:
-    try:
-        record = json.loads(piece)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def _unreadable(path: Path, why: str) -> StorageError:
-    return StorageError(
-        "the record cannot be read",
-        where=str(path),
-        why=why,
-        next_move="Restore the file from a copy; nothing was changed.",
-    )
+                    os.ftruncate(self._descriptor, self._end)
+            raise

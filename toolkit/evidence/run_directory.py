@@ -13,6 +13,7 @@ from toolkit.storage.errors import storage_error
 from toolkit.storage.whole_file import write_whole
 
 LATEST = "latest"
+_OF_A_RUN = ("run.json", "plan.json", "journal.jsonl", "journal.head")
 
 
 def make_run_id(now: datetime, site: str, token: str) -> str:
@@ -45,7 +46,7 @@ def create_run_directory(runs_directory: Path, run_id: str, files: Mapping[str, 
 def find_run_directory(runs_directory: Path, run_id: str) -> Path:
     """The folder of a run, by its id, `latest`, or the start of an id that no other run has; raises InputError."""
     exact = runs_directory / run_id
-    if run_id not in ("", ".", "..") and "/" not in run_id and (exact / "run.json").is_file():
+    if run_id not in ("", ".", "..") and "/" not in run_id and _is_run(exact):
         return exact.resolve()
     fits = [path for path in list_run_directories(runs_directory) if run_id and path.name.startswith(run_id)]
     if len(fits) == 1:
@@ -64,8 +65,13 @@ def list_run_directories(runs_directory: Path) -> list[Path]:
     return sorted(
         path
         for path in runs_directory.iterdir()
-        if not path.is_symlink() and not path.name.startswith(".") and (path / "run.json").is_file()
+        if not path.is_symlink() and not path.name.startswith(".") and _is_run(path)
     )
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a folder is a run's, also one that has lost some of its files."""
+    return any((path / name).exists() for name in _OF_A_RUN)
 
 
 def _point_latest(runs_directory: Path, run_id: str) -> None:

@@ -65,6 +65,15 @@ class UnknownStateError(ReboxError):
     exit_status = 4
 
 
+class DamagedRecordError(UnknownStateError):
+    """A record of what was done is not what was written: nothing goes on before somebody has found out from the world.
+
+    `why` says where the damage is, up to where the record is believed, and what is not known.
+    """
+
+    code = "damaged"
+
+
 class UnreachableError(ReboxError):
     """A box, a server or a resolver does not answer."""
 

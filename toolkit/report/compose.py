@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from toolkit.engine.history import StepHistory, build_report, read_history
+from toolkit.engine.history import StepHistory, build_report, read_believed_history
 from toolkit.model.execution import Result
 from toolkit.model.run_report import CertificateReport, Compared, OldAppliance, OwnerChange, RunReport
 from toolkit.model.verdict import Verdict
@@ -26,9 +26,9 @@ OldState = Literal["serving", "out-of-service", "reset", "reset-and-off", "wiped
 
 
 def compose(run_directory: Path) -> RunReport:
-    """The whole report of a run, finished or not."""
+    """The whole report of a run, finished or not; of a damaged one what is believed, and what is not known."""
     watches = read_watches(run_directory)
-    history = read_history(run_directory)
+    history = read_believed_history(run_directory)
     results = {name: step.result for name, step in history.steps.items() if step.result is not None}
     report = build_report(run_directory)
     return report.model_copy(
