@@ -42,6 +42,10 @@ class StepEvent(StrEnum):
     UNDO_FAILED = "undo-failed"
 
 
+_FOLLOWED = frozenset({StepEvent.STARTED, StepEvent.GATE, StepEvent.INTENT})
+"""Records that change nothing by themselves: until the next one that does, the head need not wait for the disk."""
+
+
 class RecordEvent(StrEnum):
     """What happened to the record itself.
 
@@ -141,7 +145,7 @@ class Journal:
         self._guard.check(content, f"the journal's record of {step or 'the run'}")
         link = self._lines.append(content)
         self.records.append(record)
-        self._head.write(link)
+        self._head.write(link, on_disk=event not in _FOLLOWED)
 
 
 def _content(record: JournalRecord) -> dict[str, JsonValue]:

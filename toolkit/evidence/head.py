@@ -63,11 +63,12 @@ class Head:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def write(self, link: Link) -> None:
-        """Says, on disk, where the chain stands; raises StorageError."""
+    def write(self, link: Link, *, on_disk: bool = True) -> None:
+        """Says where the chain stands, unless told otherwise on disk before this returns; raises StorageError."""
         try:
             os.pwrite(self._descriptor, _slot(link), (link.number % 2) * _SLOT_BYTES)
-            os.fdatasync(self._descriptor)
+            if on_disk:
+                os.fdatasync(self._descriptor)
         except OSError as error:
             raise storage_error(self._path, error) from None
 
