@@ -8,6 +8,7 @@ nothing of it is to be resumed; it holds the lock while it works.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -22,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from toolkit.engine.history import read_history
 from toolkit.engine.states import UNFINISHED
-from toolkit.model.errors import DamagedRecordError, ReboxError, RefusedError, UnknownStateError
+from toolkit.model.errors import DamagedRecordError, ReboxError, RefusedError, StorageError, UnknownStateError
 from toolkit.storage.entries import still_is
 from toolkit.storage.errors import storage_error
 from toolkit.storage.whole_file import write_whole
@@ -48,11 +49,17 @@ class Claim(BaseModel):
 
 @dataclass
 class Lease:
-    """The right of this process to work on the run's boxes; `assert_held` proves it still is ours."""
+    """The right of this process to work on the run's boxes; `assert_held` proves it still is ours.
+
+    On a full disk `make_room` is asked for room; where there is none, a run that is `going_back` does without a claim
+    that was not there: its locks hold, and nothing may stop the way back.
+    """
 
     claims: dict[Path, Claim]
     locks: dict[Path, int]
     now: Callable[[], datetime]
+    make_room: Callable[[], bool] = lambda: False
+    going_back: bool = False
     last_beat: float = 0.0
 
     def beat(self) -> None:
@@ -74,8 +81,25 @@ class Lease:
     def renew(self) -> None:
         """Writes the heartbeat."""
         for path, claim in self.claims.items():
-            write_whole(path, claim.model_copy(update={"beat": self.now()}).model_dump_json().encode())
+            self._write(path, claim.model_copy(update={"beat": self.now()}))
         self.last_beat = time.monotonic()
+
+    def _write(self, path: Path, claim: Claim) -> None:
+        """Writes a claim whole; on a full disk over the one this run has there already, which needs no room."""
+        content = claim.model_dump_json().encode()
+        while True:
+            try:
+                write_whole(path, content)
+            except StorageError as error:
+                if not _is_full(error):
+                    raise
+                if _is_of_run(path, claim.run_id):
+                    _write_over(path, content)
+                elif self.make_room():
+                    continue
+                elif not self.going_back:
+                    raise
+            return
 
     def release_boxes(self) -> None:
         """Gives the boxes free for other runs; called when the run has ended for good."""
@@ -115,8 +139,20 @@ class BoxLocks:
                 )
 
     @contextlib.contextmanager
-    def hold(self, serials: Sequence[str], run_id: str, run_directory: Path, token: str) -> Iterator[Lease]:
-        """Locks the run's folder and the boxes and claims them; raises RefusedError naming who has them."""
+    def hold(
+        self,
+        serials: Sequence[str],
+        run_id: str,
+        run_directory: Path,
+        token: str,
+        *,
+        make_room: Callable[[], bool] = lambda: False,
+        going_back: bool = False,
+    ) -> Iterator[Lease]:
+        """Locks the run's folder and the boxes and claims them; raises RefusedError naming who has them.
+
+        `make_room` and `going_back` are as for `Lease`.
+        """
         with contextlib.ExitStack() as stack:
             folder = os.open(run_directory, os.O_RDONLY | os.O_DIRECTORY)
             stack.callback(os.close, folder)
@@ -128,7 +164,7 @@ class BoxLocks:
                 locks[self._lock_path(serial)] = stack.enter_context(self._locked(serial, {"run_id": run_id}))
             self._refuse_if_claimed(serials, run_id)
             claims = {self._claim_path(s): self._claim(s, run_id, run_directory, token) for s in sorted(set(serials))}
-            lease = Lease(claims, locks, self._now)
+            lease = Lease(claims, locks, self._now, make_room, going_back)
             try:
                 self._claims.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -203,6 +239,30 @@ def read_claim(path: Path) -> Claim | None:
         ) from None
 
 
+def _is_full(error: StorageError) -> bool:
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC
+
+
+def _is_of_run(path: Path, run_id: str) -> bool:
+    try:
+        there = read_claim(path)
+    except UnknownStateError:
+        return False
+    return there is not None and there.run_id == run_id
+
+
+def _write_over(path: Path, content: bytes) -> None:
+    """Writes into the blocks a small file has, without giving any of them away first."""
+    try:
+        with path.open("r+b") as file:
+            file.write(content)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise storage_error(path, error) from None
+
+
 def _still_unfinished(claim: Claim, path: Path) -> bool:
     try:
         return read_history(claim.run_directory).state in UNFINISHED
@@ -240,10 +300,12 @@ def _sign(path: Path, descriptor: int, holder: Mapping[str, str]) -> None:
     """Writes into the lock who holds it."""
     content = json.dumps({**holder, "process": os.getpid()}).encode()
     try:
-        os.ftruncate(descriptor, 0)
+        # over what stands there: on a full disk a file that was emptied first could not be filled again
         os.pwrite(descriptor, content, 0)
+        os.ftruncate(descriptor, len(content))
     except OSError as error:
-        raise storage_error(path, error) from None
+        if error.errno != errno.ENOSPC:  # the lock holds without it
+            raise storage_error(path, error) from None
 
 
 def _holder(path: Path) -> dict[str, object]:

@@ -31,7 +31,8 @@ from toolkit.engine.log import engine_log
 from toolkit.engine.operators import NobodyThere, Operator
 from toolkit.engine.outcomes import DryStep, RunOutcome, RunSummary
 from toolkit.engine.plan_check import check_acknowledged, check_kinds, check_plan
-from toolkit.engine.states import UNFINISHED, RunEvent, RunState, follow
+from toolkit.engine.room import RESERVE_FILE, Room, room_for_way_back
+from toolkit.engine.states import TRANSITIONS, UNFINISHED, RunEvent, RunState, follow
 from toolkit.engine.stepping import Bench, Checkpoint, StepEnd, perform
 from toolkit.evidence.guard import SecretGuard
 from toolkit.evidence.log import FILE_NAME as EVIDENCE_FILE
@@ -47,6 +48,7 @@ from toolkit.model.execution import Clock, GateImplementation, StepImplementatio
 from toolkit.model.plan import Plan, Step
 from toolkit.model.run_report import WayBack
 from toolkit.model.verdict import Verdict, combine
+from toolkit.storage.reserve import reserved
 
 _NO_PROOF = "who serves users was not proven: the run was planned by an older toolkit, which did not do that"
 
@@ -124,7 +126,8 @@ class Engine:
             PLAN_FILE: plan.model_dump_json(indent=2).encode(),
         }
         files = {**(attachments or {}), **files}
-        create_run_directory(self.runs_directory, run_id, {**files, **new_journal(now, files)})
+        room = {RESERVE_FILE: reserved(room_for_way_back(plan))}
+        create_run_directory(self.runs_directory, run_id, {**files, **new_journal(now, files), **room})
         return run_id
 
     def dry_run(self, plan: Plan) -> tuple[DryStep, ...]:
@@ -159,7 +162,7 @@ class Engine:
         irreversible step has begun, when the run has gone back already, or when it is being worked on; else as
         `resume`.
         """
-        with self._at_work(run_id, changes_meant=changes_meant) as bench:
+        with self._at_work(run_id, changes_meant=changes_meant, going_back=True) as bench:
             history = bench.history
             if (step := history.irreversible_begun) is not None:
                 raise RefusedError(
@@ -181,7 +184,9 @@ class Engine:
                 end = go_back(bench)
             except KeyboardInterrupt:
                 return self._interrupted(bench)
-            return self._back_outcome(bench, end)
+            outcome = self._back_outcome(bench, end)
+            bench.room.before_report()
+            return outcome
 
     def runs(self) -> list[RunSummary]:
         """Every run there is, oldest first; writes nothing."""
@@ -196,7 +201,7 @@ class Engine:
         return read_history(self.directory(run_id))
 
     def _forward(self, run_id: str, acknowledge: Collection[str], *, first: bool, changes_meant: bool) -> RunOutcome:
-        with self._at_work(run_id, changes_meant=changes_meant) as bench:
+        with self._at_work(run_id, changes_meant=changes_meant, going_back=False) as bench:
             history = bench.history
             run_id = history.record.run_id
             if first and history.state is not RunState.PLANNED:
@@ -209,6 +214,7 @@ class Engine:
             follow(history.state, RunEvent.RUN, run_id)
             check_plan(history.plan, self.implementations, self.gates)
             check_acknowledged(history.plan, acknowledge)
+            bench.room.refill(f"go on with: rebox resume {run_id}")
             said: dict[str, JsonValue] = {
                 "acknowledged": [*sorted(acknowledge)],
                 "toolkit_version": self.toolkit_version,
@@ -299,23 +305,43 @@ class Engine:
         )
 
     @contextlib.contextmanager
-    def _at_work(self, run_id: str, *, changes_meant: bool) -> Iterator[Bench]:
+    def _at_work(self, run_id: str, *, changes_meant: bool, going_back: bool) -> Iterator[Bench]:
         """Holds the locks and the open records of a run while it is worked on; notes that its last process died."""
         run_directory = self.directory(run_id)
-        boxes = [*_to_go_on_with(examine(run_directory)).plan.boxes.values()]
+        plan = _to_go_on_with(examine(run_directory)).plan
+        room = Room(run_directory, plan, going_back=going_back)
         self.world.work_in(run_directory)
         with contextlib.ExitStack() as stack:
             lease = stack.enter_context(
-                self._locks.hold(boxes, run_directory.name, run_directory, secrets.token_hex(16))
+                self._locks.hold(
+                    [*plan.boxes.values()],
+                    run_directory.name,
+                    run_directory,
+                    secrets.token_hex(16),
+                    make_room=room.make,
+                    going_back=going_back,
+                )
             )
             # again: until now another process may have been at work
             run = _to_go_on_with(examine(run_directory))
             if run.changed and not changes_meant:
                 raise _changed(run)
             stack.enter_context(engine_log(run_directory, self._guard.redact))
-            journal = stack.enter_context(Journal(run_directory, run.records, self.clock.now, self._guard))
+            room.before_step()
+            command = "back with: rebox back" if going_back else "on with: rebox resume"
+            then = f"go {command} {run.record.run_id}"
+            journal = stack.enter_context(
+                Journal(run_directory, run.records, self.clock.now, self._guard, make_room=room.make, then=then)
+            )
             evidence = stack.enter_context(
-                EvidenceLog(run_directory, self.clock.now, self._guard, sealed=evidence_head(run.records))
+                EvidenceLog(
+                    run_directory,
+                    self.clock.now,
+                    self._guard,
+                    sealed=evidence_head(run.records),
+                    make_room=room.make,
+                    then=then,
+                )
             )
             if evidence.put_aside is not None:
                 self.observer(RecordDamaged(evidence.put_aside.name))
@@ -344,6 +370,7 @@ class Engine:
                 observer=self.observer,
                 checkpoint=self.checkpoint,
                 results={},
+                room=room,
             )
             history = bench.history
             if history.state in (RunState.RUNNING, RunState.GOING_BACK):
@@ -352,8 +379,11 @@ class Engine:
             try:
                 yield bench
             finally:
-                if bench.history.state not in UNFINISHED:
+                ended = bench.history
+                if ended.state not in UNFINISHED:
                     lease.release_boxes()
+                    if RunEvent.BACK not in TRANSITIONS[ended.state] or ended.irreversible_begun is not None:
+                        room.remove()
 
 
 def _to_go_on_with(run: Believed) -> Believed:

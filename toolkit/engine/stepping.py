@@ -11,6 +11,7 @@ nothing comes before serving, and `act` finds for itself what is left to do. Beg
 as at first, gates and all: users are served, there is time, and the world may have changed since.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from toolkit.engine.journal import Journal, RunRecord, StepEvent
 from toolkit.engine.locks import Lease
 from toolkit.engine.log import LOGGER
 from toolkit.engine.operators import Operator, instructions_for
+from toolkit.engine.room import SUMMARY_CHARACTERS_MAX, Room
 from toolkit.evidence.guard import SecretGuard
 from toolkit.evidence.log import EvidenceLog
 from toolkit.model.errors import InternalError, ReboxError, RefusedError, UnknownStateError, VerificationError
@@ -51,6 +53,7 @@ from toolkit.model.verdict import Verdict
 Checkpoint = Callable[[str], None]
 """Called at named points of a run, so that a test can end the process exactly there."""
 
+_THEN_RESUME = re.compile(r"\bthen resume\b( the run)?")
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 
 
@@ -90,6 +93,7 @@ class Bench:
     observer: Observer
     checkpoint: Checkpoint
     results: dict[str, Result]
+    room: Room
     changed: tuple[str, ...] = ()
 
     @property
@@ -100,6 +104,7 @@ class Bench:
 
 def perform(bench: Bench, step: Step) -> StepEnd:
     """Does the step; raises only for a full disk and for what ends the process."""
+    bench.room.before_step()
     history = bench.history.steps[step.name]
     bench.observer(StepStarted(step, history.attempts + 1))
     bench.journal.write(StepEvent.STARTED, step.name, {"attempt": history.attempts + 1})
@@ -122,6 +127,7 @@ def undo(bench: Bench, step: Step) -> StepEnd:
 
     `done` also when something of it is left for later: `to_do` says what, and the next `back` asks for it again.
     """
+    bench.room.before_step()
     history = bench.history.steps[step.name]
     bench.observer(UndoStarted(step))
     bench.journal.write(StepEvent.UNDOING, step.name)
@@ -133,7 +139,11 @@ def undo(bench: Bench, step: Step) -> StepEnd:
         outcome = Outcome(Verdict.FAILED, str(error), next_move=error.next_move)
     except Exception as error:
         outcome = Outcome(Verdict.FAILED, str(_fault(bench, step, error)))
-    outcome = replace(outcome, summary=bench.guard.redact(outcome.summary))
+    outcome = replace(
+        outcome,
+        summary=_going_back_words(bench, bench.guard.redact(outcome.summary)),
+        next_move=_going_back_words(bench, outcome.next_move),
+    )
     done = outcome.verdict in (Verdict.PASSED, Verdict.SKIPPED)
     if done and not outcome.to_do:
         said: dict[str, JsonValue] = {"verdict": outcome.verdict, "summary": outcome.summary}
@@ -150,6 +160,12 @@ def undo(bench: Bench, step: Step) -> StepEnd:
         next_move=outcome.next_move,
         evidence=outcome.evidence,
     )
+
+
+def _going_back_words(bench: Bench, text: str) -> str:
+    """What a step says, no longer than a record of the way back may be; steps say "resume" and know no direction."""
+    text = _THEN_RESUME.sub(f"then go on back with: rebox back {bench.record.run_id}", text)
+    return text if len(text) <= SUMMARY_CHARACTERS_MAX else f"{text[: SUMMARY_CHARACTERS_MAX - 1]}…"
 
 
 def leave(bench: Bench, step: Step, verdict: Verdict, why: str, *, to_do: str = "", box: str = "") -> None:

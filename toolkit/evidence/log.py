@@ -86,6 +86,7 @@ class EvidenceLog:
         *,
         sealed: Link = BEFORE_FIRST,
         make_room: Callable[[], bool] = no_room,
+        then: str = "go on",
     ) -> None:
         self._now = now
         self._guard = guard
@@ -97,7 +98,7 @@ class EvidenceLog:
         self.put_aside: Path | None = None
         if path.exists() and _believed(path, sealed if not before else BEFORE_FIRST)[1] is not None:
             self.put_aside = _put_aside(run_directory, path)
-        self._lines = AppendOnlyLines(path, make_room=make_room)
+        self._lines = AppendOnlyLines(path, make_room=make_room, then=then)
 
     @property
     def last(self) -> Link:
