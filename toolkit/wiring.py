@@ -23,9 +23,12 @@ from toolkit.appliances.world import RUN_INVENTORY, Role, World
 from toolkit.backup.age import check_recipients
 from toolkit.catalogue import GATES, STEPS
 from toolkit.engine.believed import evidence_head, examine
+from toolkit.engine.dry_run import NoEvidence
 from toolkit.engine.events import Observer, unobserved
+from toolkit.engine.history import read_history
 from toolkit.engine.locks import BoxLocks
 from toolkit.engine.operators import NobodyThere, Operator
+from toolkit.engine.outcomes import RunOutcome
 from toolkit.engine.runs import Engine
 from toolkit.evidence.log import examine_evidence
 from toolkit.lab.folder import state_folder
@@ -34,7 +37,8 @@ from toolkit.lab.provisioner import LabMachine
 from toolkit.media.courier import StickCourier
 from toolkit.media.stations import station
 from toolkit.model.carry import Carry
-from toolkit.model.errors import InputError
+from toolkit.model.errors import InputError, ReboxError
+from toolkit.model.execution import StepContext
 from toolkit.model.facts import Facts, NameFacts
 from toolkit.model.inventory import DnsSwing, Inventory, read_inventory
 from toolkit.model.plan import Plan
@@ -56,6 +60,8 @@ from toolkit.secrets import resolve
 from toolkit.signing import own_key, trusted_signers
 from toolkit.storage.given_file import read_given_text
 from toolkit.traffic.dns import zone_of
+from toolkit.traffic.standing import what_stands_where
+from toolkit.traffic.watching import end_watches
 
 _ORIGIN = "origin.json"
 
@@ -239,7 +245,7 @@ def hold_box(inventory_path: Path, role: Role, command: str) -> Iterator[tuple[A
     world = _world_of(inventory_path)
     inventory = world.inventory
     serial_number = (inventory.old if role == "old" else inventory.new).serial_number
-    with BoxLocks(_state_directory(), SystemClock().now).hold_for_command(serial_number, command):
+    with box_locks().hold_for_command(serial_number, command):
         box = world.box(role)
         answers = box.status().serial_number
         if answers != serial_number:
@@ -353,7 +359,8 @@ class Origin:
                 f"run {run_directory.name} can be neither resumed nor taken back",
                 where=str(folder),
                 why="the folder of its inventory is gone; when it was a rehearsal, its lab was taken down",
-                next_move="Start a new run; when the boxes are still there, put the folder back first.",
+                next_move="Put the folder back; or, when the boxes are gone with it, give them free: rebox abandon "
+                f"{run_directory.name}",
             )
         file = run_directory / RUN_INVENTORY
         text = read_given_text(
@@ -422,6 +429,61 @@ def build_engine(
         operator=operator or NobodyThere(),
         checkpoint=checkpoint,
     )
+
+
+class _NoBoxes:
+    """The world of an engine that ends runs by hand: it has no boxes, and asks for no secret."""
+
+    def secret_values(self) -> frozenset[str]:
+        """None is fetched."""
+        return frozenset()
+
+    def work_in(self, run_directory: Path) -> None:
+        """Nothing is kept."""
+
+    def answers(self, role: str) -> bool:
+        """There is none."""
+        return False
+
+
+def look_around(run_directory: Path, plan: Plan) -> tuple[str, ...]:
+    """What stands where, for a run that somebody is about to end by hand; changes nothing, raises nothing of ours."""
+    try:
+        origin = Origin.of_run(run_directory)
+        world = open_world(origin.inventory(), origin.folder, inventory_file=origin.file, read_only=True)
+        results = {n: s.result for n, s in read_history(run_directory).steps.items() if s.result is not None}
+    except (ReboxError, OSError, ValueError) as error:
+        return (f"Site and boxes could not be looked at: {getattr(error, 'why', '') or error}.",)
+    context = StepContext(
+        plan=plan,
+        step=plan.steps[0],
+        run_id=run_directory.name,
+        run_directory=run_directory,
+        world=world,
+        evidence=NoEvidence(),
+        clock=SystemClock(),
+        progress=lambda fraction, phase: None,
+        results=results,
+    )
+    return what_stands_where(context)
+
+
+def abandon(run_id: str, runs_directory: Path, seen: tuple[str, ...]) -> RunOutcome:
+    """Ends a run by hand; raises as `Engine.abandon`."""
+    engine = Engine(
+        runs_directory=runs_directory,
+        state_directory=_state_directory(),
+        implementations={},
+        gates={},
+        world=_NoBoxes(),
+        clock=SystemClock(),
+    )
+    return engine.abandon(run_id, operator_name(), seen, end_watches)
+
+
+def box_locks() -> BoxLocks:
+    """The locks and claims on boxes, as this machine knows them."""
+    return BoxLocks(_state_directory(), SystemClock().now)
 
 
 def _is_the_new_one(origin: Origin, serial_number: str) -> bool:

@@ -19,6 +19,7 @@ COMMANDS = {
     "runs": ("toolkit.cli.runs", "List the runs."),
     "resume": ("toolkit.cli.runs", "Go on with an interrupted run."),
     "back": ("toolkit.cli.runs", "Go back to the old box."),
+    "abandon": ("toolkit.cli.abandon", "End by hand a run that can be neither resumed nor taken back."),
     "report": ("toolkit.cli.runs", "Write the report of a run again and say where it is."),
     "inventory": ("toolkit.cli.inventory", "Check an inventory; print its schema."),
     "cert": ("toolkit.cli.cert", "Certificates: inspect, export, import, verify."),

@@ -43,7 +43,7 @@ ChangesOption = Annotated[
     bool, typer.Option("--changes-meant", help="The run's inventory.toml was changed on purpose.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before starting.")]
-_RUNS = Path("runs")
+RUNS = Path("runs")
 
 
 @app.command("run")
@@ -54,7 +54,7 @@ def run_command(
     acknowledge: AcknowledgeOption = None,
     confirm_serial: ConfirmOption = None,
     yes: YesOption = False,
-    runs: RunsOption = _RUNS,
+    runs: RunsOption = RUNS,
     as_json: JsonOption = False,
 ) -> None:
     """Run the procedure of an inventory; killed at any moment, it can be resumed or taken back."""
@@ -94,7 +94,7 @@ def start_and_finish(
     with _engine(origin, runs, confirm_serial, quiet=as_json, only_old=only_old) as engine:
         run_id = engine.start(plan, acknowledge, origin.attachments())
         outcome = engine.run(run_id)
-    _finish(outcome, as_json=as_json)
+    finish(outcome, as_json=as_json)
 
 
 @app.command("resume")
@@ -104,7 +104,7 @@ def resume_command(
     acknowledge: AcknowledgeOption = None,
     confirm_serial: ConfirmOption = None,
     changes_meant: ChangesOption = False,
-    runs: RunsOption = _RUNS,
+    runs: RunsOption = RUNS,
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a run that was interrupted, blocked or failed; nothing is done twice."""
@@ -114,7 +114,7 @@ def resume_command(
         confirm_serial = _typed_serial(origin, confirm_serial)
     with _engine(origin, runs, confirm_serial, quiet=as_json) as engine:
         outcome = engine.resume(run, acknowledge or (), changes_meant=changes_meant)
-    _finish(outcome, as_json=as_json)
+    finish(outcome, as_json=as_json)
 
 
 @app.command("back")
@@ -127,7 +127,7 @@ def back_command(
         str | None,
         typer.Option("--new-is-off", metavar="S", help="You have pulled the plug of the new box, serial number S."),
     ] = None,
-    runs: RunsOption = _RUNS,
+    runs: RunsOption = RUNS,
     as_json: JsonOption = False,
 ) -> None:
     """Go back to the old box: have it serve users again, then take back what the run did, and prove who serves.
@@ -154,11 +154,11 @@ def back_command(
             confirm("Go back?")
     with _engine(origin, runs, None, quiet=as_json, new_is_off=new_is_off) as engine:
         outcome = engine.back(run, changes_meant=changes_meant)
-    _finish(outcome, as_json=as_json)
+    finish(outcome, as_json=as_json)
 
 
 @app.command("runs")
-def runs_command(*, runs: RunsOption = _RUNS, as_json: JsonOption = False) -> None:
+def runs_command(*, runs: RunsOption = RUNS, as_json: JsonOption = False) -> None:
     """List the runs: where each stands, and how long going back would take."""
     from toolkit.engine import list_runs  # noqa: PLC0415
 
@@ -177,7 +177,7 @@ def runs_command(*, runs: RunsOption = _RUNS, as_json: JsonOption = False) -> No
 
 
 @app.command("report")
-def report_command(run: RunArgument, *, runs: RunsOption = _RUNS, as_json: JsonOption = False) -> None:
+def report_command(run: RunArgument, *, runs: RunsOption = RUNS, as_json: JsonOption = False) -> None:
     """Write the report of a run again and say where it is; of a damaged run, what is known of it."""
     from toolkit.engine import summarise  # noqa: PLC0415
     from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
@@ -268,7 +268,7 @@ def _write_report(run_directory: Path) -> None:
     write_run_report(run_directory)
 
 
-def _finish(outcome: "RunOutcome", *, as_json: bool) -> None:
+def finish(outcome: "RunOutcome", *, as_json: bool) -> None:
     """Writes the report, says how it ended and what can be done now, and ends the command."""
     try:
         _write_report(outcome.run_directory)
@@ -287,6 +287,7 @@ def _finish(outcome: "RunOutcome", *, as_json: bool) -> None:
                 "summary": outcome.summary,
                 "next_move": outcome.next_move,
                 "run_directory": str(outcome.run_directory),
+                "to_do": [one.model_dump(mode="json") for one in outcome.to_do],
                 "report": str(report) if report.is_file() else None,
             }
         )
@@ -301,6 +302,8 @@ def _say_end(outcome: "RunOutcome", report: Path) -> None:
     line.append(f"  run {outcome.run_id}" + (f" at step {outcome.step}" if outcome.step else ""), style="default")
     out.print(line)
     out.print(Text(f"  {outcome.summary}"))
+    for one in outcome.to_do:
+        out.print(Text(f"  to do  {one.step}: {one.what}" + (f" ({one.why})" if one.why else "")))
     if outcome.next_move:
         out.print(Text(f"  next  {outcome.next_move}", style="dim"))
     if report.is_file():

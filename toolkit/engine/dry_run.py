@@ -14,7 +14,7 @@ from toolkit.model.plan import GateReference, Plan
 from toolkit.model.verdict import Verdict
 
 
-class _NoEvidence:
+class NoEvidence:
     """Evidence that nobody keeps."""
 
     def record(
@@ -26,6 +26,7 @@ class _NoEvidence:
         verdict: Verdict,
         data: Mapping[str, JsonValue] | None = None,
     ) -> str:
+        """An id that stands for nothing."""
         return "dry-run"
 
 
@@ -51,7 +52,7 @@ def dry_run(
                 run_id="dry-run",
                 run_directory=Path(folder),
                 world=world,
-                evidence=_NoEvidence(),
+                evidence=NoEvidence(),
                 clock=clock,
                 progress=lambda fraction, phase: None,
                 results=dict(results),

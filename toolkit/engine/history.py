@@ -90,6 +90,21 @@ class RunHistory:
         return tuple(left for step in order if (left := self.steps[step.name].to_do) is not None)
 
     @property
+    def left_by_hand(self) -> tuple[str, ...]:
+        """What a person has to see to when the run is ended as it stands: each step that has begun, and its way back.
+
+        What has begun and cannot be taken back is named, too.
+        """
+        saving = self.plan.on_way_back.once_served if self.service_was_moved else ()
+        unsaved = [f"{step.name}: {step.title}" for step in saving if not self.steps[step.name].ended]
+        final = [
+            f"{step.name}: it has begun and cannot be taken back; see how far it is: {step.title}"
+            for step in self.plan.steps
+            if step.irreversible and self.steps[step.name].begun and not self.steps[step.name].ended
+        ]
+        return (*final, *unsaved, *(f"{step.name}: {step.way_back}" for step in self.to_undo))
+
+    @property
     def served(self) -> Served | None:
         """What the way back's proof, if it was made, saw last."""
         made = [went for step in self.plan.on_way_back.last if (went := self.steps[step.name]).last_time is not None]

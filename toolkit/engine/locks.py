@@ -130,12 +130,13 @@ class BoxLocks:
     def _refuse_if_claimed(self, serials: Sequence[str], run_id: str = "") -> None:
         for serial in serials:
             claim = read_claim(self._claim_path(serial))
-            if claim is not None and claim.run_id != run_id and _still_unfinished(claim, self._claim_path(serial)):
+            if claim is not None and claim.run_id != run_id and _still_unfinished(claim):
                 raise RefusedError(
                     f"box {serial} belongs to an unfinished run",
                     where=f"run {claim.run_id}",
                     why=_who(_holder(self._lock_path(serial))),
-                    next_move=f"First end that one: rebox resume {claim.run_id}, or rebox back {claim.run_id}",
+                    next_move=f"First end that one: rebox resume {claim.run_id}, or rebox back {claim.run_id}; when "
+                    f"neither can be done, rebox abandon {claim.run_id}",
                 )
 
     @contextlib.contextmanager
@@ -171,6 +172,29 @@ class BoxLocks:
                 raise storage_error(self._claims, error) from None
             lease.renew()
             yield lease
+
+    def claims_of(self, run_id: str) -> dict[str, Claim]:
+        """The claims of one run by serial number, whatever has become of its folder."""
+        found: dict[str, Claim] = {}
+        for path in sorted(self._claims.glob("*.json")):
+            with contextlib.suppress(UnknownStateError):
+                claim = read_claim(path)
+                if claim is not None and claim.run_id == run_id:
+                    found[claim.serial_number] = claim
+        return found
+
+    def release_claims_of(self, run_id: str) -> tuple[str, ...]:
+        """Gives free the boxes of a run whose folder is gone or cannot be read; their serial numbers.
+
+        Raises RefusedError when a process works on one of them.
+        """
+        released = []
+        with contextlib.ExitStack() as stack:
+            for serial in self.claims_of(run_id):
+                stack.enter_context(self._locked(serial, {"command": f"rebox abandon {run_id}"}))
+                self._claim_path(serial).unlink(missing_ok=True)
+                released.append(serial)
+        return tuple(released)
 
     @contextlib.contextmanager
     def hold_for_command(self, serial: str, command: str) -> Iterator[None]:
@@ -263,7 +287,7 @@ def _write_over(path: Path, content: bytes) -> None:
         raise storage_error(path, error) from None
 
 
-def _still_unfinished(claim: Claim, path: Path) -> bool:
+def _still_unfinished(claim: Claim) -> bool:
     try:
         return read_history(claim.run_directory).state in UNFINISHED
     except DamagedRecordError as error:
@@ -278,8 +302,8 @@ def _still_unfinished(claim: Claim, path: Path) -> bool:
             f"it cannot be told how run {claim.run_id} ended",
             where=str(claim.run_directory),
             why="its folder cannot be read",
-            next_move=f"Restore the folder; or make sure that box {claim.serial_number} is as it should be "
-            f"and delete {path}.",
+            next_move=f"Restore the folder; or make sure that box {claim.serial_number} is as it should be, and give "
+            f"it free: rebox abandon {claim.run_id}",
         ) from None
 
 

@@ -8,13 +8,13 @@ from toolkit.engine.states import RunState
 from toolkit.model.errors import ReboxError
 from toolkit.model.execution import Outcome
 from toolkit.model.plan import GateReference, Step
-from toolkit.model.run_report import WayBack
+from toolkit.model.run_report import ToDo, WayBack
 from toolkit.model.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How `run`, `resume` or `back` ended; `step` is where it stopped, None when it went through."""
+    """How `run`, `resume`, `back` or `abandon` ended; `step` is where it stopped, None when it went through."""
 
     run_id: str
     run_directory: Path
@@ -24,6 +24,7 @@ class RunOutcome:
     exit_status: int
     step: str | None = None
     next_move: str = ""
+    to_do: tuple[ToDo, ...] = ()
 
 
 @dataclass(frozen=True)

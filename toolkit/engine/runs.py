@@ -3,7 +3,7 @@
 import contextlib
 import importlib.metadata
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -164,6 +164,7 @@ class Engine:
         """
         with self._at_work(run_id, changes_meant=changes_meant, going_back=True) as bench:
             history = bench.history
+            follow(history.state, RunEvent.BACK, history.record.run_id)
             if (step := history.irreversible_begun) is not None:
                 raise RefusedError(
                     "there is no way back any more",
@@ -173,7 +174,6 @@ class Engine:
                     if history.state is RunState.PASSED
                     else f"Go on with: rebox resume {history.record.run_id}",
                 )
-            follow(history.state, RunEvent.BACK, history.record.run_id)
             check_kinds(history.plan, self.implementations)
             bench.journal.write(RunEvent.BACK, data=_seals_of(bench))
             way_back = history.plan.on_way_back
@@ -187,6 +187,25 @@ class Engine:
             outcome = self._back_outcome(bench, end)
             bench.room.before_report()
             return outcome
+
+    def abandon(
+        self, run_id: str, by: str, seen: Sequence[str] = (), end_watch: Callable[[Path], None] = lambda _: None
+    ) -> RunOutcome:
+        """Ends a run by hand and gives its boxes free; touches none of them, and none is asked.
+
+        `by` is who says so, `seen` what was seen of site and boxes beforehand, `end_watch` ends what works for the run
+        in the background. Raises RefusedError when the run has ended, or is being worked on.
+        """
+        # whatever has become of the run's inventory: it is not gone on with
+        with self._at_work(run_id, changes_meant=True, going_back=True) as bench:
+            history = bench.history
+            follow(history.state, RunEvent.ABANDON, history.record.run_id)
+            end_watch(bench.run_directory)
+            sentences = [bench.guard.redact(sentence) for sentence in seen]
+            data: dict[str, JsonValue] = {"by": by, "seen": [*sentences], "left": [*history.left_by_hand]}
+            bench.journal.write(RunEvent.ABANDON, data=data)
+            words = f"abandoned by {by}; its boxes are free for other runs, and nothing on them was changed"
+            return _outcome(bench, Verdict.UNKNOWN, words, 0)
 
     def runs(self) -> list[RunSummary]:
         """Every run there is, oldest first; writes nothing."""
@@ -283,9 +302,9 @@ class Engine:
             return _outcome(bench, verdict, words, verdict.exit_status or 4, step=step, next_move=next_move)
         if end.to_do:
             bench.journal.write(RunEvent.BACK_LEAVE)
-            left = "; ".join(f"{one.step}: {one.why or one.what}" for one in end.to_do)
+            left = f"{words} Left to do: {', '.join(one.step for one in end.to_do)}."
             next_move = f"Have the rest tried again with: rebox back {run_id}, or end the run: rebox abandon {run_id}"
-            return _outcome(bench, Verdict.UNKNOWN, f"{words} Left to do: {left}", 4, next_move=next_move)
+            return _outcome(bench, Verdict.UNKNOWN, left, 4, next_move=next_move)
         bench.journal.write(RunEvent.BACK_DONE)
         if end.proof is None:
             return _outcome(bench, Verdict.UNKNOWN, f"everything was taken back; {words}", 4)
@@ -477,4 +496,5 @@ def _outcome(
         exit_status=exit_status,
         step=step,
         next_move=next_move,
+        to_do=bench.history.to_do,
     )

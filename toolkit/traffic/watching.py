@@ -147,9 +147,14 @@ class StopWatch(ReadOnlyStep):
         return Outcome(Verdict.PASSED, "The watch has ended." if result["watched"] else "Nothing was being watched.")
 
 
+def end_watches(run_directory: Path) -> None:
+    """Ends whatever watches for a run; what it saw stays, and the capture is put where people look for it."""
+    stop_all(run_directory)
+    keep_capture(run_directory)
+
+
 def _end(context: StepContext) -> None:
-    stop_all(context.run_directory)
-    keep_capture(context.run_directory)
+    end_watches(context.run_directory)
     record_outage(context)
 
 
