@@ -185,11 +185,16 @@ class Rehearsal:
 
     def ask_old(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """A call of the old box's automation API by another program; its answer."""
+        return self.ask("old", method, path, body)
+
+    def ask(self, box: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """A call of a box's automation API by another program; its answer."""
+        secrets = {"old": operator.OLD_API_SECRET, "new": operator.NEW_API_SECRET}
         told = self.operator(
             "ask-box",
-            address=self.lab.description.topology.addresses("old")[0],
+            address=self.lab.description.topology.addresses(box)[0],
             client_id=operator.CLIENT_ID,
-            secret_file=self.lab.folder.operator / operator.OLD_API_SECRET,
+            secret_file=self.lab.folder.operator / secrets[box],
             method=method,
             path=path,
             body=body,
