@@ -103,6 +103,6 @@ def test_a_box_at_work_is_not_given_free(place: Place) -> None:
     locks = BoxLocks(place.folder / "state", place.engine().clock.now)
     claim = next(iter((place.folder / "state" / "claims").iterdir()))
     serial = json.loads(claim.read_text())["serial_number"]
-    with locks._locked(serial, {"command": "a test"}), pytest.raises(RefusedError, match="being worked on"):  # noqa: SLF001
+    with locks._locked(serial, {"command": "a test"}), pytest.raises(RefusedError, match="being worked on"):
         locks.release_claims_of(run_id)
     assert len(claims(place)) == 2

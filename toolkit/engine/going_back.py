@@ -93,7 +93,9 @@ class _WayBack:
         ends = [self._perform(step) for step in self._bench.plan.on_way_back.last]
         if not ends:
             return None
-        return combine(end.verdict for end in ends), " ".join(end.summary for end in ends)
+        # what comes after the proof is told only when it did not go well
+        told = [ends[0], *(end for end in ends[1:] if not end.done)]
+        return combine(end.verdict for end in ends), " ".join(end.summary for end in told)
 
     def _is_over(self, step: Step) -> bool:
         undone = self._bench.history.steps[step.name].undone

@@ -107,16 +107,13 @@ class RunHistory:
     @property
     def served(self) -> Served | None:
         """What the way back's proof, if it was made, saw last."""
-        made = [went for step in self.plan.on_way_back.last if (went := self.steps[step.name]).last_time is not None]
-        times = [went.last_time for went in made if went.last_time is not None]
-        if not times:
-            return None
-        return Served(
-            verdict=combine(went.verdict for went in made),
-            seen=max(times),
-            summary=" ".join(went.summary for went in made),
-            evidence=tuple(record for went in made for record in went.evidence),
-        )
+        for step in self.plan.on_way_back.last[:1]:
+            proof = self.steps[step.name]
+            if proof.last_time is not None:
+                return Served(
+                    verdict=proof.verdict, seen=proof.last_time, summary=proof.summary, evidence=proof.evidence
+                )
+        return None
 
     @property
     def way_back(self) -> WayBack:

@@ -298,7 +298,8 @@ class Engine:
         if end.proof is not None and verdict is not Verdict.PASSED:
             bench.journal.write(RunEvent.BACK_FAIL)
             next_move = f"Put right what it names, then have it proven again: rebox back {run_id}"
-            step = bench.plan.on_way_back.last[-1].name
+            last = bench.plan.on_way_back.last
+            step = next(s.name for s in last if bench.history.steps[s.name].verdict is not Verdict.PASSED)
             return _outcome(bench, verdict, words, verdict.exit_status or 4, step=step, next_move=next_move)
         if end.to_do:
             bench.journal.write(RunEvent.BACK_LEAVE)

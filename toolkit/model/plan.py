@@ -70,7 +70,9 @@ class WayBackSteps(_Frozen):
     once_served: tuple[Step, ...] = Field(
         default=(), description="Done once a service that was interrupted is restored, before anything is tidied."
     )
-    last: tuple[Step, ...] = Field(default=(), description="Done at the end, each time: the proof.")
+    last: tuple[Step, ...] = Field(
+        default=(), description="Done at the end, each time; the first is the proof of who serves users."
+    )
 
 
 class Plan(_Frozen):

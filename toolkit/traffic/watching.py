@@ -1,6 +1,7 @@
 """The site is watched from before the swing until the run, or its way back, has ended."""
 
 import json
+from pathlib import Path
 
 from toolkit.model.errors import ReboxError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
