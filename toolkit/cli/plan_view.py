@@ -33,6 +33,8 @@ def show_plan(plan: Plan) -> None:
         else "No way leads back."
     )
     out.print(f"About {sum(step.expected_seconds for step in plan.steps):.0f} s. {back}")
+    for step in (*plan.on_way_back.once_served, *plan.on_way_back.last):
+        out.print(Text(f"  on the way back: {step.title}", style="dim"))
 
 
 def _table_of(plan: Plan) -> Table:
@@ -67,7 +69,8 @@ def _why(step: Step) -> str:
 
 def _back(step: Step) -> str:
     if step.way_back is not None:
-        return escape(step.way_back)
+        needs = f" [dim](needs the {' and the '.join(step.back_needs)} box)[/dim]" if step.back_needs else ""
+        return f"{escape(step.way_back)}{needs}"
     return "[bold red]none: final[/bold red]" if step.irreversible else "nothing to take back"
 
 

@@ -289,6 +289,7 @@ def _step_report(history: RunHistory, step: Step) -> StepReport:
         offset_seconds=max(offset, 0.0),
         summary=went.summary,
         way_back=step.way_back,
+        back_needs=step.back_needs,
         irreversible=step.irreversible,
         resumed=max(went.attempts - 1, 0),
         evidence=went.evidence,

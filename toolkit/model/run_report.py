@@ -26,6 +26,7 @@ class StepReport(_Frozen):
     offset_seconds: float = 0.0
     summary: str = ""
     way_back: str | None = None
+    back_needs: tuple[str, ...] = Field(default=(), description="The boxes that must answer for it to be undone.")
     irreversible: bool = False
     resumed: int = Field(default=0, description="How often the step was taken up again after an interruption.")
     taken_back: Verdict | None = Field(default=None, description="How undoing it ended; None: it was not undone.")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from toolkit.engine.history import StepHistory, build_report, read_believed_history
+from toolkit.engine.history import RunHistory, StepHistory, build_report, read_believed_history
 from toolkit.model.execution import Result
 from toolkit.model.run_report import CertificateReport, Compared, OldAppliance, OwnerChange, RunReport
 from toolkit.model.verdict import Verdict
@@ -40,14 +40,22 @@ def compose(run_directory: Path) -> RunReport:
             "watch_started": watch_started(watches),
             "certificate": _certificate(results),
             "settings": _compared(results, ("restore-settings",)),
-            "data": _compared(results, ("collect-late-records", "put-back-records")),
-            "old_appliance": OldAppliance(
-                serial_number=report.old_appliance.serial_number, state=old_state(history.steps)
+            "data": (
+                *_compared(results, ("collect-late-records", "put-back-records")),
+                *_compared(results, ("collect-from-new",)),
             ),
+            "old_appliance": OldAppliance(serial_number=report.old_appliance.serial_number, state=_old_state(history)),
             "erasures": read_erasures(run_directory),
             "facts": _facts(results),
         }
     )
+
+
+def _old_state(history: RunHistory) -> OldState:
+    """What became of the old box: on the way back what its proof showed, and not what was once verified."""
+    if history.served is not None:
+        return "serving" if history.served.verdict is Verdict.PASSED else "unknown"
+    return old_state(history.steps)
 
 
 def old_state(steps: Mapping[str, StepHistory]) -> OldState:

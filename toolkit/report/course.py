@@ -51,6 +51,11 @@ class Passage:
         return self._any.way_back
 
     @property
+    def back_needs(self) -> tuple[str, ...]:
+        """The boxes that must answer for it to be undone."""
+        return self._any.back_needs
+
+    @property
     def irreversible(self) -> bool:
         """There is no way back from here on."""
         return self._any.irreversible

@@ -51,8 +51,8 @@ class Attention:
 def headline(report: RunReport, passages: Sequence[Passage], watch: Watch) -> Headline:
     """The one line that everything else explains."""
     stopped = with_verdict(passages, Verdict.FAILED, Verdict.UNKNOWN)
-    if report.went_back and not stopped:
-        return Headline("taken-back", "Taken back", _after_going_back(report, watch))
+    if (otherwise := _ended_otherwise(report, watch, anything_wrong=bool(stopped))) is not None:
+        return otherwise
     if _goes_on(report, passages) and not stopped:
         ended = with_verdict(passages, Verdict.PASSED, Verdict.SKIPPED)
         return Headline("unfinished", "Not finished", f"{len(ended)} of {counted(len(passages), 'step')} done")
@@ -66,6 +66,18 @@ def headline(report: RunReport, passages: Sequence[Passage], watch: Watch) -> He
     return Headline("passed", "Passed", f"all {counted(len(passages), 'step')} hold")
 
 
+def _ended_otherwise(report: RunReport, watch: Watch, *, anything_wrong: bool) -> Headline | None:
+    """A run that somebody ended by hand, or that was taken back, maybe with something left to do."""
+    if report.abandoned is not None:
+        return Headline("unknown", "Abandoned", f"ended by hand by {report.abandoned.by}")
+    if report.went_back and report.to_do:
+        left = f"{counted(len(report.to_do), 'thing is', 'things are')} left to be done"
+        return Headline("taken-back", "Taken back, not all of it", f"{_after_going_back(report, watch)}; {left}")
+    if report.went_back and not anything_wrong:
+        return Headline("taken-back", "Taken back", _after_going_back(report, watch))
+    return None
+
+
 def _goes_on(report: RunReport, passages: Sequence[Passage]) -> bool:
     """Something is still to come: the run has no end, or it ended before its last step without a failure."""
     waiting = report.finished is None or any(passage.went is None for passage in passages)
@@ -74,11 +86,18 @@ def _goes_on(report: RunReport, passages: Sequence[Passage]) -> bool:
 
 def can_resume(report: RunReport, passages: Sequence[Passage]) -> bool:
     """`rebox resume` would go on: the run did not pass, and nothing of it has been taken back."""
-    undone = report.went_back or any(passage.went and passage.went.taken_back for passage in passages)
+    undone = (
+        report.went_back
+        or report.abandoned is not None
+        or any(passage.went and passage.went.taken_back for passage in passages)
+    )
     return report.verdict is not Verdict.PASSED and not undone
 
 
 def _after_going_back(report: RunReport, watch: Watch) -> str:
+    if report.served is not None:
+        passed = report.served.verdict is Verdict.PASSED
+        return f"{report.site} is served by the old box again" if passed else "that users are served is not proven"
     if watch.last_owner == "old":
         return f"{report.site} is served by the old box again"
     return "the run was taken back"
@@ -109,6 +128,7 @@ def lead(report: RunReport, passages: Sequence[Passage], watch: Watch) -> tuple[
         if report.old_appliance.state != "unknown"
         else "What became of the old box is not known.",
         *(("The run was taken back.",) if report.went_back else ()),
+        *((report.served.summary,) if report.served is not None else ()),
     )
 
 
@@ -181,10 +201,14 @@ def way_back_sentence(report: RunReport, passages: Sequence[Passage]) -> str:
     """Whether one can still go back, until when and how fast."""
     way = report.way_back
     seconds = duration(way.seconds_estimated)
+    if report.abandoned is not None:
+        when = moment_text(report.abandoned.time)
+        return f"None any more: {report.abandoned.by} ended the run by hand at {when}, and its boxes are free."
     if report.went_back:
         undone = [passage for passage in passages if passage.went and passage.went.taken_back]
         steps = f" {counted(len(undone), 'step was', 'steps were')} undone." if undone else ""
-        return f"It was used: the run was taken back.{steps}"
+        left = f" {counted(len(report.to_do), 'thing is', 'things are')} left to do." if report.to_do else ""
+        return f"It was used: the run was taken back.{steps}{left}"
     until = next((f"step {p.number}, {p.name}" for p in passages if p.name == way.available_until), way.available_until)
     if way.available_now:
         limit = f", until {until} has ended and the next one starts" if until else ""
@@ -205,6 +229,7 @@ def attention(report: RunReport, passages: Sequence[Passage], watch: Watch) -> t
 
 
 def _attention(report: RunReport, passages: Sequence[Passage], watch: Watch) -> Iterable[Attention]:
+    yield from _left(report)
     for passage in with_verdict(passages, Verdict.FAILED, Verdict.UNKNOWN):
         summary = passage.went.summary if passage.went and passage.went.summary else "no reason was recorded"
         yield Attention(
@@ -213,7 +238,8 @@ def _attention(report: RunReport, passages: Sequence[Passage], watch: Watch) -> 
             passage.anchor,
         )
     for passage in passages:
-        if passage.went and passage.went.taken_back in {Verdict.FAILED, Verdict.UNKNOWN}:
+        named = any(one.step == passage.name for one in report.to_do)
+        if not named and passage.went and passage.went.taken_back in {Verdict.FAILED, Verdict.UNKNOWN}:
             undoing = f"undoing it {'failed' if passage.went.taken_back is Verdict.FAILED else 'could not be verified'}"
             yield Attention(
                 f"Step {passage.number}, {passage.name}: {undoing}", f"step {passage.number}", passage.anchor
@@ -236,6 +262,14 @@ def _attention(report: RunReport, passages: Sequence[Passage], watch: Watch) -> 
     unequal = [row.kind for row in (*report.settings, *report.data) if differs(row)]
     if unequal:
         yield Attention(f"Not equal on both sides: {', '.join(unequal)}.", "what was compared", "compared")
+
+
+def _left(report: RunReport) -> Iterable[Attention]:
+    for one in report.to_do:
+        why = f" ({one.why})" if one.why else ""
+        yield Attention(f"Left to do, {one.step}: {one.what}{why}", "the way back", "way-back")
+    for sentence in report.abandoned.left if report.abandoned else ():
+        yield Attention(f"Left to do by hand, {sentence}", "the way back", "way-back")
 
 
 def _doubts(report: RunReport, passages: Sequence[Passage], watch: Watch) -> Iterable[Attention]:
