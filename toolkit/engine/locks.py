@@ -291,6 +291,8 @@ def _still_unfinished(claim: Claim) -> bool:
     try:
         return read_history(claim.run_directory).state in UNFINISHED
     except DamagedRecordError as error:
+        if not claim.run_directory.is_dir():
+            raise _gone(claim) from None
         raise UnknownStateError(
             f"it cannot be told how run {claim.run_id} ended, which has box {claim.serial_number}",
             where=error.where,
@@ -298,13 +300,17 @@ def _still_unfinished(claim: Claim) -> bool:
             next_move=error.next_move,
         ) from None
     except ReboxError:
-        raise UnknownStateError(
-            f"it cannot be told how run {claim.run_id} ended",
-            where=str(claim.run_directory),
-            why="its folder cannot be read",
-            next_move=f"Restore the folder; or make sure that box {claim.serial_number} is as it should be, and give "
-            f"it free: rebox abandon {claim.run_id}",
-        ) from None
+        raise _gone(claim) from None
+
+
+def _gone(claim: Claim) -> UnknownStateError:
+    return UnknownStateError(
+        f"it cannot be told how run {claim.run_id} ended",
+        where=str(claim.run_directory),
+        why="its folder cannot be read" if claim.run_directory.is_dir() else "its folder is gone",
+        next_move=f"Restore the folder; or make sure that box {claim.serial_number} is as it should be, and give it "
+        f"free: rebox abandon {claim.run_id}",
+    )
 
 
 def _flock(descriptor: int) -> bool:
