@@ -46,6 +46,9 @@ class Collect(Write):
     """Leaves a line of its own, which is never undone."""
 
 
+COLLECTING = {"collect": Collect()}
+
+
 class Dead:
     """Which boxes are dead just now."""
 
@@ -62,7 +65,7 @@ class Dead:
 
 
 def fields() -> dict[str, object]:
-    return {"implementations": {"write": Write(), "swing": Swing(), "collect": Collect()}}
+    return {"implementations": {"write": Write(), "swing": Swing(), **COLLECTING}}
 
 
 def killed_after(place: Place, name: str) -> str:
@@ -178,6 +181,25 @@ def test_a_box_is_not_taken_away_before_what_is_on_it_has_been_collected(place: 
     assert engine.back(run_id).state is RunState.BACK_TO_DO
     assert [one.step for one in engine.history(run_id).to_do] == ["collect", "provision"]
     assert "provision" in place.lines()
+
+
+class Deleting(Write):
+    """Undone, its box is no more."""
+
+    def undo(self, context: StepContext, result: Result | None) -> Outcome:
+        super().undo(context, result)
+        return Outcome(Verdict.PASSED, "The new box is gone.", gone="new")
+
+
+def test_what_was_left_to_do_on_a_box_that_is_deleted_is_done_with_it(place: Place) -> None:
+    steps = (step("provision", kind="delete", back_after=("collect",)), *STEPS[1:])
+    engine = place.engine(implementations={"write": Write(), "delete": Deleting(), "swing": Swing()} | COLLECTING)
+    run_id = engine.start(MIGRATION.model_copy(update={"steps": steps[:3]}))
+    engine.run(run_id)
+    with Dead(place, "new"):
+        outcome = engine.back(run_id)
+    assert (outcome.state, outcome.exit_status) == (RunState.WENT_BACK, 0), outcome
+    assert engine.history(run_id).to_do == ()
 
 
 @pytest.mark.parametrize(("verdict", "status"), [(Verdict.FAILED, 1), (Verdict.UNKNOWN, 4), (Verdict.SKIPPED, 4)])

@@ -20,6 +20,7 @@ class Machine:
         self.says = says
         self._cut_off = cut_off
         self.withdrawn = 0
+        self.deletes = False
 
     def is_provided(self) -> bool:
         return self.on
@@ -33,13 +34,23 @@ class Machine:
     def announced_tls_sha256(self) -> str | None:
         return self.says
 
-    def withdraw(self) -> None:
+    def withdraw(self) -> bool:
         self.on = False
         self.withdrawn += 1
+        return self.deletes
 
 
 def new(serial_number: str = NEW_SERIAL) -> StubBox:
     return StubBox("new", "10.77.0.22", reset_status=ResetStatus(serial_number=serial_number, state="none"))
+
+
+@pytest.mark.parametrize(("deletes", "gone"), [(True, "new"), (False, "")])
+def test_a_box_that_was_deleted_is_told_from_one_that_is_only_off(tmp_path: Path, deletes: bool, gone: str) -> None:
+    machine = Machine()
+    machine.deletes = deletes
+    (tmp_path / "new-box-is-ours").touch()
+    outcome = ProvisionNew().undo(context_of(tmp_path, world_of(tmp_path, provisioner=machine)), None)
+    assert (outcome.verdict, outcome.gone) == (Verdict.PASSED, gone)
 
 
 def test_a_box_that_was_switched_on_here_is_switched_off_again_also_after_a_kill(tmp_path: Path) -> None:

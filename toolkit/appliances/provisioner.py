@@ -28,8 +28,11 @@ class Provisioner(Protocol):
         """
         ...
 
-    def withdraw(self) -> None:
-        """Takes back what `provide` did; a box that was there before is never touched."""
+    def withdraw(self) -> bool:
+        """Takes back what `provide` did; a box that was there before is never touched.
+
+        True: the box is gone for good, with everything that was on it.
+        """
         ...
 
 
@@ -137,5 +140,6 @@ class ExistingBox:
     def announced_tls_sha256(self) -> None:
         """Nobody listens to its console."""
 
-    def withdraw(self) -> None:
+    def withdraw(self) -> bool:
         """Nothing was made, nothing is taken away."""
+        return False

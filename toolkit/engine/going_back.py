@@ -86,8 +86,18 @@ class _WayBack:
             self._leave(step, f"{first} comes first: undoing this takes away what it needs")
         elif (silent := self._silent(step)) is not None:
             self._leave(step, f"the {silent} box does not answer", silent)
-        else:
-            self._undo(step)
+        elif gone := self._undo(step).gone:
+            self._settle(gone)
+
+    def _settle(self, role: str) -> None:
+        """What was left to do on a box that is no more is done."""
+        history = self._bench.history
+        for step in history.to_undo:
+            left = history.steps[step.name].to_do
+            if role in step.back_needs or (left is not None and left.box == role):
+                summary = f"gone with the {role} box"
+                self._bench.journal.write(StepEvent.UNDONE, step.name, {"verdict": "passed", "summary": summary})
+                self._bench.observer(UndoEnded(step, Verdict.PASSED, summary, 0.0))
 
     def _prove(self) -> tuple[Verdict, str] | None:
         ends = [self._perform(step) for step in self._bench.plan.on_way_back.last]

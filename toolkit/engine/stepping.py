@@ -70,6 +70,9 @@ class StepEnd(BaseModel):
     next_move: str = ""
     result: Result | None = None
     evidence: tuple[str, ...] = Field(default=())
+    gone: str = Field(
+        default="", description="The role of a box that is no more, since its step was undone.", exclude=True
+    )
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ def undo(bench: Bench, step: Step) -> StepEnd:
         exit_status=0 if done else outcome.verdict.exit_status,
         next_move=outcome.next_move,
         evidence=outcome.evidence,
+        gone=outcome.gone if done else "",
     )
 
 

@@ -27,7 +27,8 @@ class LabMachine:
     def announced_tls_sha256(self) -> None:
         """Its plate says it, and the inventory knows it from there."""
 
-    def withdraw(self) -> None:
+    def withdraw(self) -> bool:
         """Switches the machine off; its disk stays."""
         with LabControl.connect(self.folder) as lab:
             lab.power_off(self.machine)
+        return False

@@ -55,7 +55,7 @@ class Outcome:
     """How a verification or a gate ended, in one sentence; `next_move` when there is a better one than a new look.
 
     `to_do`: what is left for later although the verdict holds, on the box of the role `to_do_on`; an undo that leaves
-    something is asked for again.
+    something is asked for again. `gone`: the role of a box that is no more, with everything that was on it.
     """
 
     verdict: Verdict
@@ -64,6 +64,7 @@ class Outcome:
     next_move: str = ""
     to_do: str = ""
     to_do_on: str = ""
+    gone: str = ""
 
 
 @dataclass(frozen=True)

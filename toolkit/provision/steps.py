@@ -1,5 +1,7 @@
 """The new box: have it running, recognise it, take it into use (requirements H1, A1)."""
 
+from dataclasses import replace
+
 from toolkit.appliances.connection import wait_until
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.provisioner import TellsHow
@@ -60,15 +62,17 @@ class ProvisionNew:
         world: World = context.world
         if not (context.run_directory / _OURS).exists():
             return Outcome(Verdict.PASSED, "The new box was running before; it is left as it is.")
-        world.provisioner.withdraw()
+        gone = world.provisioner.withdraw()
         off = not world.provisioner.is_provided()
-        return witness(
+        away = "The new box is gone, with all that was on it." if gone else "The new box is off again."
+        outcome = witness(
             context,
             probe="provisioner",
             subject=f"new ({world.new.address})",
-            summary="The new box is off again." if off else "The new box is still running.",
+            summary=away if off else "The new box is still running.",
             passed=off,
         )
+        return replace(outcome, gone="new" if gone and off else "")
 
 
 def _wait_until_it_answers(new: Appliance, context: StepContext) -> None:

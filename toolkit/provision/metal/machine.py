@@ -78,7 +78,7 @@ class RedfishMachine:
             )
         return said
 
-    def withdraw(self) -> None:
+    def withdraw(self) -> bool:
         """Medium out, boot order as found, machine off; what was written stays on its disk.
 
         A machine on which nothing was installed here is left alone: it may have been refused because something runs
@@ -87,10 +87,11 @@ class RedfishMachine:
         with self.boot.notebook.alone():
             record = self.boot.notebook.read()
             if record is None or record.action != "install":
-                return
+                return False
             self.boot.check_machine()
             self.boot.put_back()
             self.boot.bmc.switch_off()
+        return False
 
     def how(self) -> str:
         """How the box came onto the machine, for the run's evidence."""

@@ -127,18 +127,24 @@ class VirtualMachine:
         because = f" ({self._why})" if self._why else ""
         return f"The virtual machine {self.name} on {self._uri} runs under {way}{because}."
 
-    def withdraw(self) -> None:
-        """Deletes it with its disks if it was made by `maker`; one that was there before is only switched off."""
+    def withdraw(self) -> bool:
+        """Deletes it with its disks if it was made by `maker`; one that was there before is only switched off.
+
+        True: there is none any more, nor anything that was on it.
+        """
         with self._alone(), connect(self._uri) as host:
             self._removal.finish(host)
             there = self._look(host)
-            if there is None or there.mark is None or there.mark.spec.serial_number != self._serial_number:
-                return
+            if there is None:
+                return True
+            if there.mark is None or there.mark.spec.serial_number != self._serial_number:
+                return False
             if there.mark.maker == self._maker():
                 self._removal.carry_out(host, there.domain, there.mark, self._checkpoint)
-                return
+                return True
             with host.asked(f"the virtual machine {self.name} cannot be switched off"):
                 destroy(there.domain)
+            return False
 
     def remove(self) -> bool:
         """Deletes it with its disks, whoever made it with rebox; False: there is none. RefusedError: it is not ours."""
