@@ -14,11 +14,14 @@ from toolkit.model.run_report import (
     Compared,
     ErasureReport,
     Gap,
+    Hang,
+    HeldConnection,
     OldAppliance,
     Outage,
     OwnerChange,
     RunReport,
     StepReport,
+    VantagePointReport,
     WayBack,
 )
 from toolkit.model.verdict import Verdict
@@ -99,7 +102,15 @@ texts = st.text(max_size=30) | st.sampled_from(
 moments = st.datetimes(timezones=st.sampled_from([None, UTC]))
 whole = st.integers(-(2**70), 2**70)
 verdicts = st.sampled_from(Verdict)
-gaps = st.builds(Gap, start_ms=numbers, end_ms=numbers)
+gaps = st.builds(Gap, start_ms=numbers, end_ms=numbers, ended=st.booleans(), own_gap_ms=numbers)
+hangs = st.builds(Hang, start_ms=numbers, end_ms=numbers, cut=st.booleans())
+held_connections = st.builds(
+    HeldConnection,
+    opened_ms=numbers,
+    answered_ms=numbers,
+    ended_ms=st.none() | numbers,
+    how=st.sampled_from(["kept", "in order", "reset", "closed", "no answer", "not seen"]) | texts,
+)
 values = st.recursive(
     st.none() | st.booleans() | whole | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -136,7 +147,22 @@ outages = st.builds(
     interval_ms=numbers,
     own_gap_ms_max=numbers,
     gaps=_some(gaps),
+    gaps_left_out=whole,
     unwatched=_some(gaps),
+    delayed=whole,
+    cut=whole,
+    hung_ms_max=numbers,
+    hangs=_some(hangs),
+    watched_ms=st.none() | numbers,
+)
+methods = st.dictionaries(st.sampled_from(["icmp", "tcp", "https"]) | texts, outages, max_size=4)
+vantage_points = st.builds(
+    VantagePointReport,
+    name=texts,
+    outage=methods,
+    held=_some(held_connections),
+    clock_error_ms=st.none() | numbers,
+    problems=_some(texts),
 )
 owner_changes = st.builds(OwnerChange, at_ms=numbers, mac=texts, box=st.sampled_from(["old", "new", None]) | texts)
 certificates = st.builds(
@@ -158,7 +184,9 @@ run_reports = st.builds(
     started=moments,
     finished=st.none() | moments,
     steps=_some(step_reports),
-    outage=st.dictionaries(st.sampled_from(["icmp", "tcp", "https"]) | texts, outages, max_size=4),
+    outage=methods,
+    held=_some(held_connections),
+    vantage_points=_some(vantage_points),
     owners=_some(owner_changes),
     watch_started=st.none() | moments,
     certificate=certificates,

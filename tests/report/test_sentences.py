@@ -4,11 +4,24 @@ from typing import Any
 
 import pytest
 
-from tests.report.samples import NEW_MAC, OLD_MAC, STARTED, STRANGE_MAC, a_plan, a_run, a_step, an_outage
-from toolkit.model.run_report import CertificateReport, Compared, Gap, OwnerChange, RunReport, WayBack
+from tests.report.samples import NEW_MAC, OLD_MAC, STARTED, STRANGE_MAC, a_plan, a_run, a_step, a_watch, an_outage
+from toolkit.model.run_report import (
+    CertificateReport,
+    Compared,
+    Gap,
+    HeldConnection,
+    Outage,
+    OwnerChange,
+    RunReport,
+    VantagePointReport,
+    WayBack,
+)
 from toolkit.model.verdict import Verdict
+from toolkit.report.course import course
+from toolkit.report.outage import watch_of
 from toolkit.report.quantities import NB
 from toolkit.report.reading import Reading, read_run
+from toolkit.report.sentences import blind_sentences, in_flight_words, outage_sentences
 
 PLANNED = ("look", "swing", "reset")
 FIRST_TWO = (a_step("look"), a_step("swing"))
@@ -122,7 +135,7 @@ def test_an_outage_nobody_measured_is_not_zero() -> None:
 def test_a_stretch_without_watch_is_told_with_its_times() -> None:
     blind = an_outage((10, 51), unwatched=(Gap(start_ms=1000, end_ms=6500),))
     report = a_run(outage={"icmp": blind, "tcp": an_outage(), "https": an_outage()}, watch_started=STARTED)
-    expected = "The outage was not measured from 22:00:01.000 UTC to 22:00:06.500 UTC (icmp): the watch did not run."
+    expected = "Nobody watched from 22:00:01.000 UTC to 22:00:06.500 UTC (icmp): what happened then is not known."
     assert expected in attention(report)
     assert "The watch did not run all the time." in " ".join(read(report).lead)
 
@@ -165,3 +178,70 @@ def test_certificates_are_compared_only_when_both_were_seen(before: str | None, 
 def test_all_is_well_needs_no_attention() -> None:
     watched = {"icmp": an_outage(), "tcp": an_outage(), "https": an_outage()}
     assert attention(a_run(outage=watched, owners=owner("old", "new"))) == []
+
+
+def a_night(*, watched_ms: float | None = 1_300_000, **outages: Outage) -> tuple[str, ...]:
+    """What is said of a run whose swing was 10 s, its soak 20 min to 1,230 s, and its watch began with the run."""
+    steps = (
+        a_step("swing-traffic", offset_seconds=10, seconds=2),
+        a_step("soak", offset_seconds=30, seconds=1200),
+        a_step("reset-old", offset_seconds=1230, seconds=60),
+    )
+    told = {name: outage.model_copy(update={"watched_ms": watched_ms}) for name, outage in outages.items()}
+    report = a_run(*steps, outage=told, watch_started=STARTED)
+    plan = a_plan("swing-traffic", "soak", "reset-old")
+    swing = plan.steps[0].model_copy(update={"interrupts_service": True})
+    passages = course(report, plan.model_copy(update={"steps": (swing, *plan.steps[1:])}))
+    return outage_sentences(report, passages, watch_of(report))
+
+
+def test_the_swing_and_the_worst_of_the_soak_are_told_apart() -> None:
+    icmp = an_outage((10_500, 10_502), (600_000, 635_000), lost=35_002)
+    assert a_night(icmp=icmp, tcp=an_outage((10_500, 10_540)))[:2] == (
+        "In the swing nobody new got through for 40\xa0ms (tcp).",
+        "In the soak nobody new got through for 35\xa0s (icmp).",
+    )
+
+
+def test_an_outage_after_the_soak_is_told_and_one_that_goes_on_is_said_to() -> None:
+    told = a_night(icmp=an_outage((1_250_000, 1_300_000)).model_copy(update={"gaps": (OPEN,)}))
+    assert told[-1] == "After the soak nobody new got through for 50\xa0s (icmp), and its end was not seen."
+    assert told[1] == "In the soak no outage was seen; one shorter than 2\xa0ms could not have been."
+
+
+OPEN = Gap(start_ms=1_250_000, end_ms=1_300_000, ended=False)
+
+
+def test_a_soak_that_was_not_watched_is_not_called_well() -> None:
+    assert a_night(icmp=an_outage(), watched_ms=20_000)[1] == "In the soak nobody watched."
+    assert "as far as it was watched" in a_night(icmp=an_outage(), watched_ms=600_000)[1]
+
+
+def test_what_was_in_flight_is_a_figure_of_its_own() -> None:
+    tcp = an_outage((10_500, 10_538), cut=1, delayed=12, hung_ms_max=1020.0)
+    assert "In flight: tcp 1 cut, 12 delayed, the longest 1.02\xa0s." in a_night(icmp=an_outage(), tcp=tcp)
+    lane = a_watch(tcp=tcp.model_copy(update={"watched_ms": 20_000.0})).lanes[0]
+    assert in_flight_words(lane) == "1 cut, 12 delayed, the longest 1.02\xa0s"
+    older = a_watch(tcp=an_outage()).lanes[0]
+    assert in_flight_words(older) == "not recorded"
+
+
+def test_a_held_connection_says_whether_a_session_would_have_been_cut() -> None:
+    cut = HeldConnection(opened_ms=0, answered_ms=10_500, ended_ms=10_810, how="reset")
+    report = a_run(outage={"icmp": an_outage()}, held=(cut,), watch_started=STARTED)
+    said = "A connection held open was cut at 22:00:10.500 UTC: silent for 310\xa0ms, then reset."
+    assert said in outage_sentences(report, (), watch_of(report))
+    kept = report.model_copy(update={"held": (cut.model_copy(update={"how": "kept"}),)})
+    assert "A connection held open was not cut." in outage_sentences(kept, (), watch_of(kept))
+
+
+def test_several_places_are_told_each_the_worst_first() -> None:
+    worst, here = an_outage((100, 400), lost=300), an_outage((100, 140), lost=40)
+    places = tuple(
+        VantagePointReport(name=name, outage={"icmp": outage}, problems=problems)
+        for name, outage, problems in (("branch", worst, ("it died",)), ("here", here, ()))
+    )
+    report = a_run(outage={"icmp": worst}, vantage_points=places, watch_started=STARTED)
+    watch = watch_of(report)
+    assert [lane.method for lane in watch.lanes] == ["icmp from branch", "icmp from here"]
+    assert "From branch: it died." in blind_sentences(report, watch)

@@ -158,7 +158,7 @@ def _conclude(run: Path, ended: _Ended) -> None:
     from toolkit.model.run_report import RunReport  # noqa: PLC0415
     from toolkit.report.outage import watch_of  # noqa: PLC0415
     from toolkit.report.quantities import milliseconds  # noqa: PLC0415
-    from toolkit.report.sentences import lane_words  # noqa: PLC0415
+    from toolkit.report.sentences import in_flight_words, lane_words  # noqa: PLC0415
 
     file = run / "report.json"
     watched = watch_of(RunReport.model_validate_json(file.read_bytes())).lanes if file.exists() else ()
@@ -172,7 +172,8 @@ def _conclude(run: Path, ended: _Ended) -> None:
     for lane in watched:
         out.print(
             f"  outage by {lane.method}: {lane_words(lane)}, {lane.lost:,} of {lane.sent:,} lost "
-            f"(one every {lane.interval_ms:g} ms; its floor {milliseconds(lane.floor_ms)})"
+            f"(one every {lane.interval_ms:g} ms; its floor {milliseconds(lane.floor_ms)}); "
+            f"in flight: {in_flight_words(lane)}"
         )
     if history.verdict is not Verdict.PASSED:
         out.print(Text(f"  next  {_next_move(history, ended)}"), soft_wrap=True)

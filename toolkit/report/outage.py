@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from toolkit.model.run_report import Gap, Outage, OwnerChange, RunReport
+from toolkit.model.run_report import Gap, HeldConnection, Outage, OwnerChange, RunReport
 from toolkit.report.quantities import bounded
 
 EXPECTED_METHODS = ("icmp", "tcp", "https")
@@ -11,10 +11,14 @@ EXPECTED_METHODS = ("icmp", "tcp", "https")
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of the watch, in milliseconds from its start; it never ends before it starts."""
+    """A stretch of the watch, in milliseconds from its start; it never ends before it starts.
+
+    `ended` False: its end was not seen, it may go on.
+    """
 
     start_ms: float
     end_ms: float
+    ended: bool = True
 
     @property
     def length_ms(self) -> float:
@@ -24,7 +28,11 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Lane:
-    """One method of the watch. `floor_ms` is the shortest outage it can tell from its own pauses between two sends."""
+    """One method of the watch, from one place.
+
+    `hung_ms` is the longest of those `delayed` and `cut`; `floor_ms` is the shortest outage it can tell from its own
+    pauses between two sends.
+    """
 
     method: str
     gaps: tuple[Stretch, ...]
@@ -34,6 +42,10 @@ class Lane:
     lost: int
     sent: int
     interval_ms: float
+    delayed: int = 0
+    cut: int = 0
+    hung_ms: float = 0.0
+    in_flight_recorded: bool = True
 
     @property
     def measured(self) -> bool:
@@ -70,6 +82,12 @@ class Watch:
     missing: tuple[str, ...]
     reigns: tuple[Reign, ...]
     length_ms: float
+    held: tuple[tuple[str, HeldConnection], ...] = ()
+
+    @property
+    def hung_longest(self) -> Lane | None:
+        """The lane with the attempt that hung longest; None when none did."""
+        return max((lane for lane in self.lanes if lane.hung_ms > 0), key=lambda lane: lane.hung_ms, default=None)
 
     @property
     def worst(self) -> Lane | None:
@@ -103,16 +121,34 @@ class Watch:
 
 def watch_of(report: RunReport) -> Watch:
     """The report's outage and owners, in order and bounded."""
-    names = [name for name in EXPECTED_METHODS if name in report.outage]
-    names += sorted(set(report.outage) - set(EXPECTED_METHODS))
-    lanes = tuple(_lane(name, report.outage[name]) for name in names)
+    lanes = _lanes(report)
     owners = sorted(report.owners, key=lambda owner: bounded(owner.at_ms))
+    outages = [*report.outage.values(), *(o for place in report.vantage_points for o in place.outage.values())]
     ends = [lane.sent * bounded(lane.interval_ms) for lane in lanes]
+    if any(outage.watched_ms is not None for outage in outages):
+        ends = [bounded(outage.watched_ms) for outage in outages if outage.watched_ms is not None]
     ends += [stretch.end_ms for lane in lanes for stretch in (*lane.gaps, *lane.unwatched)]
     ends += [bounded(owner.at_ms) for owner in owners]
     length_ms = bounded(max(ends, default=0.0))
     missing = tuple(name for name in EXPECTED_METHODS if name not in report.outage) if lanes else ()
-    return Watch(lanes, missing, tuple(_reigns(owners, length_ms)), length_ms)
+    return Watch(lanes, missing, tuple(_reigns(owners, length_ms)), length_ms, _held(report))
+
+
+def _lanes(report: RunReport) -> tuple[Lane, ...]:
+    """Every method: of each place, the worst place first, where there are several; then further addresses."""
+    places = [(f" from {place.name}", place.outage) for place in report.vantage_points] or [("", report.outage)]
+    lanes = [
+        _lane(name + place, outage[name]) for place, outage in places for name in EXPECTED_METHODS if name in outage
+    ]
+    further = sorted(set(report.outage) - set(EXPECTED_METHODS))
+    return (*lanes, *(_lane(name, report.outage[name]) for name in further))
+
+
+def _held(report: RunReport) -> tuple[tuple[str, HeldConnection], ...]:
+    """Every connection that was held, with the place it was held from; none named where there is only one."""
+    if not report.vantage_points:
+        return tuple(("", held) for held in report.held)
+    return tuple((place.name, held) for place in report.vantage_points for held in place.held)
 
 
 def _lane(method: str, outage: Outage) -> Lane:
@@ -126,12 +162,20 @@ def _lane(method: str, outage: Outage) -> Lane:
         lost=outage.lost,
         sent=outage.sent,
         interval_ms=max(bounded(outage.interval_ms), 0.0),
+        delayed=outage.delayed,
+        cut=outage.cut,
+        hung_ms=max(bounded(outage.hung_ms_max), 0.0),
+        # reports of earlier versions know nothing of it
+        in_flight_recorded=outage.watched_ms is not None,
     )
 
 
 def _stretches(gaps: Iterable[Gap]) -> tuple[Stretch, ...]:
-    pairs = [sorted((bounded(gap.start_ms), bounded(gap.end_ms))) for gap in gaps]
-    return tuple(Stretch(max(start, 0.0), max(end, 0.0)) for start, end in sorted(pairs))
+    stretches: list[Stretch] = []
+    for gap in gaps:
+        start, end = sorted((bounded(gap.start_ms), bounded(gap.end_ms)))
+        stretches.append(Stretch(max(start, 0.0), max(end, 0.0), gap.ended))
+    return tuple(sorted(stretches, key=lambda stretch: (stretch.start_ms, stretch.end_ms)))
 
 
 def _reigns(owners: list[OwnerChange], length_ms: float) -> Iterable[Reign]:

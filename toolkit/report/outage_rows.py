@@ -38,7 +38,7 @@ def _gaps(lane: Lane, scale: Scale, top: float) -> list[Markup]:
     labels: list[Markup] = []
     for index, (gap, (left, width)) in enumerate(zip(gaps, places, strict=True)):
         seen = lane.shows_outage(gap.length_ms)
-        words = milliseconds(gap.length_ms)
+        words = milliseconds(gap.length_ms) + ("" if gap.ended else ", not ended")
         hover = f"{lane.method}: no answer for {words}"
         bars.append(box(left, top + 2, width, 20, "background"))
         bars.append(box(left, top + 2, width, 20, "gap" if seen else "gap-below-floor", title=hover))

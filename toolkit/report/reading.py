@@ -49,6 +49,11 @@ class Reading:
         return sentences.lead(self.report, self.passages, self.watch)
 
     @property
+    def outage(self) -> tuple[str, ...]:
+        """The two figures of the outage, in sentences."""
+        return sentences.outage_sentences(self.report, self.passages, self.watch)
+
+    @property
     def attention(self) -> tuple[sentences.Attention, ...]:
         """What must not be overlooked."""
         return sentences.attention(self.report, self.passages, self.watch)
@@ -88,7 +93,8 @@ class Reading:
     @property
     def gaps_left_out(self) -> int:
         """How many shorter gaps are not listed."""
-        return max(sum(len(lane.gaps) for lane in self.watch.lanes) - MOST_GAPS, 0)
+        not_kept = sum(outage.gaps_left_out for outage in self.report.outage.values())
+        return max(sum(len(lane.gaps) for lane in self.watch.lanes) - MOST_GAPS, 0) + max(not_kept, 0)
 
 
 def read_run(report: RunReport, evidence: Iterable[EvidenceRecord], plan: Plan) -> Reading:

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from toolkit.model.run_report import Compared, RunReport
+from toolkit.model.run_report import Compared, HeldConnection, RunReport
 from toolkit.model.verdict import Verdict
 from toolkit.report.course import Passage, seconds_taken, with_verdict
 from toolkit.report.outage import Lane, Stretch, Watch
+from toolkit.report.phases import LATER, Phase, phases
 from toolkit.report.quantities import (
+    bounded,
     clock_text,
     count,
     counted,
@@ -28,6 +30,10 @@ OLD_BOX = {
     "wiped-and-off": "reset to factory defaults, its disks wiped, and shut down",
     "unknown": "not known",
 }
+
+
+_WATCHED_TO_THE_END_MS = 1000.0
+"""A watch that ended so shortly before a phase did has seen all of it."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ def lead(report: RunReport, passages: Sequence[Passage], watch: Watch) -> tuple[
     passed = len(with_verdict(passages, Verdict.PASSED))
     return (
         f"{count(passed)} of {counted(len(passages), 'step')} passed in {how_long(report)}.",
-        outage_sentence(watch),
+        *outage_sentences(report, passages, watch),
         f"The certificate served {certificate_words(report)}.",
         f"The old box is {OLD_BOX[report.old_appliance.state]}."
         if report.old_appliance.state != "unknown"
@@ -139,15 +145,87 @@ def how_long(report: RunReport) -> str:
     return duration(seconds_between(report.started, report.finished))
 
 
-def outage_sentence(watch: Watch) -> str:
-    """The longest time without an answer, or why nothing can be said about it."""
+def outage_sentences(report: RunReport, passages: Sequence[Passage], watch: Watch) -> tuple[str, ...]:
+    """How long nobody new got through: in the swing, in the soak, after it; and what was cut or delayed in flight."""
     if not watch.measured:
-        return "The outage was not measured."
+        return ("The outage was not measured.",)
+    told = [_phase_sentence(phase, watch) for phase in phases(report, passages, watch)]
+    blind = "The watch did not run all the time." if watch.unwatched else ""
+    words = (
+        *(sentence for sentence in told if sentence),
+        in_flight_sentence(watch),
+        *_held_sentences(report, watch),
+        blind,
+    )
+    return tuple(sentence for sentence in ((() if any(told) else (_longest_sentence(watch),)) + words) if sentence)
+
+
+def _longest_sentence(watch: Watch) -> str:
     worst = watch.worst
-    blind = " The watch did not run all the time." if watch.unwatched else ""
     if worst is None:
-        return f"No outage was seen; one shorter than {milliseconds(watch.floor_ms)} could not have been.{blind}"
-    return f"The longest time without an answer was {milliseconds(worst.longest_ms)} ({worst.method}).{blind}"
+        return f"No outage was seen; one shorter than {milliseconds(watch.floor_ms)} could not have been."
+    return f"The longest time without an answer was {milliseconds(worst.longest_ms)} ({worst.method})."
+
+
+def _phase_sentence(phase: Phase, watch: Watch) -> str:
+    """The longest outage of a phase; nothing for a later phase without one."""
+    name = phase.name.capitalize()
+    if watch.length_ms <= phase.start_ms:
+        return f"{name} nobody watched."
+    found = phase.worst(watch)
+    if found is None:
+        if phase.name == LATER:
+            return ""
+        so_far = " as far as it was watched" if watch.length_ms < phase.end_ms - _WATCHED_TO_THE_END_MS else ""
+        return (
+            f"{name} no outage was seen{so_far}; one shorter than {milliseconds(watch.floor_ms)} could not have been."
+        )
+    lane, gap = found
+    not_ended = ", and its end was not seen" if not gap.ended else ""
+    return f"{name} nobody new got through for {milliseconds(gap.length_ms)} ({lane.method}){not_ended}."
+
+
+def in_flight_sentence(watch: Watch) -> str:
+    """What became of attempts that were under way; nothing where all went well."""
+    longest = watch.hung_longest
+    if longest is None:
+        return ""
+    by = ", ".join(f"{lane.method} {in_flight_words(lane)}" for lane in watch.lanes if lane.delayed or lane.cut)
+    return f"In flight: {by}."
+
+
+def in_flight_words(lane: Lane) -> str:
+    """One method's attempts that were cut or delayed: "1 cut, 12 delayed, the longest 1.02 s"."""
+    if not lane.measured:
+        return "not measured"
+    if not lane.in_flight_recorded:
+        return "not recorded"
+    if not lane.cut and not lane.delayed:
+        return "none cut or delayed"
+    counts = [f"{count(number)} {word}" for number, word in ((lane.cut, "cut"), (lane.delayed, "delayed")) if number]
+    return f"{', '.join(counts)}, the longest {milliseconds(lane.hung_ms)}"
+
+
+def _held_sentences(report: RunReport, watch: Watch) -> Iterable[str]:
+    for place, held in watch.held:
+        if held.how not in {"kept", "in order", "not seen"}:
+            yield f"A connection held open{f' from {place}' if place else ''} {held_words(report, held)}."
+    if watch.held and all(held.how in {"kept", "in order", "not seen"} for _, held in watch.held):
+        kept = any(held.how == "kept" for _, held in watch.held)
+        yield "A connection held open was not cut." if kept else ""
+
+
+def held_words(report: RunReport, held: HeldConnection) -> str:
+    """How a held connection ended: "was cut at 22:14:05.123 UTC: silent for 310 ms, then reset"."""
+    if held.how == "not seen" or held.ended_ms is None:
+        return "was open when it was last seen"
+    if held.how == "kept":
+        return "was kept to the end"
+    if held.how == "in order":
+        return "was closed by the server in order"
+    silent = milliseconds(max(bounded(held.ended_ms) - bounded(held.answered_ms), 0.0))
+    how = "given up" if held.how == "no answer" else held.how
+    return f"was cut at {_when(report.watch_started, held.answered_ms)}: silent for {silent}, then {how}"
 
 
 def lane_words(lane: Lane) -> str:
@@ -155,17 +233,27 @@ def lane_words(lane: Lane) -> str:
     if not lane.measured:
         return "not measured"
     if lane.outage_seen:
-        return milliseconds(lane.longest_ms)
+        ended = all(gap.ended for gap in lane.gaps if gap.length_ms == lane.longest_ms)
+        return milliseconds(lane.longest_ms) + ("" if ended else ", not ended")
     return f"none above {milliseconds(lane.floor_ms)}"
 
 
 def blind_sentences(report: RunReport, watch: Watch) -> tuple[str, ...]:
     """Every stretch and every method about which the watch can say nothing."""
     sentences = [
-        f"The outage was not measured from {_when(report.watch_started, stretch.start_ms)} "
-        f"to {_when(report.watch_started, stretch.end_ms)} ({', '.join(methods)}): the watch did not run."
+        f"Nobody watched from {_when(report.watch_started, stretch.start_ms)} "
+        f"to {_when(report.watch_started, stretch.end_ms)}{'' if stretch.ended else ' or longer'} "
+        f"({', '.join(methods)}): what happened then is not known."
         for stretch, methods in watch.unwatched
     ]
+    sentences += [
+        f"The outage by {lane.method} from {_when(report.watch_started, gap.start_ms)} on has not ended, as far as was "
+        "watched."
+        for lane in watch.lanes
+        for gap in lane.gaps
+        if not gap.ended and lane.shows_outage(gap.length_ms)
+    ]
+    sentences += [f"From {place.name}: {problem}." for place in report.vantage_points for problem in place.problems]
     if watch.missing:
         sentences.append(f"Not watched by {' and '.join(watch.missing)}.")
     silent = [lane.method for lane in watch.lanes if not lane.measured]
@@ -178,6 +266,11 @@ def _when(watch_started: datetime | None, at_ms: float) -> str:
     if watch_started is None:
         return f"{milliseconds(at_ms)} after the watch began"
     return f"{clock_text(later(watch_started, at_ms / 1000), fraction=True)} UTC"
+
+
+def moment_words(report: RunReport, at_ms: float) -> str:
+    """A moment of the watch, for a column that says itself that it is UTC."""
+    return _when(report.watch_started, bounded(at_ms)).removesuffix(" UTC")
 
 
 def gap_when(report: RunReport, gap: Stretch) -> str:

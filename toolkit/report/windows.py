@@ -14,8 +14,8 @@ MOST = 4
 class Window(Stretch):
     """A close-up of the watch; `zero_ms` is the moment its axis counts from, `what` says what it shows."""
 
-    zero_ms: float
-    what: str
+    zero_ms: float = 0.0
+    what: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,4 +86,4 @@ def _around(cluster: Stretch, watch: Watch, what: str) -> Window:
     margin = max(0.15 * cluster.length_ms, 4 * interval_ms, min(2 * watch.floor_ms, 50.0), 5.0)
     start = max(cluster.start_ms - margin, 0.0)
     end = min(cluster.end_ms + margin, max(watch.length_ms, cluster.end_ms))
-    return Window(start, max(end, start + 1.0), cluster.start_ms, what)
+    return Window(start, max(end, start + 1.0), zero_ms=cluster.start_ms, what=what)
