@@ -73,7 +73,7 @@ def _release_only(
     if not as_json:
         err.print(Text(f"Nothing is known of run {run_id} ({why}), but that it holds {' and '.join(claims)}."))
         err.print(Text("Look at these boxes yourself: nobody can say how far it was with them."))
-    _have_typed({f"a box of run {run_id}": serial for serial in claims}, given, as_json=as_json, by_number=True)
+    _have_typed({f"box {number}": serial for number, serial in enumerate(claims, 1)}, given, as_json=as_json)
     released = box_locks().release_claims_of(run_id)
     if as_json:
         emit_json({"run_id": run_id, "state": "abandoned", "released": [*released]})
@@ -81,9 +81,7 @@ def _release_only(
         out.print(Text(f"ABANDONED  run {run_id}; free for other runs: {', '.join(released)}"))
 
 
-def _have_typed(
-    boxes: Mapping[str, str], given: Collection[str] | None, *, as_json: bool, by_number: bool = False
-) -> None:
+def _have_typed(boxes: Mapping[str, str], given: Collection[str] | None, *, as_json: bool) -> None:
     """Raises unless the serial number of every box was given or typed; nothing was changed then."""
     wanted = set(boxes.values())
     typed = {one.strip() for one in given or ()}
@@ -94,8 +92,7 @@ def _have_typed(
                 why="a run is ended by hand only by somebody who has the boxes in front of them",
                 next_move="Give them, off the labels: --serial S for each of the run's boxes.",
             )
-        names = [f"box {number}" for number in range(1, len(wanted) + 1)] if by_number else [*boxes]
-        typed = {str(typer.prompt(f"Serial number of {name}, off its label", err=True)).strip() for name in names}
+        typed = {str(typer.prompt(f"Serial number of {name}, off its label", err=True)).strip() for name in boxes}
     if typed != wanted:
         wrong = ", ".join(sorted(typed - wanted)) or "one is missing"
         raise InputError(
