@@ -13,6 +13,7 @@ from toolkit.model.verdict import Verdict
 from toolkit.traffic import dns_swing
 from toolkit.traffic.dns import AddressRecords, look_up
 from toolkit.traffic.dns_swing import LowerTtl, PutBackTtl, SwingDns
+from toolkit.traffic.site import AddressView
 
 OLD = ("10.77.0.21", "fd77::21")
 NEW = ("10.77.0.22", "fd77::22")
@@ -50,6 +51,19 @@ def proven(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(dns_swing, "prove_site", prove_site)
     return roles
+
+
+@pytest.fixture(autouse=True)
+def serving(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The addresses at which the site is served well; both of the old box's to begin with."""
+    well = {*OLD}
+
+    def view(world: object, address: str) -> AddressView:
+        serves = address in well
+        return AddressView(address, None, None, accepted=serves, healthy=serves, words="it was looked at")
+
+    monkeypatch.setattr(dns_swing, "view", view)
+    return well
 
 
 @pytest.fixture
@@ -143,3 +157,20 @@ def test_a_resolver_that_keeps_the_old_address_is_named_and_not_waited_for_for_e
         SwingDns().act(context)
     assert caught.value.where == "10.77.0.3"
     assert LOWERED_SECONDS < slept(context) < LOWERED_SECONDS + 15
+
+
+def test_the_name_stays_where_it_is_while_the_old_box_does_not_serve(
+    name_server: NameServer, context: StepContext, proven: list[str], serving: set[str]
+) -> None:
+    SwingDns().act(context)
+    serving.clear()
+    outcome = SwingDns().undo(context, None)
+    assert outcome.verdict is Verdict.FAILED
+    assert "the name is left pointing where it does" in outcome.summary
+    assert "rebox abandon run-1" in outcome.next_move
+    assert zone(name_server)[0] == {*NEW}
+
+    serving.add(OLD[0])  # one of its two addresses is enough to be served
+    assert SwingDns().undo(context, None).verdict is Verdict.PASSED
+    assert zone(name_server)[0] == {*OLD}
+    assert proven[-1] == "old"
