@@ -1,6 +1,6 @@
 """Every kind of step and every gate by the name that plans know it by."""
 
-from toolkit.backup.gates import backup_intact, records_complete, settings_compared
+from toolkit.backup.gates import backup_intact, records_complete
 from toolkit.backup.steps import (
     BackUpSettings,
     CollectLateRecords,
@@ -13,6 +13,8 @@ from toolkit.backup.stranded import CollectFromNew
 from toolkit.box_settings.gates import no_dangling_references
 from toolkit.box_settings.steps import CaptureBoxSettings, CarryBoxSettings
 from toolkit.certificates.steps import ExportCertificate, ImportCertificate
+from toolkit.drift.gates import changes_settled, old_unchanged, settings_compared
+from toolkit.drift.steps import CarryChanges, CarryLateChanges
 from toolkit.media.steps import MoveStick, PlugStick, ReadStick, WriteStick
 from toolkit.model.execution import GateImplementation, StepImplementation
 from toolkit.provision.metal.by_hand import InstallByHand
@@ -63,6 +65,7 @@ STEPS: dict[str, StepImplementation] = {
     "verify-backups": VerifyBackups(),
     "lower-ttl": LowerTtl(),
     "start-watch": StartWatch(),
+    "carry-changes": CarryChanges(),
     "swing-shared-address": SwingSharedAddress(),
     "swing-dns": SwingDns(),
     "prove-site": ProveSite(),
@@ -70,6 +73,7 @@ STEPS: dict[str, StepImplementation] = {
     "collect-from-new": CollectFromNew(),
     "prove-served": ProveServed(),
     "collect-late-records": CollectLateRecords(),
+    "carry-late-changes": CarryLateChanges(),
     "soak": Soak(),
     "reset-old": Quarantining(ResetOld()),
     "wipe-old": Quarantining(WipeOld()),
@@ -98,4 +102,6 @@ GATES: dict[str, GateImplementation] = {
     "old-idle": old_idle,
     "old-out-of-service": old_out_of_service,
     "records-complete": records_complete,
+    "old-unchanged": old_unchanged,
+    "changes-settled": changes_settled,
 }

@@ -100,3 +100,64 @@ def test_begun_with_nothing_moved_yet_it_starts_as_at_first_and_its_gates_decide
     place.set("gate-proven", Verdict.PASSED)
     assert engine_of(place).resume(run_id).state is RunState.PASSED
     assert order(place) == ["asked", "asked", "looked", "acted"]
+
+
+# ------------------------------------------------------------------- what may be otherwise a moment later
+
+RENEWING = PLAN.model_copy(
+    update={"steps": (step("prepare"), step("compare", kind="compare", renewed=True), *PLAN.steps[1:])}
+)
+
+
+class Compare(Write):
+    """Looks at something that moves: nothing is there already."""
+
+    def look(self, context: StepContext) -> Result | None:
+        _note(context, "compared")
+        return None
+
+
+def renewing_engine(place: Place, **fields: object):  # type: ignore[no-untyped-def]  # as `Place.engine`
+    kinds = {"write": Write(), "swing": Swing(), "compare": Compare()}
+    return place.engine(implementations=kinds, gates={"proven": noting_gate}, **fields)
+
+
+def killed_while_renewing(place: Place, point: str) -> str:
+    run_id: str = renewing_engine(place).start(RENEWING)
+    kill = KillAt(place.folder / "kills.txt", only=point)
+    world = Ledger(place.world, on_half=lambda line: kill(f"{line}:half"))
+    assert in_child(lambda: renewing_engine(place, world=world, checkpoint=kill).run(run_id)) == -9
+    (place.world / "order.txt").unlink()
+    return run_id
+
+
+def test_what_was_compared_is_compared_again_when_the_next_step_was_refused(place: Place) -> None:
+    engine = renewing_engine(place)
+    run_id = engine.start(RENEWING)
+    place.set("gate-proven", Verdict.FAILED)
+    assert engine.run(run_id).state is RunState.BLOCKED
+    place.set("gate-proven", Verdict.PASSED)
+    assert engine.resume(run_id).state is RunState.PASSED
+    assert order(place) == ["compared", "asked", "compared", "asked", "looked", "acted"]
+    assert place.lines().count("prepare") == 1
+
+
+def test_nothing_is_compared_again_while_nobody_is_served(place: Place) -> None:
+    run_id = killed_while_renewing(place, "swing:half")
+    assert renewing_engine(place).resume(run_id).state is RunState.PASSED
+    assert order(place) == ["acted half-way"]
+
+
+def test_a_next_step_that_had_begun_and_is_then_refused_has_it_compared_again(place: Place) -> None:
+    run_id = killed_while_renewing(place, "swing:acting")
+    place.set("gate-proven", Verdict.FAILED)
+    assert renewing_engine(place).resume(run_id).state is RunState.BLOCKED
+    place.set("gate-proven", Verdict.PASSED)
+    assert renewing_engine(place).resume(run_id).state is RunState.PASSED
+    assert order(place) == ["asked", "compared", "asked", "looked", "acted"]
+
+
+def test_once_the_next_step_has_ended_it_is_passed_by(place: Place) -> None:
+    run_id = killed_while_renewing(place, "after:acting")
+    assert renewing_engine(place).resume(run_id).state is RunState.PASSED
+    assert not (place.world / "order.txt").exists()

@@ -300,6 +300,10 @@ class EmulatedAppliance:
         """All records of a kind: users, teams, jump-clients or options."""
         return tuple(self._connection.get(f"{_API}/settings/{kind}"))
 
+    def disable_user(self, user_id: str) -> None:
+        """Shuts a user of the support site out: sessions end, the password is forgotten."""
+        self._connection.change("POST", f"{_API}/users/{user_id}/disable")
+
     # ------------------------------------------------------------------------------------------------ records
 
     def sessions(self, after: int, limit: int) -> SessionPage:

@@ -186,6 +186,14 @@ class BackedUp(Protocol):
         ...
 
 
+class UsersShutOut(Protocol):
+    """Shuts users of the support site out."""
+
+    def disable_user(self, user_id: str) -> None:
+        """Ends the user's sessions and forgets the password; one that is disabled already is no error."""
+        ...
+
+
 class Recorded(Protocol):
     """Gives and takes session records and recordings, which no settings backup holds (requirement A5)."""
 
@@ -284,6 +292,7 @@ class Appliance(
     OwnSettings,
     Certified,
     BackedUp,
+    UsersShutOut,
     Recorded,
     Updatable,
     Resettable,

@@ -123,6 +123,11 @@ def _by_id(kind: str, records: Iterable[Record], id_field: str) -> dict[str, Rec
     return found
 
 
+def compare_fields(before: Record, after: Record) -> tuple[FieldDifference, ...]:
+    """Field by field, without what changes by itself; what a secret may be is not shown."""
+    return tuple(_fields(before, after, VOLATILE))
+
+
 def _fields(before: Record, after: Record, volatile: frozenset[str]) -> Iterator[FieldDifference]:
     for path, old, new, secret in _walk(before, after, volatile, "", secret=False):
         yield FieldDifference(path=path, before=_shown(old, secret=secret), after=_shown(new, secret=secret))

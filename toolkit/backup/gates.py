@@ -6,7 +6,7 @@ from toolkit.backup.age import (
     WrongIdentityError,
     WrongPassphraseError,
 )
-from toolkit.backup.steps import witness_backups_intact, witness_records, witness_settings
+from toolkit.backup.steps import witness_backups_intact, witness_records
 from toolkit.model.errors import BackupError
 from toolkit.model.execution import Outcome, StepContext, witness
 from toolkit.model.plan import GateReference
@@ -22,11 +22,6 @@ def backup_intact(context: StepContext, gate: GateReference) -> Outcome:
     except BackupError as error:
         # it was looked at and found damaged, which is more than not to know
         return witness(context, probe="file", subject="backup", summary=str(error), passed=False)
-
-
-def settings_compared(context: StepContext, gate: GateReference) -> Outcome:
-    """The new box holds what the backup holds, compared now."""
-    return witness_settings(context)
 
 
 def records_complete(context: StepContext, gate: GateReference) -> Outcome:

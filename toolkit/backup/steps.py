@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from toolkit.appliances.protocol import Progress
 from toolkit.appliances.trust import box
@@ -26,9 +27,12 @@ from toolkit.model.box import RecordCounts
 from toolkit.model.counting import counted
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
 from toolkit.model.verdict import Verdict
+from toolkit.storage.numbered import latest
 from toolkit.storage.whole_file import write_whole
 
-_SETTINGS, RECORDS = "backup/settings", "backup/records"
+SETTINGS, RECORDS = "backup/settings", "backup/records"
+"""Where a run keeps what it backed up first; settings backed up again lie beside it, with a number."""
+
 _RESTORE = "restore.json"
 
 
@@ -37,24 +41,24 @@ class BackUpSettings(ReadOnlyStep):
 
     def look(self, context: StepContext) -> Result | None:
         """Done when the folder holds a backup; `verify` reads every byte of it anyway."""
-        return _manifest_result(context, _SETTINGS) if find_manifest(context.run_directory / _SETTINGS) else None
+        return _manifest_result(context, SETTINGS) if find_manifest(context.run_directory / SETTINGS) else None
 
     def act(self, context: StepContext) -> Result:
         """The box is only read."""
         world: World = context.world
         create_settings_backup(
             box(context, "old"),
-            context.run_directory / _SETTINGS,
+            context.run_directory / SETTINGS,
             world.inventory.backup.recipients,
             world.secret(world.inventory.backup.passphrase, "the box's settings backup"),
             context.clock.now(),
             context.progress,
         )
-        return _manifest_result(context, _SETTINGS)
+        return _manifest_result(context, SETTINGS)
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """Opens it with the identity: a backup nobody can open is none."""
-        return witness_backup(context, _SETTINGS, "settings backup")
+        return witness_backup(context, SETTINGS, "settings backup")
 
 
 class ExtractRecords(ReadOnlyStep):
@@ -107,7 +111,7 @@ class RestoreSettings(ReadOnlyStep):
         write_whole(path, json.dumps({"equal_settings_prove_it": verdict_of(before) is Verdict.FAILED}).encode())
         restored = restore_settings(
             new,
-            context.taken_from / _SETTINGS,
+            context.taken_from / SETTINGS,
             identities(world),
             world.secret(world.inventory.backup.passphrase, "the box's settings backup"),
             context.progress,
@@ -227,7 +231,10 @@ def standing(context: StepContext) -> Result:
 
 
 def _backups(context: StepContext) -> Iterator[tuple[str, str]]:
-    yield _SETTINGS, "settings backup"
+    yield SETTINGS, "settings backup"
+    last = latest(context.run_directory / SETTINGS).name
+    if last != Path(SETTINGS).name:
+        yield str(Path(SETTINGS).with_name(last)), "latest settings backup"
     if context.world.inventory.backup.records:
         yield RECORDS, "records archive"
 
@@ -263,8 +270,11 @@ def identities(world: World) -> tuple[Identity, ...]:
 
 
 def settings_before(context: StepContext) -> Settings:
-    """What the old box was set to when it was backed up, as the step takes it."""
-    return backed_up_settings(context.taken_from / _SETTINGS, identities(context.world))
+    """What the old box was set to when what was restored on the new one last was backed up."""
+    first = context.run_directory / SETTINGS
+    last = latest(first)
+    folder = context.taken_from / SETTINGS if last == first else last
+    return backed_up_settings(folder, identities(context.world))
 
 
 def _extract(context: StepContext, progress: Progress) -> RecordsArchive:

@@ -9,7 +9,7 @@ from toolkit.model.counting import counted
 from toolkit.model.execution import Outcome, StepContext, witness
 from toolkit.model.plan import GateReference
 
-_NEXT_MOVE = (
+NEXT_MOVE = (
     "Edit the table of interfaces (box_settings.interface_map; rebox box-settings map makes one): give each interface "
     "its counterpart and an address, or name in leave what is meant to stay behind; then resume."
 )
@@ -22,14 +22,15 @@ def no_dangling_references(context: StepContext, gate: GateReference) -> Outcome
         context,
         probe="box-settings",
         subject=f"new ({context.world.new.address})",
-        summary=_told(found) or "Every address, route, server and certificate of the old box has its place on the new.",
+        summary=told_dangling(found)
+        or "Every address, route, server and certificate of the old box has its place on the new.",
         passed=not found,
         data={"dangling": [asdict(one) for one in found]},
     )
-    return replace(outcome, next_move=_NEXT_MOVE) if found else outcome
+    return replace(outcome, next_move=NEXT_MOVE) if found else outcome
 
 
-def _told(found: Sequence[Dangling]) -> str:
+def told_dangling(found: Sequence[Dangling]) -> str:
     """The reasons, each with what dangles for it: a missing interface takes many things along."""
     if not found:
         return ""

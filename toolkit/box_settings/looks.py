@@ -15,6 +15,7 @@ from toolkit.box_settings.proposal import propose
 from toolkit.model.execution import StepContext
 from toolkit.model.inventory import Inventory, SharedAddressSwing
 from toolkit.storage.given_file import read_given_text
+from toolkit.storage.numbered import latest
 
 CAPTURED = "box-settings.json"
 """What the old box was set to, in a run's folder."""
@@ -52,9 +53,9 @@ def view(inventory: Inventory, base: Path, old: BoxSettings, new: Appliance, now
 
 
 def view_of_run(context: StepContext) -> View:
-    """The same, with the old box as this run captured it."""
+    """The same, with the old box as this run captured it last."""
     world: World = context.world
-    old = read_captured(context.run_directory / CAPTURED)
+    old = read_captured(latest(context.run_directory / CAPTURED))
     return view(world.inventory, world.base, old, box(context, "new"), context.clock.now())
 
 

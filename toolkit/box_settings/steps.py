@@ -63,7 +63,7 @@ class CarryBoxSettings:
         if not before.exists():
             write_captured(before, view.new, replace=False)
         write_whole(context.run_directory / _MAP, write_map(view.table, view.old, view.new).encode(), then=_THEN)
-        _set(context, view.carried)
+        set_new_box(context, view.carried)
         return {"changed": _changed(as_wanted(read_captured(before)), view.carried)}
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
@@ -94,7 +94,7 @@ class CarryBoxSettings:
             return Outcome(Verdict.PASSED, "Nothing of the new box's own settings was changed.")
         take_back_noted(new, context.run_directory / _NOTE)
         before = as_wanted(read_captured(path))
-        _set(context, before)
+        set_new_box(context, before)
         back = as_wanted(capture(new, context.clock.now())) == before
         return witness(
             context,
@@ -105,7 +105,8 @@ class CarryBoxSettings:
         )
 
 
-def _set(context: StepContext, wanted: Carried) -> None:
+def set_new_box(context: StepContext, wanted: Carried) -> None:
+    """Has the new box set so: its network by a change that it undoes unless it is reached anew, then its TLS."""
     world: World = context.world
     new, note = box(context, "new"), context.run_directory / _NOTE
     seconds = world.inventory.box_settings.confirm_within_seconds

@@ -2,6 +2,7 @@
 
 import hashlib
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
 from toolkit.appliances.protocol import CertificateEntry
@@ -19,6 +20,7 @@ from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, 
 from toolkit.model.inventory import SharedAddressSwing
 from toolkit.model.verdict import Verdict
 from toolkit.probes.tls import observe
+from toolkit.storage.numbered import following, latest
 
 _FILE = "certificate.pem"
 
@@ -36,31 +38,9 @@ class ExportCertificate(ReadOnlyStep):
 
     def act(self, context: StepContext) -> Result:
         """Exports chain and key, puts the chain in order, and writes them with the key encrypted."""
-        old = box(context, "old")
-        passphrase = _passphrase(context)
-        wanted = _served_before(context)
-        entry = _entry(old.certificates(), wanted)
-        if entry is None or not entry.has_key:
-            raise CertificateError(
-                "the certificate users are served cannot be exported",
-                where=f"old ({old.address})",
-                why="the box does not list it" if entry is None else "the box holds it without its private key",
-                next_move="Find where it comes from: something in front of the box may answer for the site.",
-            )
-        content = old.export_certificate(entry.id, passphrase)
-        bundle = arrange(parse(content, passphrase, where=f"old ({old.address})"))
-        findings = _findings(context, bundle)
-        errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-        if errors:
-            raise CertificateError(
-                "the site's certificate must not be moved as it is",
-                where=f"old ({old.address})",
-                why="; ".join(finding.message for finding in errors),
-                next_move=errors[0].next_move,
-            )
         # an interrupted attempt may have left a file; what is on the box now is what counts
         path = context.run_directory / _FILE
-        write_private(path, export(bundle, passphrase=passphrase), force=True)
+        bundle, findings = export_from_old(context, _served_before(context), path)
         return _result(path, bundle, findings)
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
@@ -93,13 +73,7 @@ class ImportCertificate:
 
     def act(self, context: StepContext) -> Result:
         """Certificate and key together or not at all; served at once."""
-        bundle = exported(context)
-        # the box's own address serves it from now on: accept it before it does
-        trust(context, "new", sha256(bundle.leaf))
-        new = box(context, "new")
-        content = read_content(context.taken_from / _FILE)
-        entry = new.import_certificate(content, _passphrase(context))
-        entry = new.assign_certificate(entry.id, _addresses(context))
+        entry = import_on_new(context, context.taken_from / _FILE)
         return {"certificate_id": entry.id, "leaf_sha256": entry.sha256, "addresses": list(entry.addresses)}
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
@@ -129,12 +103,12 @@ class ImportCertificate:
     def undo(self, context: StepContext, result: Result | None) -> Outcome:
         """Removes certificate and key from the new box: no private key stays on a box that does not serve."""
         new = box(context, "new")
-        leaf = sha256(exported(context).leaf)
-        entry = _entry(new.certificates(), leaf)
-        if entry is not None:
-            new.assign_certificate(entry.id, [])
-            new.delete_certificate(entry.id)
-        gone = _entry(new.certificates(), leaf) is None
+        leaves = {sha256(exported(context).leaf), sha256(exported_last(context).leaf)}
+        for entry in new.certificates():
+            if entry.sha256 in leaves:
+                new.assign_certificate(entry.id, [])
+                new.delete_certificate(entry.id)
+        gone = not any(entry.sha256 in leaves for entry in new.certificates())
         return witness(
             context,
             probe="api",
@@ -146,6 +120,54 @@ class ImportCertificate:
         )
 
 
+def served_certificate(results: Mapping[str, Result]) -> str | None:
+    """SHA-256 of what users are to be served: what they were before the run, or what has replaced that since."""
+    steps = ("carry-late-changes", "carry-changes")
+    replaced = next((leaf for step in steps if (leaf := results.get(step, {}).get("leaf_sha256"))), None)
+    served = replaced or results["inspect-old"].get("served_before_sha256")
+    return None if served is None else str(served)
+
+
+def export_from_old(context: StepContext, wanted: str, path: Path) -> tuple[Bundle, tuple[Finding, ...]]:
+    """Writes the old box's certificate of that SHA-256, its chain in order and its key encrypted, to `path`.
+
+    Raises CertificateError when the box does not have it with its key, or when it must not be moved as it is.
+    """
+    old = box(context, "old")
+    passphrase = _passphrase(context)
+    entry = _entry(old.certificates(), wanted)
+    if entry is None or not entry.has_key:
+        raise CertificateError(
+            "the certificate users are served cannot be exported",
+            where=f"old ({old.address})",
+            why="the box does not list it" if entry is None else "the box holds it without its private key",
+            next_move="Find where it comes from: something in front of the box may answer for the site.",
+        )
+    content = old.export_certificate(entry.id, passphrase)
+    bundle = arrange(parse(content, passphrase, where=f"old ({old.address})"))
+    findings = _findings(context, bundle)
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if errors:
+        raise CertificateError(
+            "the site's certificate must not be moved as it is",
+            where=f"old ({old.address})",
+            why="; ".join(finding.message for finding in errors),
+            next_move=errors[0].next_move,
+        )
+    write_private(path, export(bundle, passphrase=passphrase), force=True)
+    return bundle, findings
+
+
+def import_on_new(context: StepContext, path: Path) -> CertificateEntry:
+    """Has the new box serve what was exported to `path` on all of its addresses, and on those that move to it."""
+    bundle = _opened(context, path)
+    # the box's own address serves it from now on: accept it before it does
+    trust(context, "new", sha256(bundle.leaf))
+    new = box(context, "new")
+    entry = new.import_certificate(read_content(path), _passphrase(context))
+    return new.assign_certificate(entry.id, _addresses(context))
+
+
 def _passphrase(context: StepContext) -> str:
     world: World = context.world
     return world.secret(world.inventory.certificate.passphrase, "the exported certificate")
@@ -153,7 +175,27 @@ def _passphrase(context: StepContext) -> str:
 
 def exported(context: StepContext) -> Bundle:
     """The identity this run has exported, as the step takes it; raises CertificateError when it does not open."""
-    path = context.taken_from / _FILE
+    return _opened(context, context.taken_from / _FILE)
+
+
+def exported_last(context: StepContext) -> Bundle:
+    """The same, as the run has exported it last: it may have been replaced on the old box meanwhile."""
+    first = context.run_directory / _FILE
+    last = latest(first)
+    return exported(context) if last == first else _opened(context, last)
+
+
+def last_export(context: StepContext) -> Path:
+    """Where the certificate lies that the run has exported last."""
+    return latest(context.run_directory / _FILE)
+
+
+def next_export(context: StepContext) -> Path:
+    """Where the next exported certificate belongs: beside the first, never over it."""
+    return following(context.run_directory / _FILE)
+
+
+def _opened(context: StepContext, path: Path) -> Bundle:
     return arrange(parse(read_content(path), _passphrase(context), where=str(path)), where=str(path))
 
 

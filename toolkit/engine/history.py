@@ -21,10 +21,14 @@ from toolkit.model.verdict import Verdict, combine
 
 @dataclass
 class StepHistory:
-    """How one step went so far; `seconds` is the time of all attempts together, without the pauses between them."""
+    """How one step went so far; `seconds` is the time of all attempts together, without the pauses between them.
+
+    `refused`: a gate has kept it from acting, and it has not acted since.
+    """
 
     attempts: int = 0
     begun: bool = False
+    refused: bool = False
     verdict: Verdict = Verdict.SKIPPED
     ended: bool = False
     summary: str = ""
@@ -53,6 +57,16 @@ class RunHistory:
     stopped_why: dict[str, JsonValue] = field(default_factory=dict)
     abandoned: Abandoned | None = None
     damage: DamagedRecordError | None = None
+
+    def is_done(self, step: Step) -> bool:
+        """Whether a run that is taken up now passes it by."""
+        return self.steps[step.name].ended and not (step.renewed and self._next_has_yet_to_act(step))
+
+    def _next_has_yet_to_act(self, step: Step) -> bool:
+        """Whether the next step that is not renewed itself has never acted, or was refused by a gate after it had."""
+        behind = self.plan.steps[self.plan.steps.index(step) + 1 :]
+        following = next((self.steps[later.name] for later in behind if not later.renewed), None)
+        return following is None or (not following.ended and (not following.begun or following.refused))
 
     @property
     def irreversible_begun(self) -> str | None:
@@ -224,8 +238,10 @@ def _apply(history: RunHistory, name: str, entry: JournalRecord, last_time: dict
         case StepEvent.STARTED:
             step.attempts += 1
             step.first_time = step.first_time or entry.time
+        case StepEvent.GATE:
+            step.refused = not entry.data.get("holds", False)
         case StepEvent.ACTING:
-            step.begun = True
+            step.begun, step.refused = True, False
         case StepEvent.ENDED | StepEvent.STOPPED:
             _apply_end(history, name, entry)
         case StepEvent.UNDONE:

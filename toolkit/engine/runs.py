@@ -18,7 +18,6 @@ from toolkit.engine.events import Observer, RecordDamaged, RecordRepaired, RunSt
 from toolkit.engine.going_back import BackEnd, go_back
 from toolkit.engine.history import (
     RunHistory,
-    StepHistory,
     read_believed_history,
     read_history,
     step_of_torn_line,
@@ -244,7 +243,7 @@ class Engine:
             self.observer(RunStarted(run_id, history.plan, resumed=resumed, going_back=False, steps=names))
             waved_through = replace(bench, acknowledged=history.acknowledged | set(acknowledge))
             try:
-                end = self._carry(history.plan.steps, lambda went: went.ended, waved_through, perform, "recorded")
+                end = self._carry(history.plan.steps, history.is_done, waved_through, perform, "recorded")
             except KeyboardInterrupt:
                 return self._interrupted(bench)
             return self._forward_outcome(bench, end)
@@ -252,7 +251,7 @@ class Engine:
     def _carry(
         self,
         steps: tuple[Step, ...],
-        is_done: Callable[[StepHistory], bool],
+        is_done: Callable[[Step], bool],
         bench: Bench,
         do: Callable[[Bench, Step], StepEnd],
         last_point: str,
@@ -262,9 +261,8 @@ class Engine:
         Returns how the last one ended, None when there was none to do.
         """
         end: StepEnd | None = None
-        went = bench.history.steps
         for step in steps:
-            if is_done(went[step.name]):
+            if is_done(step):
                 self.observer(StepStarted(step, 0, done_before=True))
                 continue
             end = do(bench, step)

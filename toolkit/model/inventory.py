@@ -108,6 +108,18 @@ class Backup(_Table):
     identity_passphrase: SecretReference
     passphrase: SecretReference = Field(description="The passphrase the box itself puts on its settings backup.")
     records: bool = Field(default=True, description="Extract session records and recordings too; no backup holds them.")
+    changed_meanwhile: Literal["carry", "block"] = Field(
+        default="carry",
+        description="What becomes of a setting that is changed on the old box after it was backed up. carry: before "
+        "the swing a fresh backup is restored on the new box, which nobody uses yet, and what no backup holds is "
+        "carried again; after it, users that were disabled are disabled. block: the run stops and says what to enter "
+        "by hand. What cannot be carried, or was changed on both boxes, stops the run either way, until the new box "
+        "shows it. carry is the default: a user who was disabled must not get in again because somebody was asleep.",
+    )
+    leave_changes: tuple[str, ...] = Field(
+        default=(),
+        description='Changes that are meant to stay behind, as the run names them: "users/user-0041", "options/KEY".',
+    )
 
 
 class CarriedSettings(_Table):

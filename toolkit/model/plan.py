@@ -59,6 +59,11 @@ class Step(_Frozen):
     changes: bool = Field(default=True, description="False: it only looks, and not for long: a dry run executes it.")
     irreversible: bool = Field(default=False, description="True: from here on there is no way back.")
     interrupts_service: bool = False
+    renewed: bool = Field(
+        default=False,
+        description="True: what it finds may be otherwise a moment later. It is done again whenever the run is taken "
+        "up before the next step has come to act.",
+    )
 
 
 class WayBackSteps(_Frozen):

@@ -326,6 +326,16 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
         requirements=("H7",),
         way_back="The watch is ended, once the old box is proven to serve.",
     )
+    yield Step(
+        name="carry-changes",
+        kind="carry-changes",
+        title="Compare the old box with what was carried, and carry over what has changed since",
+        why="A user that was disabled after the backup would get in again on the new box.",
+        requirements=("H2", "H6"),
+        way_back="The files are kept; the settings stay on the new box, which is out of service.",
+        expected_seconds=1.0,
+        renewed=True,
+    )
     before: tuple[GateReference, ...] = (
         GateReference(code="site-watched", why="What nobody watches cannot be measured later.", after="start-watch"),
         GateReference(
@@ -338,6 +348,13 @@ def _swing(inventory: Inventory, facts: Facts) -> Iterator[Step]:
             code="backup-intact",
             why="The backup must still be readable before traffic moves.",
             after="verify-backups",
+        ),
+    )
+    before += (
+        GateReference(
+            code="old-unchanged",
+            why="What is changed on the old box from now on would be lost with it.",
+            after="carry-changes",
         ),
     )
     if not dns:

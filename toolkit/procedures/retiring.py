@@ -39,6 +39,16 @@ def retire(inventory: Inventory) -> Iterator[Step]:
             way_back="The archive keeps them; the old box was only read.",
             expected_seconds=2.0,
         )
+    yield Step(
+        name="carry-late-changes",
+        kind="carry-late-changes",
+        title="Compare the old box with what was carried once more, and carry over what can be",
+        why="Until its reset somebody may have changed something there, and it is gone with it.",
+        requirements=("H2", "H8"),
+        way_back="The old box was only read; a user who was disabled on the new box stays so.",
+        expected_seconds=1.0,
+        renewed=True,
+    )
     gates = [
         GateReference(code="serial-confirmed", why="The serial number of the box to be reset is confirmed by hand."),
         GateReference(
@@ -46,7 +56,7 @@ def retire(inventory: Inventory) -> Iterator[Step]:
         ),
         GateReference(
             code="settings-compared",
-            why="The backup was restored and compared record by record.",
+            why="The new box holds what the old one held, record by record.",
             after="restore-settings",
         ),
         GateReference(
@@ -56,6 +66,11 @@ def retire(inventory: Inventory) -> Iterator[Step]:
             code="old-out-of-service", why="The old box must not answer for the site any more.", after="swing-traffic"
         ),
         idle,
+        GateReference(
+            code="changes-settled",
+            why="What has changed on the old box since it was carried is gone with its reset.",
+            after="carry-late-changes",
+        ),
     ]
     if inventory.backup.records:
         gates.append(

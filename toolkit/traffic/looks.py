@@ -2,6 +2,7 @@
 
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import Role, World
+from toolkit.certificates.steps import served_certificate
 from toolkit.model.box import BoxStatus
 from toolkit.model.counting import counted
 from toolkit.model.errors import VerificationError
@@ -78,7 +79,7 @@ def prove_new(context: StepContext) -> Outcome:
     new = box(context, "new")
     site, port = world.inventory.site, world.inventory.new.port
     tls = observe(new.address, port, server_name=site.name, anchors=anchors_of(world))
-    expected = context.results["export-certificate"]["leaf_sha256"]
+    expected = served_certificate(context.results)
     certificate = witness(
         context,
         probe="tls",

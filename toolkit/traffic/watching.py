@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from toolkit.certificates.steps import served_certificate
 from toolkit.model.errors import ReboxError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
 from toolkit.model.plan import GateReference
@@ -87,7 +88,7 @@ class ProveSite(ReadOnlyStep):
 
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """Owner by MAC, certificate as before, health; and the outage, for the record."""
-        before = context.results["inspect-old"].get("served_before_sha256")
+        before = served_certificate(context.results)
         same = witness(
             context,
             probe="tls",
