@@ -194,6 +194,11 @@ def test_settings_are_read_as_they_are(name: str) -> None:
         assert list(box.settings(name.removeprefix("settings-"))) == answered(name)
 
 
+def test_a_user_is_shut_out_by_its_number() -> None:
+    with Replay.of("user-disable") as box:
+        box.disable_user("user-0041")
+
+
 def test_sessions_come_page_by_page() -> None:
     with Replay.of("sessions", "sessions-last-page") as box:
         first = box.sessions(0, 2)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from toolkit.backup.segments import (
+    Kept,
     Limits,
     Session,
     cut,
@@ -100,14 +101,14 @@ def test_a_recording_that_is_not_what_was_announced_is_refused(content: bytes) -
 
 def test_the_index_says_what_is_there_and_what_was_left_out() -> None:
     sessions = [session(1, "a", b"1"), session(2, "b", b"2"), session(3, "c", None)]
-    lines = b"".join(index(sessions, lambda one: one.lsid == "b"))
+    lines = b"".join(index(sessions, Kept(lambda one: one.lsid == "b")))
     entries = list(read_index(io.BytesIO(lines), "x"))
     assert [(entry.lsid, entry.recording is not None, entry.left_out) for entry in entries] == [
         ("a", True, False),
         ("b", False, True),
         ("c", False, False),
     ]
-    held = summary(sessions, lambda one: one.lsid == "b")
+    held = summary(sessions, Kept(lambda one: one.lsid == "b"))
     assert (held.first_seq, held.last_seq, held.sessions, held.recordings, held.left_out) == (1, 3, 3, 1, 1)
 
 

@@ -342,7 +342,7 @@ class EmulatedAppliance:
                 },
             )
         except BoxRefusedError as error:
-            if error.box_code not in ("not_supported", "quota"):
+            if error.box_code not in ("not_supported", "quota", "conflict"):
                 raise
             return ImportResult(imported=0, already=0, refused=({"lsid": lsid, "reason": error.why},))
         return ImportResult(imported=int(response.status_code == 201), already=int(response.status_code == 200))

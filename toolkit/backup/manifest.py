@@ -18,7 +18,8 @@ from toolkit.model.problems import first_problem
 from toolkit.storage.whole_file import write_whole
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
+"""2: segments with sessions that had changed since they were extracted; what is of 1 is read as before."""
 
 
 class _Frozen(BaseModel):
@@ -47,6 +48,10 @@ class Segment(_Frozen):
     recordings: int
     recording_bytes: int
     left_out: int = Field(default=0, description="Recordings that were left on the box because someone said so.")
+    again: bool = Field(
+        default=False, description="True: earlier segments have these sessions as they were before; these count."
+    )
+    recordings_before: int = Field(default=0, description="Of its recordings, those that replace an earlier one.")
 
 
 class SealedFile(Sealed):

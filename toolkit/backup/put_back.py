@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from toolkit.appliances.protocol import ImportResult, Progress
 from toolkit.backup.age import Identity
 from toolkit.backup.manifest import SealedFile
-from toolkit.backup.records import RecordsArchive, RecordsBox, read_listing, sessions_of
+from toolkit.backup.records import RecordsArchive, RecordsBox, latest_of, read_listing, sessions_of
 from toolkit.backup.sealed import unsealed
 from toolkit.backup.segments import SESSIONS, IndexEntry, digest, member_name, members
 from toolkit.backup.verification import check_stored
+from toolkit.model.counting import counted
 from toolkit.model.run_report import Compared
 from toolkit.model.verdict import Verdict, combine
 
@@ -87,7 +88,10 @@ def put_back_records(
     """
     work = _PutBack(archive, identities, box, progress)
     if work.takes_sessions:
-        for records, listing in archive.pairs():
+        # what was extracted again comes first: what it replaces in earlier segments is then left out
+        pairs = list(archive.pairs())
+        again = [pair for pair in pairs if _is_again(pair[0])]
+        for records, listing in (*reversed(again), *(pair for pair in pairs if pair not in again)):
             work.segment(records, listing)
     progress(0.95, "comparing both sides")
     comparison = work.comparison()
@@ -109,7 +113,15 @@ class _PutBack:
         self._identities = identities
         self._box = box
         self._progress = progress
+        entries = list(archive.entries(identities))
+        self._latest = latest_of(entries)
         self._held = _held(box)
+        self._as_before = {
+            entry.lsid
+            for entry in entries
+            if (held := self._held.get(entry.lsid)) and _same(held, entry) and not _same(held, self._latest[entry.lsid])
+        }
+        self._placed: set[str] = set()
         self._refused: set[str] = set()
         self._reasons: Counter[str] = Counter()
         self._imported = {"sessions": 0, "recordings": 0}
@@ -122,7 +134,8 @@ class _PutBack:
         entries = {
             member_name(entry.lsid): entry for entry in read_listing(self._archive.folder, listing, self._identities)
         }
-        sessions = {entry.lsid for entry in entries.values() if entry.lsid not in self._held}
+        entries = {name: entry for name, entry in entries.items() if self._counts(entry)}
+        sessions = {entry.lsid for entry in entries.values() if self._lacks_session(entry)}
         recordings = {name: entry for name, entry in entries.items() if self._lacks_recording(entry)}
         self._already["sessions"] += len(entries) - len(sessions)
         self._already["recordings"] += sum(_has_recording(self._held, entry) for entry in entries.values())
@@ -132,12 +145,23 @@ class _PutBack:
         self._bytes_done = before + (records.segment.recording_bytes if records.segment else 0)
         self._say(f"{records.name}: put back")
 
+    def _counts(self, entry: IndexEntry) -> bool:
+        """Whether the session was not extracted again later, or at least its recording stands here."""
+        latest = self._latest[entry.lsid]
+        as_it_is = entry.record_sha256 == latest.record_sha256
+        return as_it_is or (entry.recording is not None and entry.recording == latest.recording)
+
+    def _lacks_session(self, entry: IndexEntry) -> bool:
+        as_it_is = entry.record_sha256 == self._latest[entry.lsid].record_sha256
+        return as_it_is and entry.lsid not in self._held and entry.lsid not in self._placed
+
     def _put(self, records: SealedFile, sessions: set[str], recordings: dict[str, IndexEntry]) -> None:
         path = self._archive.folder / records.name
         with unsealed(path, self._identities, records) as stream:
             for name, _, content in members(stream, str(path)):
                 if name == SESSIONS:
                     self._put_sessions([record for record in map(json.loads, content) if record["lsid"] in sessions])
+                    self._placed |= sessions
                     if not recordings:
                         return  # they follow the sessions; nobody needs to open them
                 elif name in recordings and recordings[name].lsid not in self._refused:
@@ -177,17 +201,17 @@ class _PutBack:
     def comparison(self) -> RecordsComparison:
         """Both sides, the box's listed anew."""
         now = _held(self._box)
-        entries = list(self._archive.entries(self._identities))
+        entries = list(self._latest.values())
         there = [entry for entry in entries if entry.lsid in now]
         recorded = [entry for entry in entries if entry.recording is not None]
         lost = [entry for entry in recorded if not _has_recording(now, entry)]
-        different = sum(now[entry.lsid].record != entry.record_sha256 for entry in there)
+        different = {entry.lsid for entry in there if not _same(now[entry.lsid], entry)}
         return RecordsComparison(
             sessions_before=len(entries),
             sessions_after=len(there),
             sessions_imported=self._imported["sessions"],
             sessions_already=self._already["sessions"],
-            sessions_different=different,
+            sessions_different=len(different),
             recordings_before=len(recorded),
             recordings_after=len(recorded) - len(lost),
             recordings_imported=self._imported["recordings"],
@@ -198,10 +222,12 @@ class _PutBack:
             recordings_verdict=self._recordings_verdict(lost),
         )
 
-    def _sessions_verdict(self, lost: int, different: int) -> Verdict:
-        if lost == different == 0:
+    def _sessions_verdict(self, lost: int, different: set[str]) -> Verdict:
+        """A record that changed after it was put back cannot be replaced: the archive has it, and that is told."""
+        if not lost and not different:
             return Verdict.PASSED
-        return Verdict.FAILED if self.takes_sessions else Verdict.SKIPPED
+        explained = not self.takes_sessions or (not lost and different <= self._as_before)
+        return Verdict.SKIPPED if explained else Verdict.FAILED
 
     def _recordings_verdict(self, lost: Sequence[IndexEntry]) -> Verdict:
         if not lost:
@@ -216,6 +242,9 @@ class _PutBack:
             yield f"the box takes no session records {stay}"
         elif lost_recordings and not self._takes_recordings:
             yield f"the box takes no recordings {stay}"
+        if self._as_before:
+            kept = counted(len(self._as_before), "session record")
+            yield f"{kept} changed after the box had got it, and the box takes no other; the archive has both"
         for reason, count in self._reasons.most_common():
             yield f"{count} {reason}"
 
@@ -225,6 +254,14 @@ def _held(box: RecordsBox) -> dict[str, _Held]:
         session.lsid: _Held(digest(session.record), session.recording.sha256 if session.recording else None)
         for session in sessions_of(box, after=0)
     }
+
+
+def _is_again(records: SealedFile) -> bool:
+    return records.segment is not None and records.segment.again
+
+
+def _same(held: _Held, entry: IndexEntry) -> bool:
+    return held.record == entry.record_sha256
 
 
 def _has_recording(held: dict[str, _Held], entry: IndexEntry) -> bool:

@@ -5,11 +5,11 @@ manifest, which lists a segment once both its files are on the disk. The manifes
 an extraction goes on after the last session it lists. An interruption costs the segment that was open, no more.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from toolkit.appliances.protocol import Identified, Progress, Recorded
 from toolkit.backup.age import Identity
@@ -26,9 +26,22 @@ from toolkit.backup.manifest import (
     write_manifest,
 )
 from toolkit.backup.sealed import SUFFIX, seal, unsealed
-from toolkit.backup.segments import IndexEntry, Limits, Session, cut, index, lay_out, read_index, read_session, summary
+from toolkit.backup.segments import (
+    IndexEntry,
+    Kept,
+    Limits,
+    Session,
+    cut,
+    digest,
+    index,
+    lay_out,
+    read_index,
+    read_session,
+    summary,
+)
 from toolkit.backup.verification import check_stored, check_there
 from toolkit.model.box import BoxStatus, RecordCounts
+from toolkit.model.counting import counted
 from toolkit.model.errors import InputError, UnreachableError, VerificationError
 
 _PAGE = 500
@@ -63,8 +76,8 @@ class RecordsArchive:
     def counts(self) -> RecordCounts:
         """Sessions, recordings and their bytes in it."""
         return RecordCounts(
-            sessions=sum(segment.sessions for segment in self.segments),
-            recordings=sum(segment.recordings for segment in self.segments),
+            sessions=sum(segment.sessions for segment in self.segments if not segment.again),
+            recordings=sum(segment.recordings - segment.recordings_before for segment in self.segments),
             recording_bytes=sum(segment.recording_bytes for segment in self.segments),
         )
 
@@ -87,6 +100,10 @@ class RecordsArchive:
         for _, listing in self.pairs():
             yield from read_listing(self.folder, listing, identities)
 
+    def latest(self, identities: Sequence[Identity]) -> dict[str, IndexEntry]:
+        """Each session by its lsid, as it was extracted last, with its recording wherever that stands."""
+        return latest_of(self.entries(identities))
+
     def missing(self, held: RecordCounts) -> RecordCounts:
         """What of `held`, as the box counts it, is not in the archive; all zero when nothing is missing."""
         mine = self.counts
@@ -94,6 +111,57 @@ class RecordsArchive:
             sessions=max(held.sessions - mine.sessions, 0),
             recordings=max(held.recordings - mine.recordings - self.left_out, 0),
         )
+
+
+def latest_of(entries: Iterable[IndexEntry]) -> dict[str, IndexEntry]:
+    """The last line of each session, with its recording wherever that stands."""
+    found: dict[str, IndexEntry] = {}
+    for entry in entries:
+        before = found.get(entry.lsid)
+        kept = before.recording if entry.elsewhere and before else entry.recording
+        found[entry.lsid] = entry.model_copy(update={"recording": kept})
+    return found
+
+
+class Outdated(NamedTuple):
+    """What a box holds otherwise than the archive does, by lsid."""
+
+    missing: tuple[str, ...]
+    changed: tuple[str, ...]
+    recordings: tuple[str, ...]
+
+    @property
+    def none(self) -> bool:
+        """Whether the archive holds all of it, as it is."""
+        return not (self.missing or self.changed or self.recordings)
+
+    def words(self) -> str:
+        """How many of each, and the first few by name; numbers alone would hide which."""
+        parts = (
+            ("session", "missing", self.missing),
+            ("session", "changed since", self.changed),
+            ("recording", "missing or changed", self.recordings),
+        )
+        return "; ".join(
+            f"{counted(len(lsids), noun)} {what}: {', '.join(lsids[:3])}{' …' if len(lsids) > 3 else ''}"
+            for noun, what, lsids in parts
+            if lsids
+        )
+
+
+def outdated(known: Mapping[str, IndexEntry], sessions: Iterable[Session]) -> Outdated:
+    """Compares what is archived with what a box lists, by digest: a number says nothing of what it counts."""
+    missing, changed, recordings = [], [], []
+    for session in sessions:
+        entry = known.get(session.lsid)
+        if entry is None:
+            missing.append(session.lsid)
+            continue
+        if entry.record_sha256 != digest(session.record):
+            changed.append(session.lsid)
+        if session.recording is not None and not entry.left_out and entry.recording != session.recording:
+            recordings.append(session.lsid)
+    return Outdated(tuple(missing), tuple(changed), tuple(recordings))
 
 
 def open_archive(folder: Path) -> RecordsArchive:
@@ -118,13 +186,16 @@ def extract_records(
     now: datetime | None = None,
     limits: Limits = Limits(),  # noqa: B008  (frozen)
     without: frozenset[str] = frozenset(),
+    renew: Sequence[Identity] = (),
 ) -> RecordsArchive:
     """Extracts the sessions numbered above `after`, with their recordings, into the archive in `folder`.
 
     Called again, after an interruption or for sessions that came later, it goes on after the last session in the
     archive; what is in it is not fetched again. Every recording is compared with the SHA-256 the box announced, every
     file is read back from the disk. `without` names sessions whose recordings the box cannot give and that are to be
-    left behind. The box is only read.
+    left behind. With the identities that open the archive (`renew`), sessions that it has otherwise than the box are
+    extracted again, into segments of their own: a record that was changed, a recording that came later. The box is only
+    read.
 
     Raises StorageError, VerificationError, BackupError, RefusedError while another process extracts into the folder,
     InputError when the folder belongs to another box or `after` would leave a hole, and the driver's errors.
@@ -133,6 +204,8 @@ def extract_records(
     extraction = _Extraction(box, folder, now or datetime.now(UTC), without, progress)
     with own_folder(folder):
         extraction.begin(status, recipients)
+        if renew and extraction.archive.segments:
+            extraction.renew(extraction.archive.latest(renew), limits)
         for sessions in cut(sessions_of(box, extraction.from_where(after)), limits):
             extraction.add_segment(sessions)
         return extraction.end()
@@ -178,14 +251,29 @@ class _Extraction:
             )
         return self.archive.last_seq
 
-    def add_segment(self, sessions: Sequence[Session]) -> None:
-        """Writes the two files, reads them back, and only then lists them."""
+    def renew(self, known: Mapping[str, IndexEntry], limits: Limits) -> None:
+        """Extracts again what is in the archive and has changed on the box, and what came among it unseen."""
+        last = self.archive.last_seq
+        listed = [session for session in sessions_of(self._box, 0) if session.seq <= last]
+        missing, changed, recordings = outdated(known, listed)
+        for sessions in cut((session for session in listed if session.lsid in {*missing}), limits):
+            self.add_segment(sessions)
+        for sessions in cut((session for session in listed if session.lsid in {*changed, *recordings}), limits):
+            self.add_segment(sessions, known)
+
+    def add_segment(self, sessions: Sequence[Session], known: Mapping[str, IndexEntry] | None = None) -> None:
+        """Writes the two files, reads them back, and only then lists them; `known`: as they were extracted before."""
         manifest = self.archive.manifest
         name = f"records-{len(self.archive.segments) + 1:04d}"
-        held = summary(sessions, self._left_out)
+        before = {lsid: entry.recording for lsid, entry in (known or {}).items() if entry.recording is not None}
+        kept = Kept(
+            self._left_out,
+            lambda session: session.recording is not None and before.get(session.lsid) == session.recording,
+        )
+        held = summary(sessions, kept, replaced=None if known is None else frozenset(before))
         contents: tuple[tuple[Literal["records", "index"], str, Iterator[bytes]], ...] = (
-            ("records", f"{name}.tar{SUFFIX}", lay_out(sessions, self._fetch)),
-            ("index", f"{name}.index{SUFFIX}", index(sessions, self._left_out)),
+            ("records", f"{name}.tar{SUFFIX}", lay_out(sessions, lambda session: self._fetch(session, kept))),
+            ("index", f"{name}.index{SUFFIX}", index(sessions, kept)),
         )
         files = list(manifest.files)
         for holds, file_name, chunks in contents:
@@ -211,8 +299,8 @@ class _Extraction:
     def _left_out(self, session: Session) -> bool:
         return session.recording is not None and session.lsid in self._without
 
-    def _fetch(self, session: Session) -> Iterator[bytes] | None:
-        return None if self._left_out(session) else self._recording(session)
+    def _fetch(self, session: Session, kept: Kept) -> Iterator[bytes] | None:
+        return None if kept.here(session) is None else self._recording(session)
 
     def _recording(self, session: Session) -> Iterator[bytes]:
         """The recording from its start; a connection that breaks is taken up again where it broke."""

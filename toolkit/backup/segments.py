@@ -10,7 +10,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -54,7 +54,7 @@ class Session(BaseModel):
 
 
 class IndexEntry(BaseModel):
-    """One line of a segment's index. `recording` is None for a session without one, or when it was left out."""
+    """One line of a segment's index. `recording` is None for a session without one, or when it stands elsewhere."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -63,6 +63,8 @@ class IndexEntry(BaseModel):
     record_sha256: str
     recording: Recording | None
     left_out: bool = False
+    elsewhere: bool = False
+    """Its recording is unchanged, and stays in the earlier segment that has it."""
 
 
 def read_session(record: dict[str, JsonValue], where: str) -> Session:
@@ -136,16 +138,27 @@ def _as_announced(lsid: str, announced: Recording, chunks: Iterable[bytes]) -> I
         )
 
 
-def index(sessions: Sequence[Session], left_out: Callable[[Session], bool]) -> Iterator[bytes]:
+class Kept(NamedTuple):
+    """What becomes of the recordings of a segment's sessions: which are left out, and which an earlier segment has."""
+
+    left_out: Callable[[Session], bool]
+    elsewhere: Callable[[Session], bool] = lambda _: False
+
+    def here(self, session: Session) -> Recording | None:
+        """The recording that stands in the segment itself."""
+        return None if self.left_out(session) or self.elsewhere(session) else session.recording
+
+
+def index(sessions: Sequence[Session], kept: Kept) -> Iterator[bytes]:
     """The segment's index: one JSON line per session, to look up what is where without opening the segment."""
     for session in sessions:
-        without = left_out(session)
         entry = IndexEntry(
             seq=session.seq,
             lsid=session.lsid,
             record_sha256=digest(session.record),
-            recording=None if without else session.recording,
-            left_out=without,
+            recording=kept.here(session),
+            left_out=kept.left_out(session),
+            elsewhere=kept.elsewhere(session),
         )
         yield entry.model_dump_json().encode() + b"\n"
 
@@ -177,17 +190,18 @@ def members(stream: BinaryIO, where: str) -> Iterator[tuple[str, int, IO[bytes]]
         pass
 
 
-def summary(sessions: Sequence[Session], left_out: Callable[[Session], bool]) -> Segment:
-    """What the manifest says about a segment."""
-    without = [session for session in sessions if left_out(session)]
-    kept = [session.recording for session in sessions if session.recording is not None and not left_out(session)]
+def summary(sessions: Sequence[Session], kept: Kept, *, replaced: frozenset[str] | None = None) -> Segment:
+    """What the manifest says about a segment; `replaced`: whose earlier recordings it replaces, extracted again."""
+    here = [session for session in sessions if kept.here(session) is not None]
     return Segment(
         first_seq=sessions[0].seq,
         last_seq=sessions[-1].seq,
         sessions=len(sessions),
-        recordings=len(kept),
-        recording_bytes=sum(recording.size_bytes for recording in kept),
-        left_out=len(without),
+        recordings=len(here),
+        recording_bytes=sum(session.recording.size_bytes for session in here if session.recording),
+        left_out=sum(kept.left_out(session) for session in sessions),
+        again=replaced is not None,
+        recordings_before=sum(session.lsid in (replaced or ()) for session in here),
     )
 
 

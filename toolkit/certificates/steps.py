@@ -124,7 +124,7 @@ def served_certificate(results: Mapping[str, Result]) -> str | None:
     """SHA-256 of what users are to be served: what they were before the run, or what has replaced that since."""
     steps = ("carry-late-changes", "carry-changes")
     replaced = next((leaf for step in steps if (leaf := results.get(step, {}).get("leaf_sha256"))), None)
-    served = replaced or results["inspect-old"].get("served_before_sha256")
+    served = replaced or results.get("inspect-old", {}).get("served_before_sha256")
     return None if served is None else str(served)
 
 

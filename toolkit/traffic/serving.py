@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from toolkit.certificates.steps import served_certificate
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
 from toolkit.model.verdict import Verdict
 from toolkit.traffic.looks import witness_view
@@ -27,7 +28,7 @@ class ProveServed(ReadOnlyStep):
                 passed=False,
             )
         outcomes = [witness_view(context, seen, "old") for seen in views]
-        before = context.results.get("inspect-old", {}).get("served_before_sha256")
+        before = served_certificate(context.results)
         if isinstance(before, str):
             outcomes += [_witness_certificate(context, seen, before) for seen in views if seen.certificate_sha256]
         seen = together(*outcomes)
