@@ -86,7 +86,7 @@ def test_the_report_has_everything_that_programs_were_promised(migrated: Migrate
     assert all(line["before"] == line["after"] > 0 and line["different"] == 0 for line in report["settings"])
     assert {(line["before"], line["after"]) for line in report["data"]} == {(24, 24), (12, 12)}
     assert report["old_appliance"]["state"] == "reset-and-off"
-    assert report["way_back"]["available_until"] == "collect-late-records"
+    assert report["way_back"]["available_until"] == "carry-late-changes"
     assert report["way_back"]["available_now"] is False
     assert "seconds_estimated" in report["way_back"]
 

@@ -218,7 +218,7 @@ def show(
     for path in backup_folders(folder):
         manifest = read_manifest(path)
         shown: dict[str, Any] = {"folder": str(path), **manifest.model_dump(mode="json")}
-        entries = tuple(RecordsArchive(path, manifest).entries(identities or ())) if sessions else ()
+        entries = tuple(RecordsArchive(path, manifest).latest(identities or ()).values()) if sessions else ()
         if sessions:
             shown["sessions"] = [entry.model_dump(mode="json") for entry in entries]
         document.append(shown)
