@@ -11,6 +11,7 @@ from toolkit.model.evidence import EvidenceRecord
 from toolkit.model.plan import Mode, Plan, Step
 from toolkit.model.run_report import (
     CertificateReport,
+    ChangedMeanwhile,
     Compared,
     ErasureReport,
     Gap,
@@ -196,6 +197,17 @@ run_reports = st.builds(
         OldAppliance,
         serial_number=texts,
         state=st.sampled_from(["serving", "out-of-service", "reset", "reset-and-off", "wiped-and-off", "unknown"]),
+    ),
+    changed_meanwhile=_some(
+        st.builds(
+            ChangedMeanwhile,
+            kind=texts,
+            name=texts,
+            how=st.sampled_from(["added", "changed", "removed"]),
+            fields=texts,
+            outcome=texts,
+            settled=st.booleans(),
+        )
     ),
     erasures=_some(
         st.builds(

@@ -52,7 +52,7 @@ SETTLED = frozenset({Standing.THERE, Standing.OWN, Standing.LEFT})
 class Change(BaseModel):
     """One record that is not as it was carried, on the old box or (`on`) on the new one.
 
-    `on_new`: how the new box differs from the old one, where both have changed it.
+    `on_new`: how the new box differs from the old one, where both have changed it. `carried`: by the run itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +64,7 @@ class Change(BaseModel):
     fields: tuple[FieldDifference, ...] = ()
     on: Literal["old", "new"] = "old"
     standing: Standing
+    carried: bool = False
     on_new: tuple[FieldDifference, ...] = ()
 
     @property
@@ -80,11 +81,19 @@ class Change(BaseModel):
         """Which record it is, what has become of it, and how it stands; no secret."""
         told = f"{_SINGULAR[self.kind]} {self.name}" + (f" ({self.id})" if self.id != self.name else "")
         told += f" was {self.how.value} on the {self.on} box"
-        if self.fields and self.how is How.CHANGED:
-            told += f" ({_told(self.fields, 'was', 'is')})"
+        if said := self.fields_told():
+            told += f" ({said})"
         if self.standing is Standing.CONFLICT:
             return f"{told}, and on the new one too ({_told(self.on_new, 'old', 'new')})"
-        return told if self.on == "new" else f"{told}: {self.standing.value}"
+        return told if self.on == "new" else f"{told}: {self.outcome()}"
+
+    def fields_told(self) -> str:
+        """What a changed record was and is; empty for one that is new or gone."""
+        return _told(self.fields, "was", "is") if self.how is How.CHANGED else ""
+
+    def outcome(self) -> str:
+        """What has become of it on the new box."""
+        return "carried over" if self.carried and self.standing is Standing.THERE else self.standing.value
 
     def by_hand(self) -> str:
         """What a person does about it on the new box, or says in the inventory."""

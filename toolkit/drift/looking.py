@@ -97,7 +97,9 @@ def last_shown(context: StepContext) -> Settings:
 def note_changes(context: StepContext, changes: Sequence[Change]) -> None:
     """Keeps what was found, and how it stood when it was looked at last, for the report."""
     known = {change.key: change for change in read_changes(context.run_directory)}
-    known |= {change.key: change for change in changes}
+    for change in changes:
+        carried = change.carried or (change.key in known and known[change.key].carried)
+        known[change.key] = change.model_copy(update={"carried": carried})
     if known:
         content = [change.model_dump(mode="json") for change in known.values()]
         write_whole(context.run_directory / CHANGES, json.dumps(content, indent=1).encode(), then="resume")

@@ -3,7 +3,7 @@
 from toolkit.appliances.world import World
 from toolkit.certificates.steps import served_certificate
 from toolkit.drift.carrying import carry_over, disable_users, keep_certificate
-from toolkit.drift.comparison import Change
+from toolkit.drift.comparison import Change, Standing
 from toolkit.drift.looking import (
     Looked,
     keep_last_shown,
@@ -28,8 +28,7 @@ class CarryChanges(ReadOnlyStep):
         note_changes(context, looked.changes)
         if looked.unsettled and _carries(context):
             carry_over(context, looked)
-            looked = look_at_both(context, looked.before)
-            note_changes(context, looked.changes)
+            looked = _look_again(context, looked)
         _refuse_unsettled(context, looked)
         keep_certificate(context, looked)
         keep_last_shown(context, looked.old_settings)
@@ -49,8 +48,7 @@ class CarryLateChanges(ReadOnlyStep):
         note_changes(context, looked.changes)
         if looked.unsettled and _carries(context):
             disable_users(context, looked)
-            looked = look_at_both(context, looked.before)
-            note_changes(context, looked.changes)
+            looked = _look_again(context, looked)
         _refuse_unsettled(context, looked)
         keep_last_shown(context, looked.old_settings)
         return _result(context, looked)
@@ -58,6 +56,20 @@ class CarryLateChanges(ReadOnlyStep):
     def verify(self, context: StepContext, result: Result) -> Outcome:
         """Both boxes once more."""
         return _witness(context, look_at_both(context), result)
+
+
+def _look_again(context: StepContext, before: Looked) -> Looked:
+    """After carrying: what is on the new box now and was not before has been carried."""
+    looked = look_at_both(context, before.before)
+    missing = {change.key for change in before.unsettled}
+    note_changes(
+        context,
+        [
+            change.model_copy(update={"carried": change.key in missing and change.standing is Standing.THERE})
+            for change in looked.changes
+        ],
+    )
+    return looked
 
 
 def _carries(context: StepContext) -> bool:

@@ -126,6 +126,17 @@ class Compared(_Frozen):
     note: str = ""
 
 
+class ChangedMeanwhile(_Frozen):
+    """One record that somebody changed on the old box after it was carried, and what has become of that."""
+
+    kind: str
+    name: str
+    how: Literal["added", "changed", "removed"]
+    fields: str = Field(default="", description="What it was and is, in words; never a secret.")
+    outcome: str = Field(description='"carried over", "on the new box", "not on the new box", …')
+    settled: bool = Field(description="Whether nothing was left to do about it when it was looked at last.")
+
+
 class OldAppliance(_Frozen):
     """What became of the old box."""
 
@@ -209,6 +220,7 @@ class RunReport(_Frozen):
     certificate: CertificateReport = CertificateReport()
     settings: tuple[Compared, ...] = ()
     data: tuple[Compared, ...] = ()
+    changed_meanwhile: tuple[ChangedMeanwhile, ...] = ()
     old_appliance: OldAppliance
     erasures: tuple[ErasureReport, ...] = ()
     way_back: WayBack

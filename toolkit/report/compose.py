@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from toolkit.drift.looking import read_changes
 from toolkit.engine.history import RunHistory, StepHistory, build_report, read_believed_history
 from toolkit.model.execution import Result
-from toolkit.model.run_report import CertificateReport, Compared, OldAppliance, OwnerChange, RunReport
+from toolkit.model.run_report import CertificateReport, ChangedMeanwhile, Compared, OldAppliance, OwnerChange, RunReport
 from toolkit.model.verdict import Verdict
 from toolkit.report.erasures import read_erasures
 from toolkit.traffic.seen import (
@@ -44,6 +45,7 @@ def compose(run_directory: Path) -> RunReport:
                 *_compared(results, ("collect-late-records", "put-back-records")),
                 *_compared(results, ("collect-from-new",)),
             ),
+            "changed_meanwhile": _changed_meanwhile(run_directory),
             "old_appliance": OldAppliance(serial_number=report.old_appliance.serial_number, state=_old_state(history)),
             "erasures": read_erasures(run_directory),
             "facts": _facts(results),
@@ -111,6 +113,20 @@ def _certificate(results: Mapping[str, Result]) -> CertificateReport:
             "not_after": exported.get("not_after"),
             "findings": exported.get("findings", []),
         }
+    )
+
+
+def _changed_meanwhile(run_directory: Path) -> tuple[ChangedMeanwhile, ...]:
+    return tuple(
+        ChangedMeanwhile(
+            kind=change.kind,
+            name=change.name,
+            how=change.how.value,
+            fields=change.fields_told(),
+            outcome=change.outcome(),
+            settled=change.settled,
+        )
+        for change in read_changes(run_directory)
     )
 
 

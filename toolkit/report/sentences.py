@@ -352,6 +352,17 @@ def _attention(report: RunReport, passages: Sequence[Passage], watch: Watch) -> 
         yield Attention(
             f"Certificate: {counted(len(report.certificate.findings), 'finding')}.", "the certificate", "certificate"
         )
+    yield from _unequal(report)
+
+
+def _unequal(report: RunReport) -> Iterable[Attention]:
+    for change in report.changed_meanwhile:
+        if not change.settled:
+            yield Attention(
+                f"Changed on the old box meanwhile, {change.kind} {change.name}: {change.outcome}.",
+                "what changed meanwhile",
+                "changed",
+            )
     unequal = [row.kind for row in (*report.settings, *report.data) if differs(row)]
     if unequal:
         yield Attention(f"Not equal on both sides: {', '.join(unequal)}.", "what was compared", "compared")
