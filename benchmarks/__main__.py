@@ -20,6 +20,7 @@ PEERS = {
     "syn": ("nmap",),
     "watch": ("ping", "fping"),
     "swing": ("keepalived",),
+    "resume": ("ip",),
     "backup": ("tar", "zstd", "age"),
     "chain_validation": ("openssl",),
     "wipe": ("losetup", "dd", "cmp", "nwipe"),
