@@ -332,7 +332,19 @@ def test_a_backup_that_is_damaged_before_the_swing_keeps_the_traffic_where_it_is
     go_back(rehearsal, started)
 
 
-def test_support_sessions_stop_the_swing_until_they_end_or_somebody_says_that_they_may_be_cut(
+def shut_out(rehearsal: Rehearsal, number: int) -> str:
+    """Somebody disables a user on the old box, whatever a run is doing meanwhile."""
+    user = rehearsal.ask_old("GET", "/api/v1/settings/users")[number]
+    rehearsal.ask_old("POST", f"/api/v1/users/{user['id']}/disable")
+    return str(user["username"])
+
+
+def shut_out_on(rehearsal: Rehearsal, box: str) -> set[str]:
+    rows = rehearsal.rows(box, "SELECT username FROM users WHERE NOT json_extract(record, '$.enabled')")
+    return {row["username"] for row in rows}
+
+
+def test_support_sessions_stop_the_swing_until_they_end_or_are_cut_and_nobody_shut_out_meanwhile_gets_in_again(
     rehearsal: Rehearsal,
 ) -> None:
     # without the right serial number the run stops before the reset, and the old box stays for the next tests
@@ -342,13 +354,21 @@ def test_support_sessions_stop_the_swing_until_they_end_or_somebody_says_that_th
     help_of = {"username": user, "customer": "Ana Lima"}
     first, second = (rehearsal.ask_old("POST", "/api/v1/active-sessions", help_of)["lsid"] for _ in range(2))
 
-    with unchanged(rehearsal):
+    gone = {shut_out(rehearsal, 20)}
+    with unchanged(rehearsal, new=False):
         told = resume(rehearsal, started)
     assert_stopped(rehearsal, told, "swing-traffic", 3, "2 support sessions", "--acknowledge no-active-sessions")
+    assert shut_out_on(rehearsal, "new") == gone
     rehearsal.ask_old("DELETE", f"/api/v1/active-sessions/{first}")
     with unchanged(rehearsal):
         told = resume(rehearsal, started)
     assert_stopped(rehearsal, told, "swing-traffic", 3, "1 support session is active")
+
+    # between two attempts of the swing: compared again, and carried again
+    gone.add(shut_out(rehearsal, 21))
+    told = resume(rehearsal, started)
+    assert_stopped(rehearsal, told, "swing-traffic", 3, "1 support session is active")
+    assert shut_out_on(rehearsal, "new") == gone
 
     told = resume(rehearsal, started, "--acknowledge", "no-active-sessions")
     assert_stopped(rehearsal, told, "reset-old", 3, "RB-OLD-0007")
@@ -359,6 +379,22 @@ def test_support_sessions_stop_the_swing_until_they_end_or_somebody_says_that_th
     assert (rehearsal.history(started).steps["collect-late-records"].result or {})["late_sessions"] == 2
     on_new = {row["lsid"] for row in rehearsal.rows("new", "SELECT lsid FROM sessions")}
     assert {first, second} <= on_new
+
+    # after the swing, users work on the new box: what harms none of them is carried, all else is told
+    gone.add(shut_out(rehearsal, 22))
+    late = {"username": "late.user", "display_name": "Late User", "password": "a first password"}
+    late_id = rehearsal.ask_old("POST", "/api/v1/users", late)["id"]
+    told = resume(rehearsal, started)
+    assert_stopped(rehearsal, told, "carry-late-changes", 3, "make on the new box user late.user", f"users/{late_id}")
+    assert shut_out_on(rehearsal, "new") == gone
+    mended = rehearsal.runs / started / "inventory.toml"
+    text = mended.read_text(encoding="utf-8")
+    mended.write_text(text.replace("[backup]\n", f'[backup]\nleave_changes = ["users/{late_id}"]\n'), encoding="utf-8")
+    told = resume(rehearsal, started)
+    assert_stopped(rehearsal, told, "reset-old", 3, "RB-OLD-0007")
+    report = json.loads((rehearsal.runs / started / "report.json").read_text(encoding="utf-8"))
+    outcomes = [(row["name"] in gone, row["outcome"]) for row in report["changed_meanwhile"]]
+    assert sorted(outcomes) == [(False, "left behind, as the inventory says")] + 3 * [(True, "carried over")]
     go_back(rehearsal, started)
 
 
