@@ -98,6 +98,12 @@ class Run:
         answer = caller.put(f"/api/v1/api-accounts/{name}", json=account, auth=("admin", ADMIN_PASSWORD))
         assert answer.status_code == 201
 
+    def change_password(self, role: str, username: str, password: str, new_password: str) -> int:
+        """The user does it; the status."""
+        caller = self.boxes[role].anonymous(ADDRESSES[role])
+        body = {"new_password": new_password}
+        return caller.put("/api/v1/passwords/login", json=body, auth=(username, password)).status_code
+
     def user(self, role: str, user_id: str) -> dict[str, Any] | None:
         users = self.call(role, "GET", "/api/v1/settings/users")
         return next((user for user in users if user["id"] == user_id), None)
@@ -174,7 +180,9 @@ def run(pair: dict[str, BoxProcess], pristine: Path, tmp_path: Path) -> Iterator
         made.set_network(role, AS_MADE)
         driver.set_tls_settings(TlsSettings(minimum_version="TLSv1.2"))
     now = SystemClock().now()
-    create_settings_backup(drivers["old"], tmp_path / "backup/settings", [recipient], PASSPHRASE, now, quiet)
+    noted = drivers["old"].password_changes(0).seq
+    folder = tmp_path / "backup/settings"
+    create_settings_backup(drivers["old"], folder, [recipient], PASSPHRASE, now, quiet, noted=noted)
     write_captured(tmp_path / "box-settings.json", capture(drivers["old"], now))
     (leaf,) = [one.sha256 for one in drivers["old"].certificates() if SITE_ADDRESS in one.addresses]
     made.results["export-certificate"] = {"leaf_sha256": leaf}

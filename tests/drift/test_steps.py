@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.drift.conftest import ROUTE, Run
+from tests.emulator.appliance.box_process import ADMIN_PASSWORD
 from toolkit.drift.comparison import Standing
 from toolkit.drift.looking import read_changes
 from toolkit.model.box import NetworkRoute, TlsSettings, WantedNetwork
@@ -205,3 +206,31 @@ def test_an_api_account_made_meanwhile_is_told_because_nobody_knows_its_secret(r
     assert "API account scanner" in refused.value.next_move
     run.make_api_account("new", "scanner")
     run.carry()
+
+
+def test_a_password_that_was_only_changed_shows_on_no_page_and_is_carried_all_the_same(run: Run) -> None:
+    username = str(run.records("old", "users")[9]["username"])
+    new_password = "another horse battery"
+    run.carry()
+    assert run.change_password("old", username, ADMIN_PASSWORD, new_password) == 204
+    assert run.gate("old-unchanged").verdict is Verdict.FAILED
+    run.carry()
+    assert [(change.key, change.outcome()) for change in read_changes(run.folder)] == [
+        (f"passwords/{username}", "carried over")
+    ]
+    assert run.gate("old-unchanged").verdict is Verdict.PASSED
+    assert run.change_password("new", username, ADMIN_PASSWORD, "yet another horse") == 401
+    assert run.change_password("new", username, new_password, "yet another horse") == 204
+
+
+def test_after_the_swing_a_changed_password_is_told_until_somebody_has_seen_to_it(run: Run) -> None:
+    run.carry()
+    user = run.records("old", "users")[9]
+    run.disable_user("old", str(user["id"]))
+    run.call("old", "POST", f"/api/v1/users/{user['id']}/enable", password="a first password")
+    with pytest.raises(RefusedError) as refused:
+        run.carry("carry-late-changes")
+    assert f"give user {user['username']} another first password" in refused.value.next_move
+    run.backup = {"leave_changes": (f"passwords/{user['username']}",)}
+    run.carry("carry-late-changes")
+    assert run.gate("changes-settled").verdict is Verdict.PASSED

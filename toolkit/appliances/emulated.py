@@ -21,6 +21,7 @@ from toolkit.appliances.protocol import (
     NetworkAddress,
     NetworkChange,
     NetworkSettings,
+    PasswordChanges,
     Progress,
     RecordCounts,
     ResetStatus,
@@ -299,6 +300,19 @@ class EmulatedAppliance:
     def settings(self, kind: str) -> tuple[dict[str, JsonValue], ...]:
         """All records of a kind: users, teams, jump-clients or options."""
         return tuple(self._connection.get(f"{_API}/settings/{kind}"))
+
+    def password_changes(self, after: int) -> PasswordChanges:
+        """Read off the audit, page by page; a user who was let in again has another password too."""
+        names: set[str] = set()
+        while lines := self._connection.get(f"{_API}/audit", params={"after": after}):
+            after = int(lines[-1]["seq"])
+            for line in lines:
+                interface, _, username = str(line["actor"]).partition(":")
+                if line["action"] == "change-password" and interface == "login":
+                    names.add(username)
+                elif line["action"] == "enable-user":
+                    names.add(str(line["detail"]["username"]))
+        return PasswordChanges(seq=after, usernames=tuple(sorted(names)))
 
     def disable_user(self, user_id: str) -> None:
         """Shuts a user of the support site out: sessions end, the password is forgotten."""

@@ -22,6 +22,7 @@ from toolkit.model.box import (
     NetworkChange,
     NetworkInterface,
     NetworkSettings,
+    PasswordChanges,
     RecordCounts,
     ResetStatus,
     SessionPage,
@@ -49,12 +50,14 @@ __all__ = [
     "NetworkSettings",
     "Networked",
     "OwnSettings",
+    "PasswordChanges",
     "Progress",
     "RecordCounts",
     "Recorded",
     "ResetStatus",
     "Resettable",
     "SessionPage",
+    "SiteUsers",
     "TlsSettings",
     "Updatable",
     "UpdateEntry",
@@ -186,8 +189,12 @@ class BackedUp(Protocol):
         ...
 
 
-class UsersShutOut(Protocol):
-    """Shuts users of the support site out."""
+class SiteUsers(Protocol):
+    """Users of the support site, as far as no backup and no list tells of them."""
+
+    def password_changes(self, after: int) -> PasswordChanges:
+        """Whose passwords were changed since the box noted its change number `after`; 0: since it was made."""
+        ...
 
     def disable_user(self, user_id: str) -> None:
         """Ends the user's sessions and forgets the password; one that is disabled already is no error."""
@@ -292,7 +299,7 @@ class Appliance(
     OwnSettings,
     Certified,
     BackedUp,
-    UsersShutOut,
+    SiteUsers,
     Recorded,
     Updatable,
     Resettable,

@@ -69,14 +69,27 @@ def verdict_of(differences: Sequence[RecordDifferences]) -> Verdict:
     return Verdict.PASSED if all(kind.same for kind in differences) else Verdict.FAILED
 
 
+NOTED = "noted"
+"""In a snapshot: how far the box's own list of changes went when the backup was begun."""
+
+
 def create_settings_backup(  # noqa: PLR0917  (box, where, for whom, under what: all of them always given)
-    box: SettingsBox, folder: Path, recipients: Sequence[str], passphrase: str, now: datetime, progress: Progress
+    box: SettingsBox,
+    folder: Path,
+    recipients: Sequence[str],
+    passphrase: str,
+    now: datetime,
+    progress: Progress,
+    *,
+    noted: int | None = None,
 ) -> Manifest:
     """Downloads the box's settings backup (locked with `passphrase` by the box itself) and seals it in `folder`.
 
     What the box shows of its settings is sealed beside it, so that a restore can be compared when the box is gone.
-    Both are read back from the disk. Called again on a folder that holds this box's backup, it verifies that one and
-    fetches nothing: a newer backup belongs into another folder. The box is only read.
+    With it is kept how far the box's own list of changes went beforehand (`noted`): a list that tells of changed
+    passwords, which nothing else shows. Both are read back from the disk. Called again on a folder that holds this
+    box's backup, it verifies that one and fetches nothing: a newer backup belongs into another folder. The box is only
+    read.
 
     Raises StorageError, BackupError, InputError when the folder belongs to another box, VerificationError when the
     settings keep changing meanwhile, and the driver's errors.
@@ -90,7 +103,7 @@ def create_settings_backup(  # noqa: PLR0917  (box, where, for whom, under what:
             verify(folder)
             progress(1.0, "there already, and whole")
             return manifest
-        files = _fetch(box, folder, recipients, passphrase, progress)
+        files = _fetch(box, folder, recipients, passphrase, progress, noted=noted)
         progress(0.9, "reading back")
         for file in files:
             check_stored(folder, file)
@@ -102,7 +115,13 @@ def create_settings_backup(  # noqa: PLR0917  (box, where, for whom, under what:
 
 
 def _fetch(
-    box: SettingsBox, folder: Path, recipients: Sequence[str], passphrase: str, progress: Progress
+    box: SettingsBox,
+    folder: Path,
+    recipients: Sequence[str],
+    passphrase: str,
+    progress: Progress,
+    *,
+    noted: int | None,
 ) -> tuple[SealedFile, ...]:
     name, snapshot_name = f"settings{SUFFIX}", f"snapshot.json{SUFFIX}"
     # only the box's own protection is on the download: it stays in a folder nobody else may enter, until it is sealed
@@ -111,6 +130,8 @@ def _fetch(
         settings = _while_steady(box, lambda: _download(box, download, passphrase, progress))
         progress(0.7, "encrypting")
         backup = seal(_pieces(download), folder / name, recipients)
+    if noted is not None:
+        settings = {**settings, NOTED: ({"id": NOTED, "value": noted},)}
     snapshot = seal([json.dumps(settings, indent=1, sort_keys=True).encode()], folder / snapshot_name, recipients)
     return (
         SealedFile(name=name, holds="settings", **backup.model_dump()),

@@ -46,13 +46,15 @@ class BackUpSettings(ReadOnlyStep):
     def act(self, context: StepContext) -> Result:
         """The box is only read."""
         world: World = context.world
+        old = box(context, "old")
         create_settings_backup(
-            box(context, "old"),
+            old,
             context.run_directory / SETTINGS,
             world.inventory.backup.recipients,
             world.secret(world.inventory.backup.passphrase, "the box's settings backup"),
             context.clock.now(),
             context.progress,
+            noted=old.password_changes(0).seq,
         )
         return _manifest_result(context, SETTINGS)
 

@@ -22,7 +22,7 @@ from toolkit.certificates.bundle import sha256
 from toolkit.certificates.steps import export_from_old, exported_last, import_on_new, last_export, next_export
 from toolkit.drift.comparison import Change, How, Standing, changed_on_new
 from toolkit.drift.looking import Looked, served_at_site, words_of
-from toolkit.drift.shown import BOX_SETTINGS, CERTIFICATES
+from toolkit.drift.shown import BOX_SETTINGS, CERTIFICATES, PASSWORDS
 from toolkit.model.errors import RefusedError, VerificationError
 from toolkit.model.execution import StepContext
 from toolkit.model.verdict import Verdict
@@ -39,7 +39,7 @@ def carry_over(context: StepContext, looked: Looked) -> None:
     missing = [change for change in looked.unsettled if change.standing is Standing.MISSING]
     if any(change.standing is Standing.CONFLICT for change in looked.unsettled):
         return
-    if any(change.kind in BACKED_UP for change in missing):
+    if any(change.kind in (*BACKED_UP, PASSWORDS) for change in missing):
         _carry_settings(context, looked)
     leaf = served_at_site(context, looked.now)
     path = keep_certificate(context, looked)
@@ -80,13 +80,15 @@ def _carry_settings(context: StepContext, looked: Looked) -> None:
         shutil.rmtree(attempt)
     passphrase = world.secret(world.inventory.backup.passphrase, "the box's settings backup")
     context.progress(0.2, "the old box's settings have changed: backing them up again")
+    old = box(context, "old")
     create_settings_backup(
-        box(context, "old"),
+        old,
         attempt,
         world.inventory.backup.recipients,
         passphrase,
         context.clock.now(),
         lambda fraction, phase: context.progress(0.2 + 0.2 * fraction, phase),
+        noted=old.password_changes(looked.noted or 0).seq,
     )
     restored = restore_settings(
         box(context, "new"),

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from toolkit.backup.compare import FieldDifference, Record, compare_fields
-from toolkit.drift.shown import BOX_SETTINGS, CERTIFICATES, KINDS, Shown, steady
+from toolkit.drift.shown import BOX_SETTINGS, CERTIFICATES, KINDS, PASSWORDS, Shown, steady
 
 _NAMED_BY = {"users": "username", "teams": "code_name", "jump-clients": "hostname"}
 _SINGULAR = {
@@ -20,6 +20,7 @@ _SINGULAR = {
     "teams": "team",
     "jump-clients": "Jump Client",
     "options": "option",
+    PASSWORDS: "password of user",
     CERTIFICATES: "certificate",
     BOX_SETTINGS: "box setting",
 }
@@ -101,8 +102,9 @@ class Change(BaseModel):
         leave = f'add "{self.key}" to leave_changes'
         if self.standing is Standing.CONFLICT:
             return f"make {thing} what it is meant to be on both boxes, or {leave}"
-        if self.standing is Standing.NOT_COMPARABLE:
-            return f"see to {thing} on the new box, then {leave}"
+        if self.standing is Standing.NOT_COMPARABLE or self.kind == PASSWORDS:
+            see_to = f"give user {self.name} another first password" if self.kind == PASSWORDS else f"see to {thing}"
+            return f"{see_to} on the new box, then {leave}"
         if self.how is How.REMOVED:
             return f"remove {thing} from the new box"
         if self.kind == CERTIFICATES:
@@ -141,7 +143,7 @@ def changed_on_new(expected: Shown, new: Shown, *, leave: Iterable[str] = ()) ->
     there = _Side(new)
     found = []
     for kind in KINDS:
-        if kind in (CERTIFICATES, BOX_SETTINGS):
+        if kind in (PASSWORDS, CERTIFICATES, BOX_SETTINGS):
             continue
         side = _Side(expected)
         for record in expected[kind]:
@@ -187,11 +189,23 @@ def _changes(before: Shown, now: Shown, new: Shown, leave: frozenset[str]) -> It
                 kind=kind,
                 id=key,
                 name=name_of(kind, current or old or {}),
-                how=How.ADDED if old is None else How.REMOVED if current is None else How.CHANGED,
-                fields=compare_fields(steady(old or {}), steady(current or {})),
+                how=How.CHANGED
+                if kind == PASSWORDS
+                else How.ADDED
+                if old is None
+                else How.REMOVED
+                if current is None
+                else How.CHANGED,
+                fields=() if kind == PASSWORDS else compare_fields(steady(old or {}), steady(current or {})),
                 standing=Standing.LEFT if f"{kind}/{key}" in leave else Standing.MISSING,
             )
             yield change if change.standing is Standing.LEFT else _stands(change, old, current, moment)
+
+
+def _how(kind: str, old: Record | None, current: Record | None) -> How:
+    if old is None:
+        return How.CHANGED if kind == PASSWORDS else How.ADDED
+    return How.REMOVED if current is None else How.CHANGED
 
 
 def _stands(change: Change, old: Record | None, current: Record | None, moment: _Moment) -> Change:

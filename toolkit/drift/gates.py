@@ -7,7 +7,7 @@ from toolkit.appliances.world import World
 from toolkit.backup.settings_backup import KINDS as BACKED_UP
 from toolkit.backup.settings_backup import read_settings
 from toolkit.drift.comparison import changed_on_new
-from toolkit.drift.looking import last_shown, look_at, look_at_both, words_of
+from toolkit.drift.looking import last_shown, look_at, look_at_both, passwords_since, words_of
 from toolkit.drift.shown import KINDS, Shown, digests, shown
 from toolkit.drift.steps import next_moves
 from toolkit.model.counting import counted
@@ -18,9 +18,12 @@ _STEP = "carry-changes"
 
 
 def old_unchanged(context: StepContext, gate: GateReference) -> Outcome:
-    """The old box shows what it showed when its changes were carried over: compared by digest, in nine requests."""
+    """The old box shows what it showed when its changes were carried over: compared by digest, in ten requests."""
     world: World = context.world
-    before, now = context.results[_STEP]["digests"], digests(shown(*look_at(context, "old")))
+    compared = context.results[_STEP]
+    before, noted = compared["digests"], compared["noted"]
+    passwords = passwords_since(context, noted if isinstance(noted, int) else None)
+    now = digests(shown(*look_at(context, "old"), passwords))
     changed = [kind for kind in KINDS if not isinstance(before, dict) or before.get(kind) != now[kind]]
     outcome = witness(
         context,

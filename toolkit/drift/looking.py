@@ -9,7 +9,7 @@ from typing import NamedTuple
 from toolkit.appliances.trust import box
 from toolkit.appliances.world import Role, World
 from toolkit.backup.sealed import SUFFIX, seal, unsealed
-from toolkit.backup.settings_backup import Settings, read_settings
+from toolkit.backup.settings_backup import NOTED, Settings, read_settings
 from toolkit.backup.steps import identities, settings_before
 from toolkit.box_settings.captured import BoxSettings, capture, read_captured
 from toolkit.box_settings.looks import CAPTURED
@@ -28,9 +28,13 @@ _WORDS_MAX = 5
 
 
 class Looked(NamedTuple):
-    """What was carried, what the old box shows now, what the new one shows now; and the old one's own settings now."""
+    """What was carried, what the old box shows now, what the new one shows now; and the old one's own settings now.
+
+    `noted`: how far the old box's list of changes went when that was carried.
+    """
 
     before: Shown
+    noted: int | None
     now: Shown
     new: Shown
     old_box: BoxSettings
@@ -46,9 +50,12 @@ class Looked(NamedTuple):
 def look_at_both(context: StepContext, before: Shown | None = None) -> Looked:
     """Both boxes are only read. `before`: what was carried, where that is known already."""
     world: World = context.world
-    carried = before if before is not None else carried_shown(context)
+    settings = settings_before(context)
+    carried = before if before is not None else shown(settings, read_captured(latest(context.run_directory / CAPTURED)))
+    noted = noted_in(settings)
     old_settings, old_box = look_at(context, "old")
-    now, new = shown(old_settings, old_box), shown(*look_at(context, "new"))
+    now = shown(old_settings, old_box, passwords_since(context, noted))
+    new = shown(*look_at(context, "new"))
     changes = compare(
         carried,
         now,
@@ -56,7 +63,7 @@ def look_at_both(context: StepContext, before: Shown | None = None) -> Looked:
         leave=world.inventory.backup.leave_changes,
         hostname=world.inventory.box_settings.hostname,
     )
-    return Looked(carried, now, new, old_box, old_settings, changes)
+    return Looked(carried, noted, now, new, old_box, old_settings, changes)
 
 
 def look_at(context: StepContext, role: Role) -> tuple[Settings, BoxSettings]:
@@ -65,9 +72,14 @@ def look_at(context: StepContext, role: Role) -> tuple[Settings, BoxSettings]:
     return read_settings(appliance), capture(appliance, context.clock.now())
 
 
-def carried_shown(context: StepContext) -> Shown:
-    """What the old box showed when what the new one has was carried."""
-    return shown(settings_before(context), read_captured(latest(context.run_directory / CAPTURED)))
+def noted_in(settings: Settings) -> int | None:
+    """How far the box's list of changes went when these settings were backed up; None where that was not kept."""
+    return next((int(str(record["value"])) for record in settings.get(NOTED, ())), None)
+
+
+def passwords_since(context: StepContext, noted: int | None) -> tuple[str, ...]:
+    """Whose passwords were changed on the old box since then."""
+    return () if noted is None else box(context, "old").password_changes(noted).usernames
 
 
 def served_at_site(context: StepContext, records: Shown) -> str | None:

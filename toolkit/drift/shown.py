@@ -11,8 +11,8 @@ from toolkit.backup.settings_backup import KINDS as BACKED_UP
 from toolkit.backup.settings_backup import Settings
 from toolkit.box_settings.captured import BoxSettings
 
-CERTIFICATES, BOX_SETTINGS = "certificates", "box-settings"
-KINDS = (*BACKED_UP, CERTIFICATES, BOX_SETTINGS)
+PASSWORDS, CERTIFICATES, BOX_SETTINGS = "passwords", "certificates", "box-settings"
+KINDS = (*BACKED_UP, PASSWORDS, CERTIFICATES, BOX_SETTINGS)
 
 Shown = Mapping[str, Sequence[Record]]
 """By kind, the records of one box at one moment, each with a stable `id`; never a secret, which no box shows."""
@@ -27,14 +27,15 @@ UNSTEADY = {
 """What is captured of a box and is left out here, with the reason; fields of records: `backup.compare.VOLATILE`."""
 
 
-def shown(settings: Settings, box_settings: BoxSettings) -> Shown:
-    """What a box shows, kind by kind."""
+def shown(settings: Settings, box_settings: BoxSettings, passwords: Sequence[str] = ()) -> Shown:
+    """What a box shows, kind by kind; `passwords`: whose were changed since the moment that it is compared with."""
     certificates: list[Record] = [
         {"id": one.sha256, "name": one.name, "addresses": list[JsonValue](sorted(one.addresses))}
         for one in box_settings.certificates
     ]
     return {
         **{kind: tuple(settings.get(kind, ())) for kind in BACKED_UP},
+        PASSWORDS: tuple({"id": username} for username in passwords),
         CERTIFICATES: tuple(certificates),
         BOX_SETTINGS: tuple(_box_records(box_settings)),
     }

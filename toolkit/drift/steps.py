@@ -13,7 +13,7 @@ from toolkit.drift.looking import (
     served_at_site,
     words_of,
 )
-from toolkit.drift.shown import CERTIFICATES, digests
+from toolkit.drift.shown import CERTIFICATES, PASSWORDS, digests
 from toolkit.model.counting import counted
 from toolkit.model.errors import RefusedError
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, witness
@@ -62,13 +62,15 @@ def _look_again(context: StepContext, before: Looked) -> Looked:
     """After carrying: what is on the new box now and was not before has been carried."""
     looked = look_at_both(context, before.before)
     missing = {change.key for change in before.unsettled}
-    note_changes(
-        context,
-        [
-            change.model_copy(update={"carried": change.key in missing and change.standing is Standing.THERE})
-            for change in looked.changes
-        ],
-    )
+    there = [
+        change.model_copy(update={"carried": change.key in missing and change.standing is Standing.THERE})
+        for change in looked.changes
+    ]
+    # a password that a restore has carried along is none that was changed since
+    along = [change for change in before.unsettled if change.kind == PASSWORDS and looked.noted != before.noted]
+    along = [change.model_copy(update={"carried": True, "standing": Standing.THERE}) for change in along]
+    looked = looked._replace(changes=(*there, *(one for one in along if one.key not in {two.key for two in there})))
+    note_changes(context, looked.changes)
     return looked
 
 
@@ -109,6 +111,7 @@ def _result(context: StepContext, looked: Looked) -> Result:
     return {
         "changes": [change.key for change in looked.changes],
         "digests": {**digests(looked.now)},
+        "noted": looked.noted,
         "leaf_sha256": leaf if carried else served_certificate(context.results),
     }
 

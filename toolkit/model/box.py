@@ -174,6 +174,16 @@ class ImportResult(_Noun):
     refused: tuple[dict[str, str], ...] = ()
 
 
+class PasswordChanges(_Noun):
+    """Whose passwords on the support site were changed after a point of the box's own list of changes.
+
+    `seq` is where that list ends now; no page shows a password, so this is all that tells of it.
+    """
+
+    seq: int
+    usernames: tuple[str, ...]
+
+
 class ResetStatus(_Noun):
     """How far a factory reset is; answered without an account, because the reset destroys the accounts."""
 
