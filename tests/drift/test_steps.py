@@ -230,7 +230,7 @@ def test_after_the_swing_a_changed_password_is_told_until_somebody_has_seen_to_i
     run.call("old", "POST", f"/api/v1/users/{user['id']}/enable", password="a first password")
     with pytest.raises(RefusedError) as refused:
         run.carry("carry-late-changes")
-    assert f"give user {user['username']} another first password" in refused.value.next_move
+    assert f"ive user {user['username']} another first password" in refused.value.next_move
     run.backup = {"leave_changes": (f"passwords/{user['username']}",)}
     run.carry("carry-late-changes")
     assert run.gate("changes-settled").verdict is Verdict.PASSED
