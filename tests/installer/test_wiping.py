@@ -88,9 +88,10 @@ def test_nothing_is_written_when_any_disk_is_not_to_be_wiped(tmp_path: Path, mac
 def test_a_member_of_an_array_wants_a_job_that_says_so(tmp_path: Path, machine_disks: list[Disk]) -> None:
     one, *_ = machine_disks
     one.path.write_bytes(b"LABELONE" + bytes(16) + b"LVM2 001")
-    with pytest.raises(Refused, match="LVM"):
-        run(tmp_path, job(one), [one])
-    done, _ = run(tmp_path, job(one, members_allowed=True), [one])
+    for signatures in ([], ["linux_raid_member"]):
+        with pytest.raises(Refused, match=r"LVM.*name the signature: LVM2_member\)"):
+            run(tmp_path, job(one, signatures=signatures), [one])
+    done, _ = run(tmp_path, job(one, signatures=["LVM2_member"]), [one])
     assert done["bytes_read"] == one.size_bytes
 
 

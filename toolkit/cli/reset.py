@@ -78,6 +78,8 @@ def list_disks(json: JsonOption = False) -> None:
         _line("may be wiped", "yes" if not one.objections else "no")
         for objection in one.objections:
             _line("", objection.why)
+        if names := local_disks.lifted_by(one.objections):
+            _line("", f"to have it wiped all the same: {names}")
 
 
 @app.command("disk")
@@ -93,9 +95,9 @@ def wipe_disks(  # noqa: PLR0917  (typer hands all of them by name)
         Path | None,
         typer.Option("--record", metavar="FOLDER", help="Where the signed records go; default: rebox's state folder."),
     ] = None,
-    member: Annotated[
+    signature: Annotated[
         list[str] | None,
-        typer.Option("--member", metavar="SERIAL", help="This disk may be a member of an array nobody holds."),
+        typer.Option("--signature", metavar="NAME", help="May be lost though others may need it; reset list names it."),
     ] = None,
     medium: Annotated[
         list[str] | None,
@@ -114,7 +116,7 @@ def wipe_disks(  # noqa: PLR0917  (typer hands all of them by name)
     _check_yes(wanted, yes or ())
     records = state_folder() / RECORDS_FOLDER if record is None else record
     own = (*_own(), records)
-    rules = Rules(planned=wanted, own=own, members_allowed=member or (), media=medium or ())
+    rules = Rules(planned=wanted, own=own, signatures=signature or (), media=medium or ())
     order = Order(method, verify.value)
     chosen = local_disks.choose(serials, rules, order)
     key = _prepare(records)

@@ -83,11 +83,21 @@ def opened(meant: Meant, rules: Rules, there: Callable[[], Iterable[Disk]]) -> I
         yield disk, device
 
 
-def refuse(disk: Disk, why: Iterable[Objection]) -> None:
-    """Raises Refused with all that was found."""
-    reasons = "; ".join(objection.why for objection in why)
-    if reasons:
-        raise Refused(f"the disk {disk.identity or disk.name} is not wiped: {reasons}")
+def refuse(disk: Disk, why: Iterable[Objection], what: str = "wiped") -> None:
+    """Raises Refused with all that was found; `what` is not done."""
+    told = list(why)
+    if told:
+        reasons = "; ".join(objection.why for objection in told) + named(told)
+        raise Refused(f"the disk {disk.identity or disk.name} is not {what}: {reasons}")
+
+
+def named(why: Iterable[Objection]) -> str:
+    """What lifts objections that are signatures, in words; "" where there are none, or others too."""
+    told = list(why)
+    if not all(objection.signature for objection in told):
+        return ""
+    names = ", ".join(dict.fromkeys(objection.signature for objection in told))
+    return f" (to have that lost, name the signature: {names})"
 
 
 def erase(erased: Erased, device: Device, order: Order, phases: Phases, sleep: Sleep = time.sleep) -> Erased:

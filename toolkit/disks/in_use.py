@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from toolkit.disks import method
+from toolkit.disks import blkid, method
 from toolkit.disks.facts import Disk, text
-from toolkit.disks.signatures import member
+from toolkit.disks.refusal import Failed, Refused
+from toolkit.disks.signatures import ORDINARY, described, member
 from toolkit.disks.stack import Stack, block_number, mounts, unescaped
 
 _TOLD_MAX = 5
 _MOMENT_SECONDS = 0.1
+_BLKID_LOOKS_AT = 4 << 20
 PATIENCE_SECONDS = 3.0
 
 
@@ -35,6 +37,7 @@ class Reason(StrEnum):
     HELD = "held"
     OPEN = "open"
     MEMBER = "member"
+    SIGNATURE = "signature"
     OWN = "own"
     MEDIUM = "medium"
     ERASING = "erasing"
@@ -43,10 +46,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Objection:
-    """One reason, with what was found in words."""
+    """One reason, with what was found in words; `signature` is the name of one that may be wiped once it is named."""
 
     reason: Reason
     why: str
+    signature: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,15 +58,15 @@ class Rules:
     """What is meant, and what the toolkit needs itself.
 
     `planned`: serial numbers (a loop device's file) that may be wiped. `media`: those of this run's removable media.
-    `own`: files and folders whose disks stay. `members_allowed`: disks that may be a member of an array that nobody
-    holds any more. `opened_here`: this process has the disk open for itself alone.
+    `own`: files and folders whose disks stay. `signatures`: names of those that may be wiped though others
+    may need what bears them. `opened_here`: this process has the disk open for itself alone.
     """
 
     planned: Collection[str]
     media: Collection[str] = ()
     own: Collection[Path] = ()
     own_names: Collection[str] = ()
-    members_allowed: Collection[str] = ()
+    signatures: Collection[str] = ()
     opened_here: bool = False
     system: Path = field(default=Path("/sys"))
     processes: Path = field(default=Path("/proc"))
@@ -215,21 +219,47 @@ def _devices_open(process: Path) -> Iterator[str]:
 
 
 def _member(disk: Disk, stack: Stack, rules: Rules) -> Iterator[Objection]:
-    if disk.identity and disk.identity in rules.members_allowed:
-        return
+    """What a signature on the disk or a partition tells that others may need, and any that is not known."""
     try:
         descriptor = os.open(disk.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return  # told above
     try:
         for name, begin, size in _places(disk, stack):
-            found = _member_at(descriptor, begin, size)
-            if found:
-                yield Objection(Reason.MEMBER, f"{name} is a member of {found}, which others may need")
+            for found in _signatures(disk, descriptor, begin, size, rules.signatures):
+                yield _needed(name, found)
     except OSError as error:
         yield _unreadable(error, method.erasing(disk, descriptor))
+    except (Failed, Refused) as error:
+        yield Objection(Reason.UNREADABLE, f"whether others need what is on it cannot be told: {error}")
     finally:
         os.close(descriptor)
+
+
+def _signatures(disk: Disk, descriptor: int, begin: int, size: int, named: Collection[str]) -> list[str]:
+    """Those that are neither ordinary nor named: what the table here finds, then what blkid does beside it.
+
+    blkid passes over what is ordinary, named or found already, so that no mark hides another. It takes what cannot be
+    read for nothing: where it looks is read here first, so that it raises OSError.
+    """
+
+    def read(offset: int, length: int) -> bytes:
+        length = min(length, size - offset)
+        return os.pread(descriptor, length, begin + offset) if offset >= 0 and length > 0 else b""
+
+    for offset in (0, max(0, size - _BLKID_LOOKS_AT)):
+        read(offset, _BLKID_LOOKS_AT)
+    found = [name for name in member(read, size) if name not in named]
+    told = blkid.probe(disk.path, begin, size, passing_over=[*ORDINARY, *named, *found]).get("TYPE", "")
+    return [*found, told] if told and told not in named else found
+
+
+def _needed(name: str, signature: str) -> Objection:
+    if words := described(signature):
+        why = f"{name} is a member of {words} ({signature}), which others may need"
+        return Objection(Reason.MEMBER, why, signature)
+    what = "several signatures, which blkid does not tell apart" if signature == blkid.SEVERAL else "a signature"
+    return Objection(Reason.SIGNATURE, f"{name} bears {what} ({signature}): who needs it is not known here", signature)
 
 
 def _unreadable(error: OSError, erasing: float | None) -> Objection:
@@ -245,14 +275,6 @@ def _places(disk: Disk, stack: Stack) -> Iterator[tuple[str, int, int]]:
     for name in stack.parts(disk.name)[1:]:
         folder = stack.system / "class/block" / name
         yield name, int(text(folder / "start") or 0) * 512, int(text(folder / "size") or 0) * 512
-
-
-def _member_at(descriptor: int, begin: int, size: int) -> str:
-    def read(offset: int, length: int) -> bytes:
-        length = min(length, size - offset)
-        return os.pread(descriptor, length, begin + offset) if offset >= 0 and length > 0 else b""
-
-    return member(read, size)
 
 
 def _processes(folder: Path) -> Iterator[Path]:

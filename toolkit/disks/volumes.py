@@ -3,16 +3,15 @@
 import os
 import re
 import stat
-import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from toolkit.disks import blkid
 from toolkit.disks.facts import text
 from toolkit.disks.partitions import partitions
-from toolkit.disks.programs import program
 from toolkit.disks.refusal import Failed, Refused
 
 KINDS = ("vfat", "exfat", "ext4")
@@ -21,8 +20,6 @@ FOLDER = "REBOX"
 """The one folder of a volume that is ours; nothing outside of it is read, written or removed."""
 NAMES_MAX = 20_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,119}")
-_NOTHING_FOUND, _SEVERAL_FOUND = 2, 8  # blkid(8), EXIT STATUS
-_PROBE_SECONDS_MAX = 30.0
 
 
 class Gone(Failed):
@@ -108,21 +105,10 @@ def find(disk: Path) -> FileSystem | None:
 
 
 def probe(path: Path, offset_bytes: int = 0, size_bytes: int = 0) -> FileSystem | None:
-    """What blkid finds there, past the kernel's memory and its own; raises Failed when that cannot be told."""
-    words = [program("blkid"), "--probe", "--output", "export", f"--offset={offset_bytes}"]
-    words += [f"--size={size_bytes}"] if size_bytes else []
-    try:
-        done = subprocess.run(
-            [*words, "--", str(path)], capture_output=True, timeout=_PROBE_SECONDS_MAX, check=False, text=True,
-            errors="replace", stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Failed(f"it cannot be told what is on {path}: {error}") from None
-    if done.returncode == _SEVERAL_FOUND:
+    """What blkid finds there; raises Failed when that cannot be told."""
+    said = blkid.probe(path, offset_bytes, size_bytes)
+    if said.get("TYPE") == blkid.SEVERAL:
         raise Failed(f"{path} bears the marks of several file systems; format it")
-    if done.returncode not in {0, _NOTHING_FOUND}:
-        raise Failed(f"it cannot be told what is on {path}: {done.stderr.strip() or 'it does not read'}")
-    said = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     if said.get("USAGE") != "filesystem":
         return None
     return FileSystem(

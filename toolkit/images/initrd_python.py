@@ -25,7 +25,7 @@ def initrd_files(materials: Materials, patterns: Sequence[str], folder: str) -> 
         chosen += [(str(path.relative_to(unpacked)), path) for path in found]
     chosen += [(f"{folder}/{place}", path) for place, path in materials.folder.sources()]
     # a path of before /usr was merged
-    merged = [(place if not place.startswith("lib/") else f"usr/{place}", path) for place, path in chosen]
+    merged = [(f"usr/{place}" if place.startswith(("lib/", "sbin/")) else place, path) for place, path in chosen]
     return [*_compiled(materials, merged), *(entry_of(*one) for one in merged if one[1].suffix != ".py")]
 
 

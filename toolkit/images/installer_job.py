@@ -77,7 +77,8 @@ class InstallerJob(BaseModel):
     """One job; `install` and `wipe` name machine, ports and disk by what is printed on them, never by device name.
 
     `install` has one `disk_serial`, `wipe` all `disk_serials` that are to be wiped in one go (or one `disk_serial`), by
-    `method` (docs/reset.md), read back as `verify` says; `members_allowed` for disks that are members of an array.
+    `method` (docs/reset.md), read back as `verify` says. `signatures` names those that may be overwritten although
+    others may need what bears them.
     By `job_id` a disk remembers what was done on it: an installation is not done twice.
     `macs` must all be in the machine. `image_sha256` is the raw image's (the appliance manifest's `sha256`), `seed` the
     box's order (docs/images.md), `authorized_keys` who may log in by SSH. `then` is what follows a job done; after one
@@ -94,7 +95,7 @@ class InstallerJob(BaseModel):
     disk_serials: tuple[Serial, ...] = ()
     method: Annotated[str, StringConstraints(pattern="^[a-z-]{1,40}$")] = "auto"
     verify: Literal["full", "sample"] = "full"
-    members_allowed: bool = False
+    signatures: tuple[Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_]{1,40}$")], ...] = ()
     image_sha256: Sha256 | None = None
     seed: dict[str, JsonValue] | None = None
     authorized_keys: tuple[str, ...] = ()

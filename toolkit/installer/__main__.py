@@ -4,7 +4,9 @@ import sys
 import time
 
 from toolkit.disks.device import Device
+from toolkit.disks.erase import refuse
 from toolkit.disks.facts import Disk
+from toolkit.disks.in_use import PATIENCE_SECONDS, Rules, objections
 from toolkit.disks.refusal import Failed, Refused
 from toolkit.installer import checks, install, medium, wiping
 from toolkit.installer.call_home import CallHome, set_up
@@ -43,7 +45,7 @@ def _run(console: Console) -> int:
     disks = checks.targets(job, machine, name)
     began = time.monotonic()
     wipes = job.action == "wipe"
-    result = wiping.wipe(console, job, disks, name) if wipes else _install(console, job, machine, disks[0])
+    result = wiping.wipe(console, job, disks, name) if wipes else _install(console, job, machine, disks[0], name)
     seconds = round(time.monotonic() - began, 1)
     console.say("done", action=job.action, disk_serial=job.disk_serial, seconds=seconds, **result)
     return _end(job)
@@ -64,7 +66,7 @@ def _call_home(console: Console, job: Job) -> None:
         console.say("report", reason=why)
 
 
-def _install(console: Console, job: Job, machine: Inventory, disk: Disk) -> dict[str, object]:
+def _install(console: Console, job: Job, machine: Inventory, disk: Disk, medium_name: str) -> dict[str, object]:
     image = medium.contained()
     checks.room(job, disk, image.size_bytes, image.sha256)
     seed = None if job.seed is None else install.seed_volume(job.seed, job.authorized_keys)
@@ -72,6 +74,8 @@ def _install(console: Console, job: Job, machine: Inventory, disk: Disk) -> dict
         if install.was_done(device, job.job_id):
             return {"already": True, "image_sha256": image.sha256, "bytes_written": 0, "bytes_read": 0}
         checks.data(job, machine, disk, holds)
+        rules = Rules(planned=(disk.identity,), own_names=(medium_name,), signatures=job.signatures, opened_here=True)
+        refuse(disk, objections(disk, machine.disks, rules, patience_seconds=PATIENCE_SECONDS), "overwritten")
         console.say("begin", action=job.action, disk_serial=disk.serial, again=device.begun())
         with medium.unpacked() as stream:
             head = install.write_image(stream, image.size_bytes, device, console.progress("write"))

@@ -16,7 +16,7 @@ _ACTIONS = ("install", "wipe", "inspect")
 class Job:
     """What to do on which machine; `network` and `report` are what they are in the file.
 
-    `members_allowed`: a disk that is a member of an array, which nobody holds here, may be wiped.
+    `signatures`: names of signatures (docs/reset.md) that may be overwritten, though others may need what bears them.
     """
 
     job_id: str
@@ -32,7 +32,7 @@ class Job:
     then: str
     method: str = "auto"
     verify: str = "full"
-    members_allowed: bool = False
+    signatures: tuple[str, ...] = ()
 
     @property
     def disk_serial(self) -> str:
@@ -65,7 +65,7 @@ def read_job(content: bytes) -> Job | None:
             then=str(fields.get("then", "power-off")),
             method=str(fields.get("method", "auto")),
             verify=str(fields.get("verify", "full")),
-            members_allowed=fields.get("members_allowed") is True,
+            signatures=tuple(map(str, fields.get("signatures", ()))),
         )
     except (ValueError, AttributeError, TypeError):
         # what stands in it is not repeated: it may hold a token

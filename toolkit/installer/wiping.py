@@ -21,7 +21,7 @@ def wipe(console: Console, job: Job, wanted: Sequence[Disk], medium: str) -> dic
     rules = Rules(
         planned=job.disk_serials,
         own_names=(medium,),
-        members_allowed=job.disk_serials if job.members_allowed else (),
+        signatures=job.signatures,
     )
     there = list(disks())
     for disk in wanted:

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from toolkit.model.fields import Address, Fingerprint, InterfaceAddress, Mac, Uuid, VersionText
 from toolkit.model.firmware import FirmwareScope
 from toolkit.model.secret import SecretReference
+
+Signature = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,40}$")]
 
 
 class _Table(BaseModel):
@@ -126,6 +128,13 @@ class Bmc(_Table):
         return self
 
 
+_KNOWN = Field(
+    default=(),
+    description="Signatures on those disks, by blkid's names, that may be lost though others may need what bears them: "
+    'a member of a pool or array, e.g. ["linux_raid_member"]; without it such a disk is refused.',
+)
+
+
 class MetalMachine(NewMachine):
     """A physical machine whose disk the installer writes."""
 
@@ -135,6 +144,7 @@ class MetalMachine(NewMachine):
         min_length=1,
         description="Serial number of the disk with all that the box knows; it must be blank.",
     )
+    known_signatures: tuple[Signature, ...] = _KNOWN
 
 
 class RedfishProvision(MetalMachine):
@@ -158,6 +168,7 @@ class OldBmc(Bmc):
 
     macs: tuple[Mac, ...] = Field(min_length=1, description="The machine's network ports; the BMC must know them all.")
     disk_serials: tuple[str, ...] = Field(min_length=1, description="Serial numbers of the disks that are wiped.")
+    known_signatures: tuple[Signature, ...] = _KNOWN
     firmware_reset: FirmwareScope = Field(
         default="bios",
         description="What of the firmware is reset where the BMC offers it: bios (settings and Secure Boot keys), "

@@ -55,7 +55,7 @@ def choose(words: Sequence[str], rules: Rules, order: Order) -> list[Chosen]:
     """
     must_be_root()
     found = list(_there())
-    chosen, against = [], []
+    chosen, against, signed = [], list[str](), list[Objection]()
     for word in words:
         name, serial = _named(word)
         try:
@@ -65,18 +65,28 @@ def choose(words: Sequence[str], rules: Rules, order: Order) -> list[Chosen]:
         except Refused as refused:
             against.append(str(refused))
             continue
-        against += [f"{serial} ({disk.name}): {one.why}" for one in _patiently(disk, found, rules)]
+        objected = _patiently(disk, found, rules)
+        against += [f"{serial} ({disk.name}): {one.why}" for one in objected]
+        signed += objected
         words_of = tuple(technique.words for technique in techniques)
         chosen.append(Chosen(Meant.seen(disk), disk, words_of, offer.missing))
     if len({one.meant.identity for one in chosen}) != len(chosen):
         raise InputError("a disk is named twice", next_move="Name each once.")
     if against:
+        names = lifted_by(signed) if len(signed) == len(against) else ""
+        more = f" To have it wiped all the same, add {names}." if names else ""
         raise RefusedError(
             "nothing is wiped",
             why="; ".join(against),
-            next_move="See rebox reset list; free the disk, or name another.",
+            next_move=f"See rebox reset list; free the disk, or name another.{more}",
         )
     return chosen
+
+
+def lifted_by(objections: Iterable[Objection]) -> str:
+    """The options by which all objections are lifted, where every one is a signature; else ""."""
+    names = [one.signature for one in objections]
+    return " ".join(f"--signature {name}" for name in dict.fromkeys(names)) if all(names) else ""
 
 
 def _patiently(disk: Disk, found: Sequence[Disk], rules: Rules) -> list[Objection]:

@@ -37,7 +37,7 @@ class SaysIt(WipeOrder):
 
 def old_machine(metal: Metal, folder: Path, read_bytes: int = 4096) -> OldMachine:
     def order(meant: MachineIdentity, disk_serials: tuple[str, ...], occasion: str) -> SaysIt:
-        return SaysIt(meant, disk_serials, occasion, read_bytes)
+        return SaysIt(meant, disk_serials, occasion, bytes_read=read_bytes)
 
     return OldMachine(lambda: boot_of(metal, folder), ("DISK-1", "DISK-2"), order)
 

@@ -30,6 +30,7 @@ class InstallOrder:
     network: Network
     seed: dict[str, JsonValue]
     authorized_keys: tuple[str, ...] = ()
+    known_signatures: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -53,6 +54,7 @@ class InstallOrder:
             image_sha256=self.image_sha256,
             seed=self.seed,
             authorized_keys=self.authorized_keys,
+            signatures=self.known_signatures,
             network=self.network if report else None,
             report=report,
         )
@@ -73,6 +75,7 @@ def install_order(
         network=Network(mac=machine.mac, address=machine.addresses[0], gateway=machine.gateway),
         seed=first_boot_order(inventory, machine, admin_password, path),
         authorized_keys=authorized_keys(machine, path),
+        known_signatures=machine.known_signatures,
     )
 
 
@@ -80,12 +83,13 @@ def install_order(
 class WipeOrder:
     """The wiping of a machine's disks, in one go. Without an address of its own it asks DHCP for one to report from.
 
-    Members of arrays are wiped too: nothing holds them there, and each is named by whoever wrote the inventory.
+    Nothing holds the members of a pool there: they are wiped only where `known_signatures` names what they bear.
     """
 
     meant: MachineIdentity
     disk_serials: tuple[str, ...]
     occasion: str
+    known_signatures: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -101,7 +105,7 @@ class WipeOrder:
             machine_serial=self.meant.serial_number,
             macs=self.meant.macs,
             disk_serials=self.disk_serials,
-            members_allowed=True,
+            signatures=self.known_signatures,
             network=Network(mac=self.meant.macs[0]) if report else None,
             report=report,
         )

@@ -1,6 +1,7 @@
 """From the inventory to a machine behind its BMC; nothing is asked of the BMC before it is needed."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from toolkit.appliances.world import World
@@ -11,7 +12,7 @@ from toolkit.provision.metal.bmc import Bmc
 from toolkit.provision.metal.following import Limits
 from toolkit.provision.metal.identity import MachineIdentity
 from toolkit.provision.metal.installer_boot import InstallerBoot
-from toolkit.provision.metal.jobs import InstallOrder, install_order
+from toolkit.provision.metal.jobs import InstallOrder, WipeOrder, install_order
 from toolkit.provision.metal.machine import RedfishMachine
 from toolkit.provision.metal.notebook import Notebook
 from toolkit.provision.metal.old_firmware import OldFirmware
@@ -59,7 +60,8 @@ def redfish_machine(
 
 def old_machine(world: World, old_bmc: OldBmc, state: Path, clock: Clock) -> OldMachine:
     """The old box's machine, whose disks are to be wiped."""
-    return OldMachine(_opening_old(world, old_bmc, state, clock), old_bmc.disk_serials)
+    order = partial(WipeOrder, known_signatures=old_bmc.known_signatures)
+    return OldMachine(_opening_old(world, old_bmc, state, clock), old_bmc.disk_serials, order)
 
 
 def old_firmware(world: World, old_bmc: OldBmc, state: Path, clock: Clock) -> OldFirmware:
