@@ -10,12 +10,13 @@ from typing import Protocol
 
 from toolkit.emulator.appliance.facts import TlsSettings
 from toolkit.emulator.appliance.tls import ServedCertificates
+from toolkit.emulator.web_server import connections as server_connections
+from toolkit.emulator.web_server.acceptor import Acceptor
 
 _IP_FREEBIND = 15
 _IPV6_FREEBIND = 78
-_BACKLOG = 512
+_BACKLOG = 1024
 _RESTART_SECONDS = 0.2
-_GOODBYE_SECONDS = 0.2  # a client that does not answer the end of TLS must not keep the box from going off
 
 
 class Connection(Protocol):
@@ -42,16 +43,17 @@ class Listeners:
         self._served = ServedCertificates()
         self._sockets: dict[str, socket.socket] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
-        self._servers: dict[str, asyncio.Server] = {}
+        self._servers: dict[str, Acceptor] = {}
         self._places: dict[str, tuple[str, int]] = {}
         self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._protocol: Callable[[], asyncio.Protocol] | None = None
+        self._protocol: Callable[[server_connections.Connection], asyncio.Protocol] | None = None
         self._connections: set[Connection] = set()
+        self._all: server_connections.Connections | None = None
         self._starting: set[asyncio.Future[None]] = set()
 
     @property
-    def servers(self) -> list[asyncio.Server]:
+    def servers(self) -> list[Acceptor]:
         """What listens now."""
         return list(self._servers.values())
 
@@ -92,6 +94,8 @@ class Listeners:
         place = self._places.get(address)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._abort, lambda connection: connection.server == place)
+            if (server := self._servers.get(address)) is not None:
+                self._loop.call_soon_threadsafe(server.drop)
 
     def restart(self) -> None:
         """Every listener and connection is gone for a moment; from a thread other than the event loop's."""
@@ -103,9 +107,15 @@ class Listeners:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.call_later, seconds, work)
 
-    def attach(self, protocol: Callable[[], asyncio.Protocol], connections: set[Connection]) -> None:
+    def attach(
+        self,
+        protocol: Callable[[server_connections.Connection], asyncio.Protocol],
+        connections: set[Connection],
+        everybody: server_connections.Connections,
+    ) -> None:
         """The event loop runs: from now on what is opened answers."""
         self._protocol = protocol
+        self._all = everybody
         self._connections = connections
         self._loop = asyncio.get_running_loop()
 
@@ -120,17 +130,11 @@ class Listeners:
         task.add_done_callback(self._starting.discard)
 
     async def _start(self, address: str) -> None:
-        if self._loop is None or self._protocol is None:
+        if self._all is None or self._protocol is None:
             raise AssertionError("listeners start once the event loop runs")
         listener = self._sockets.get(address)
         if listener is not None:  # else it was closed again meanwhile
-            self._servers[address] = await self._loop.create_server(
-                self._protocol,
-                sock=listener,
-                ssl=self._contexts[address],
-                backlog=_BACKLOG,
-                ssl_shutdown_timeout=_GOODBYE_SECONDS,
-            )
+            self._servers[address] = Acceptor(listener, self._contexts[address], self._all, self._protocol)
 
     async def _restart(self) -> None:
         for server in self.servers:

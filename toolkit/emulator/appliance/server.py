@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import cast
@@ -24,10 +23,14 @@ from toolkit.emulator.appliance.listeners import Connection, Listeners, Loopback
 from toolkit.emulator.appliance.memory_folder import temporary_files_in_memory
 from toolkit.emulator.appliance.refusal import Refusal
 from toolkit.emulator.appliance.wire import KernelWire, PaperWire, Wire
+from toolkit.emulator.web_server.connections import Connection as OneConnection
+from toolkit.emulator.web_server.connections import Connections
+from toolkit.emulator.web_server.limits import Limits
+from toolkit.emulator.web_server.strict_protocol import HSTS, StrictProtocol
 from toolkit.model.errors import StorageError, UnreachableError, words_of
 
 HTTPS_PORT = 443
-_KEEP_ALIVE_SECONDS = 75  # longer than a careful operator takes between preparing a swing and doing it
+_LIMITS = Limits()
 
 
 class ConsoleFile:
@@ -67,6 +70,7 @@ class ApplianceServer(uvicorn.Server):
         self._ready = ready
         self._box = box
         self._listeners = listeners
+        self._all = Connections(_LIMITS)
         self._console = console
         self.told_by_signal = False
 
@@ -74,7 +78,8 @@ class ApplianceServer(uvicorn.Server):
         """Powers the box on."""
         await self.lifespan.startup()
         connections = cast("set[Connection]", self.server_state.connections)
-        self._listeners.attach(self._protocol, connections)
+        self.server_state.default_headers = list(self.config.encoded_headers)  # until the first tick adds the date
+        self._listeners.attach(self._protocol, connections, self._all)
         self._box.power_on()
         await self._listeners.settle()
         loading = self._loading = asyncio.ensure_future(self._load())
@@ -93,7 +98,7 @@ class ApplianceServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Lets the current answers out, then ends every connection."""
-        self.servers = self._listeners.servers
+        self.servers = self._listeners.servers  # type: ignore[assignment]  # closed and waited for, as uvicorn's are
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -111,12 +116,14 @@ class ApplianceServer(uvicorn.Server):
         except Refusal:
             self.should_exit = True  # held down long enough, it works in any state
 
-    def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]  # which of its classes, uvicorn's types leave open
-            config=self.config,
-            server_state=self.server_state,
+    def _protocol(self, connection: OneConnection) -> asyncio.Protocol:
+        return StrictProtocol(
+            self.config,
+            self.server_state,
             # one of these for each connection: what is confirmed must come over one opened after the change
-            app_state={**self.lifespan.state, OPENED: time.monotonic()},
+            {**self.lifespan.state, OPENED: connection.opened},
+            self._all,
+            connection,
         )
 
 
@@ -139,7 +146,8 @@ class PoweredBox:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            headers=[HSTS],
+            timeout_keep_alive=_LIMITS.keep_alive_seconds,
             timeout_graceful_shutdown=2,
         )
         self._server = ApplianceServer(config, self._box, self._listeners, console, door=door, ready=ready)

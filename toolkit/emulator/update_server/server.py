@@ -13,7 +13,12 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from toolkit.emulator.update_server.repository import Repository
+from toolkit.emulator.web_server.limited_server import LimitedServer
+from toolkit.emulator.web_server.limits import Limits
+from toolkit.emulator.web_server.strict_protocol import HSTS
 from toolkit.model.errors import StorageError, UnreachableError, words_of
+
+_LIMITS = Limits()
 
 
 def application(repository: Repository) -> Starlette:
@@ -31,12 +36,15 @@ def _server(repository: Repository, certificate: Path, key: Path) -> uvicorn.Ser
         application(repository),
         ssl_certfile=certificate,
         ssl_keyfile=key,
+        http="h11",
         lifespan="off",
         ws="none",
         log_level="warning",
         server_header=False,
+        headers=[HSTS],
+        timeout_keep_alive=_LIMITS.keep_alive_seconds,
     )
-    return uvicorn.Server(config)
+    return LimitedServer(config, _LIMITS)
 
 
 def _listen(address: str, port: int) -> socket.socket:
