@@ -99,7 +99,7 @@ class Accounts:
 
     def issue_token(self, client_id: str, client_secret: str, peer: str) -> tuple[str, int]:
         """An access token and the seconds it lasts; 401 `invalid_client`, 429 `locked_out`."""
-        self._check_client(client_id, client_secret, peer)
+        self.check_client(client_id, client_secret, peer)
         token = secrets.token_urlsafe(32)
         with self._database.change() as connection:
             connection.execute("DELETE FROM tokens WHERE expires < ?", (self._now(),))
@@ -113,7 +113,7 @@ class Accounts:
 
         One that is unknown or has ended is no error (RFC 7009 section 2.2).
         """
-        self._check_client(client_id, client_secret, peer)
+        self.check_client(client_id, client_secret, peer)
         with self._database.change() as connection:
             connection.execute("DELETE FROM tokens WHERE hash = ? AND client_id = ?", (_digest(token), client_id))
 
@@ -164,10 +164,8 @@ class Accounts:
         self._check(session.interface, session.username, password, peer)
         self._replace_password(session.interface, session.username, new_password, keep=_digest(cookie))
 
-    def replace_password(
-        self, interface: WebInterface, username: str, password: str, new_password: str, peer: str
-    ) -> None:
-        """The same for whoever is not logged in: all web sessions end; 401, 403, 422 `weak_password`, 429.
+    def check_account(self, interface: WebInterface, username: str, password: str, peer: str) -> None:
+        """For whoever is not logged in; 401, 403, 429.
 
         403 `password_change_required` at first boot, where `set_up_password` is the way.
         """
@@ -175,6 +173,9 @@ class Accounts:
             self.check_admin(username, password, peer)
         else:
             self._check(interface, username, password, peer)
+
+    def replace_password(self, interface: WebInterface, username: str, new_password: str) -> None:
+        """Of an account that was checked; all its web sessions end. 422 `weak_password`."""
         self._replace_password(interface, username, new_password)
 
     def log_out(self, cookie: str) -> None:
@@ -184,7 +185,8 @@ class Accounts:
 
     # what they have in common
 
-    def _check_client(self, client_id: str, client_secret: str, peer: str) -> None:
+    def check_client(self, client_id: str, client_secret: str, peer: str) -> None:
+        """An API account and its secret; 401 `invalid_client`, 429 `locked_out`."""
         account = f"api:{client_id}"
         self._lockout.check(account, peer)
         row = self._database.row("SELECT secret FROM api_accounts WHERE client_id = ?", (client_id,))

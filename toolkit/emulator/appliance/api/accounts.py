@@ -9,6 +9,8 @@ from toolkit.emulator.appliance.api.access import (
     FOR_ACCOUNTS,
     Actor,
     Admin,
+    Anybody,
+    ApiRoute,
     Client,
     Peer,
     TheBox,
@@ -17,9 +19,9 @@ from toolkit.emulator.appliance.api.access import (
 )
 from toolkit.emulator.appliance.api.messages import ClientSecret, NewPassword, ReplacingPassword, TokenAnswer
 from toolkit.emulator.appliance.facts import BoxAccounts
-from toolkit.emulator.appliance.refusal import Refusal
+from toolkit.emulator.appliance.refusal import Refusal, invalid
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 
 
 @router.post(
@@ -32,6 +34,7 @@ def token(box: TheBox, peer: Peer, client: Client, grant_type: Annotated[str, Fo
     """An access token for an API account (RFC 6749 section 4.4); the client as HTTP Basic or in the form."""
     box.refuse_if_resetting()
     if grant_type != "client_credentials":
+        box.accounts.check_client(*client, peer)
         raise Refusal(400, "unsupported_grant_type", "The only grant type is client_credentials.")
     access_token, seconds = box.accounts.issue_token(*client, peer)
     return TokenAnswer(access_token=access_token, expires_in=seconds)
@@ -42,9 +45,12 @@ def token(box: TheBox, peer: Peer, client: Client, grant_type: Annotated[str, Fo
     response_class=Response,
     responses=refusals(s401="invalid_client", s429="locked_out", s503="installing, resetting"),
 )
-def revoke(box: TheBox, peer: Peer, client: Client, token: Annotated[str, Form()]) -> Response:
+def revoke(box: TheBox, peer: Peer, client: Client, token: Annotated[str, Form()] = "") -> Response:
     """Ends one of the client's own tokens (RFC 7009); the client as for a token."""
     box.refuse_if_resetting()
+    if not token:
+        box.accounts.check_client(*client, peer)
+        raise invalid("token: Field required.")
     box.accounts.revoke_token(*client, token, peer)
     return Response()
 
@@ -57,7 +63,7 @@ def revoke(box: TheBox, peer: Peer, client: Client, token: Annotated[str, Form()
         s401="invalid_credentials", s409="already_set_up", s422="weak_password, invalid_request", s429="locked_out"
     ),
 )
-def set_up_password(box: TheBox, peer: Peer, body: NewPassword) -> None:
+def set_up_password(box: TheBox, _: Anybody, peer: Peer, body: NewPassword) -> None:
     """First boot: replaces the factory password; everything else waits for that. Needs no account."""
     box.refuse_if_busy()
     box.accounts.set_up_password(body.username, body.password, body.new_password, peer)
@@ -81,11 +87,9 @@ async def accounts(box: TheBox, _: Actor) -> BoxAccounts:
         s503="installing, resetting",
     ),
 )
-def replace_password(
-    box: TheBox, peer: Peer, account: WhoseAccount, interface: WebInterface, body: ReplacingPassword
-) -> None:
+def replace_password(box: TheBox, username: WhoseAccount, interface: WebInterface, body: ReplacingPassword) -> None:
     """Replaces the password of an account of `/appliance` or `/login`; the account as HTTP Basic."""
-    box.accounts.replace_password(interface, *account, body.new_password, peer)
+    box.accounts.replace_password(interface, username, body.new_password)
 
 
 @router.put(

@@ -21,7 +21,7 @@ from toolkit.emulator.appliance.api import (
     updates,
     users,
 )
-from toolkit.emulator.appliance.api.access import refusals
+from toolkit.emulator.appliance.api.access import check_any_time, refusals
 from toolkit.emulator.appliance.api.limits import BodyLimit
 from toolkit.emulator.appliance.box import Box
 from toolkit.emulator.appliance.database import DatabaseError, OperationalError
@@ -109,6 +109,12 @@ def _spoken(problem: Mapping[str, Any]) -> str:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
+    if error.status_code in (404, 405) and request.url.path.startswith("/api/"):
+        # which calls there are, and with which methods, is no matter of somebody without an account
+        try:
+            await check_any_time(request)
+        except Refusal as refusal:
+            return await _refused(request, refusal)
     if prefers_page(request) and not request.url.path.startswith("/api/"):
         return await run_in_threadpool(page_of_error, request, error)
     return _answer(error.status_code, _CODES.get(error.status_code, "bad_request"), f"{error.detail}.", error.headers)

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Response, UploadFile
 
-from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
+from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, ApiRoute, TheBox, refusals
 from toolkit.emulator.appliance.api.messages import Assignment, CertificateExport
 from toolkit.emulator.appliance.facts import Certificate
 
-router = APIRouter(prefix="/api/v1/certificates", responses=FOR_ACCOUNTS)
+router = APIRouter(prefix="/api/v1/certificates", responses=FOR_ACCOUNTS, route_class=ApiRoute)
 
 
 @router.get("")

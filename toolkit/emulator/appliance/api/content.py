@@ -8,13 +8,13 @@ from fastapi import APIRouter, File, Form, Header, Query, Request, Response, Upl
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
-from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
+from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, ApiRoute, TheBox, refusals
 from toolkit.emulator.appliance.api.messages import BackupRequest, SessionsImport
 from toolkit.emulator.appliance.content import SettingsKind
 from toolkit.emulator.appliance.facts import ImportResult, RecordCounts, SessionPage
 from toolkit.emulator.appliance.refusal import Refusal
 
-router = APIRouter(prefix="/api/v1", responses=FOR_ACCOUNTS)
+router = APIRouter(prefix="/api/v1", responses=FOR_ACCOUNTS, route_class=ApiRoute)
 
 _A_FILE: Mapping[str, Any] = {"content": {"application/octet-stream": {}}, "description": "The content."}
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")

@@ -6,13 +6,13 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
+from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, ApiRoute, TheBox, refusals
 from toolkit.emulator.appliance.api.messages import Enabled, GuardedNetworkChange, NetworkWanted, NewAddress
 from toolkit.emulator.appliance.facts import Address, NetworkChange, NetworkSettings, Route
 from toolkit.emulator.appliance.guarded_change import opened
 from toolkit.emulator.appliance.network_state import OwnAddress
 
-router = APIRouter(prefix="/api/v1/network", responses=FOR_ACCOUNTS)
+router = APIRouter(prefix="/api/v1/network", responses=FOR_ACCOUNTS, route_class=ApiRoute)
 
 
 async def _enabled(request: Request, _: Actor) -> Enabled:

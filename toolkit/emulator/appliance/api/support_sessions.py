@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Response
 
-from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
+from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, ApiRoute, TheBox, refusals
 from toolkit.emulator.appliance.api.messages import SupportSession
 from toolkit.emulator.appliance.facts import ActiveSession
 
-router = APIRouter(prefix="/api/v1/active-sessions", responses=FOR_ACCOUNTS)
+router = APIRouter(prefix="/api/v1/active-sessions", responses=FOR_ACCOUNTS, route_class=ApiRoute)
 
 
 @router.get("")

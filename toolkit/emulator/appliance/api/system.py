@@ -9,6 +9,8 @@ from toolkit.emulator.appliance.api.access import (
     FOR_ACCOUNTS,
     Actor,
     ActorAnyTime,
+    Anybody,
+    ApiRoute,
     TheBox,
     WhoMayShutDown,
     refusals,
@@ -16,7 +18,7 @@ from toolkit.emulator.appliance.api.access import (
 from toolkit.emulator.appliance.api.messages import ClockAnswer, ClockTime, ResetRequest, WantedTls
 from toolkit.emulator.appliance.facts import AuditEntry, Job, ResetStarted, ResetStatus, Status, TlsSettings
 
-router = APIRouter()
+router = APIRouter(route_class=ApiRoute)
 
 
 @router.get(
@@ -24,7 +26,7 @@ router = APIRouter()
     response_class=PlainTextResponse,
     responses={500: {"content": {"text/plain": {}}, "description": "Why the box is not in service."}},
 )
-async def check_health(box: TheBox) -> PlainTextResponse:
+async def check_health(box: TheBox, _: Anybody) -> PlainTextResponse:
     """For load balancers: `OK`, or why not. Needs no account."""
     healthy, words = box.health()
     return PlainTextResponse(words, status_code=200 if healthy else 500)
@@ -99,6 +101,6 @@ async def reset(box: TheBox, by: Actor, body: ResetRequest) -> ResetStarted:
 
 
 @router.get("/api/v1/reset")
-async def reset_status(box: TheBox) -> ResetStatus:
+async def reset_status(box: TheBox, _: Anybody) -> ResetStatus:
     """How far a factory reset is. Needs no account."""
     return box.power.reset_status()

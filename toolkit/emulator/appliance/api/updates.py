@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
+from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, ApiRoute, TheBox, refusals
 from toolkit.emulator.appliance.api.messages import Signature
 from toolkit.emulator.appliance.facts import Job, Update
 
-router = APIRouter(prefix="/api/v1/updates", responses=FOR_ACCOUNTS)
+router = APIRouter(prefix="/api/v1/updates", responses=FOR_ACCOUNTS, route_class=ApiRoute)
 
 
 @router.post("/check", responses=refusals(s409="clock", s502="update_server", s507="disk_full"))

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, TheBox, refusals
+from toolkit.emulator.appliance.api.access import FOR_ACCOUNTS, Actor, ApiRoute, TheBox, refusals
 from toolkit.emulator.appliance.api.messages import FirstPassword, NewUser
 from toolkit.emulator.appliance.facts import User
 
-router = APIRouter(prefix="/api/v1/users", responses=FOR_ACCOUNTS)
+router = APIRouter(prefix="/api/v1/users", responses=FOR_ACCOUNTS, route_class=ApiRoute)
 
 
 @router.post(

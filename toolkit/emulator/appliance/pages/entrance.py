@@ -6,15 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from toolkit.emulator.appliance.pages.page_route import ElsewhereError, PageRoute, interface_of, see_other
+from toolkit.emulator.appliance.pages.page_route import PageRoute, interface_of, see_other
 from toolkit.emulator.appliance.pages.rendering import MENU, render
 from toolkit.emulator.appliance.pages.visit import (
     COOKIE,
-    Visit,
+    KnownVisit,
     box_of,
     check_token,
     drop_cookie,
-    find_visit,
     peer_of,
     set_cookie,
 )
@@ -71,21 +70,20 @@ def _log_in_page(request: Request, *, refusal: Refusal | None = None, username: 
 
 
 @router.get("/password")
-def password_form(request: Request) -> HTMLResponse:
+def password_form(visit: KnownVisit) -> HTMLResponse:
     """The form; the only page that a factory password opens."""
-    return _known(request).page("password.html")
+    return visit.page("password.html")
 
 
 @router.post("/password")
 def change_password(
-    request: Request,
+    visit: KnownVisit,
     password: Annotated[str, Form()],
     new_password: Annotated[str, Form()],
     repeated: Annotated[str, Form()],
     csrf_token: Annotated[str, Form()] = "",
 ) -> Response:
     """Replaces the password of whoever is logged in."""
-    visit = _known(request)
     check_token(visit.session.csrf_token, csrf_token)
     try:
         if new_password != repeated:
@@ -97,19 +95,10 @@ def change_password(
 
 
 @router.post("/log-out")
-def log_out(request: Request, csrf_token: Annotated[str, Form()] = "") -> RedirectResponse:
+def log_out(visit: KnownVisit, csrf_token: Annotated[str, Form()] = "") -> RedirectResponse:
     """Ends the session here and on the box."""
-    visit = _known(request)
     check_token(visit.session.csrf_token, csrf_token)
     visit.box.accounts.log_out(visit.cookie)
     response = see_other(f"/{visit.interface}/log-in?done=logged-out")
     drop_cookie(response, COOKIE[visit.interface], visit.interface)
     return response
-
-
-def _known(request: Request) -> Visit:
-    interface = interface_of(request)
-    visit = find_visit(request, interface)
-    if visit is None:
-        raise ElsewhereError(f"/{interface}/log-in")
-    return visit

@@ -47,16 +47,23 @@ def interface_of(request: Request) -> WebInterface:
     return "login" if request.url.path.startswith("/login") else "appliance"
 
 
+AUTHENTICATES: dict[Callable[..., Any], Callable[[Request], object]] = {}
+"""Dependencies of routes, and what finds out who is visiting without reading a form."""
+
+
 class PageRoute(APIRoute):
-    """A route whose answers are pages."""
+    """A route whose answers are pages; who is visiting is found out before a form is read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wraps FastAPI's own handler."""
         handle = super().get_route_handler()
+        checks = [AUTHENTICATES[one.call] for one in self.dependant.dependencies if one.call in AUTHENTICATES]
 
         async def answer(request: Request) -> Response:
             try:
                 _refuse_if_closed(request)
+                for check in checks:
+                    await run_in_threadpool(check, request)
                 response = await handle(request)
             except ElsewhereError as elsewhere:
                 response = see_other(elsewhere.url)

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from toolkit.emulator.appliance.accounts import WebInterface
 from toolkit.emulator.appliance.box import Box
 from toolkit.emulator.appliance.facts import WebSession
-from toolkit.emulator.appliance.pages.page_route import ElsewhereError
+from toolkit.emulator.appliance.pages.page_route import AUTHENTICATES, ElsewhereError, interface_of
 from toolkit.emulator.appliance.pages.rendering import render
 from toolkit.emulator.appliance.refusal import Refusal
 
@@ -91,6 +91,7 @@ def _visit(interface: WebInterface) -> Callable[[Request], Visit]:
             raise ElsewhereError(f"/{interface}/password")
         return visit
 
+    AUTHENTICATES[dependency] = dependency
     return dependency
 
 
@@ -104,7 +105,21 @@ def _change(interface: WebInterface) -> Callable[..., Visit]:
             raise Refusal(403, "not_allowed", "Only administrators of this site may do that.")
         return visit
 
+    AUTHENTICATES[dependency] = visiting
     return dependency
+
+
+def _known(request: Request) -> Visit:
+    """Whoever is logged in, whatever their password's state."""
+    interface = interface_of(request)
+    visit = find_visit(request, interface)
+    if visit is None:
+        raise ElsewhereError(f"/{interface}/log-in")
+    return visit
+
+
+AUTHENTICATES[_known] = _known
+KnownVisit = Annotated[Visit, Depends(_known)]
 
 
 ApplianceVisit = Annotated[Visit, Depends(_visit("appliance"))]
