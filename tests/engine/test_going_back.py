@@ -154,7 +154,7 @@ def test_what_could_not_be_tidied_is_named_with_its_box_and_reason_and_nobody_hi
     assert report.served.summary == "Users are served by the old box."
     told = {one.step: (one.what, one.box) for one in report.to_do}
     assert told["swing"] == ("disable the address there", "new")
-    assert told["certificate"] == ("take certificate out", "new")
+    assert told["certificate"] == ("Its way back: take certificate out", "new")
     assert told["collect"] == ("Write collect", "new")
     assert "collect comes first" in next(one.why for one in report.to_do if one.step == "provision")
 

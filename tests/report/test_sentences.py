@@ -6,6 +6,7 @@ import pytest
 
 from tests.report.samples import NEW_MAC, OLD_MAC, STARTED, STRANGE_MAC, a_plan, a_run, a_step, a_watch, an_outage
 from toolkit.model.run_report import (
+    Abandoned,
     CertificateReport,
     Compared,
     Gap,
@@ -13,6 +14,8 @@ from toolkit.model.run_report import (
     Outage,
     OwnerChange,
     RunReport,
+    Served,
+    ToDo,
     VantagePointReport,
     WayBack,
 )
@@ -245,3 +248,37 @@ def test_several_places_are_told_each_the_worst_first() -> None:
     watch = watch_of(report)
     assert [lane.method for lane in watch.lanes] == ["icmp from branch", "icmp from here"]
     assert "From branch: it died." in blind_sentences(report, watch)
+
+
+SERVED = Served(verdict=Verdict.PASSED, seen=STARTED, summary="Users are served by the old box, seen at 02:13:45 UTC.")
+
+
+def test_what_the_way_back_has_left_to_do_is_said_first_with_its_reason_and_once() -> None:
+    left = ToDo(step="swing", what="disable it there", box="new", why="the new box does not answer")
+    swing = a_step("swing", taken_back=Verdict.UNKNOWN)
+    report = a_run(a_step("look"), swing, verdict=Verdict.FAILED, went_back=True, served=SERVED, to_do=(left,))
+    assert told(report) == (
+        "taken-back|Taken back, not all of it: support.example.com is served by the old box again; "
+        "1 thing is left to be done"
+    )
+    first, *others = attention(report)
+    assert first == "Left to do, swing: disable it there (the new box does not answer)"
+    assert not any("swing" in one for one in others)
+    assert SERVED.summary in read(report).lead
+    assert "1 thing is left to do" in read(report).way_back.replace(NB, " ")
+
+
+def test_that_users_are_served_again_is_said_only_when_it_was_proven() -> None:
+    unproven = SERVED.model_copy(update={"verdict": Verdict.FAILED, "summary": "Users are not served: nobody answers."})
+    report = a_run(*FIRST_TWO, verdict=Verdict.FAILED, went_back=True, served=unproven)
+    assert "that users are served is not proven" in told(report)
+    assert "Users are not served: nobody answers." in read(report).lead
+
+
+def test_a_run_that_somebody_ended_says_who_and_what_is_left() -> None:
+    ended = Abandoned(by="anna", time=STARTED, seen=("10.77.0.20 is at nobody.",), left=("swing: give it back",))
+    report = a_run(*FIRST_TWO, verdict=Verdict.UNKNOWN, abandoned=ended)
+    assert told(report) == "unknown|Abandoned: ended by hand by anna"
+    assert attention(report)[0] == "Left to do by hand, swing: give it back"
+    assert "anna ended the run by hand" in read(report).way_back
+    assert not read(report).can_resume

@@ -278,7 +278,7 @@ def _apply_end(history: RunHistory, name: str, entry: JournalRecord) -> None:
 def _to_do(step: Step, entry: JournalRecord) -> ToDo:
     return ToDo(
         step=step.name,
-        what=str(entry.data.get("to_do") or step.way_back or step.title),
+        what=str(entry.data.get("to_do") or (f"Its way back: {step.way_back}" if step.way_back else step.title)),
         box=str(entry.data.get("box", "")),
         why=str(entry.data.get("summary", "")),
     )

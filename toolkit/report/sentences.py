@@ -298,7 +298,7 @@ def way_back_sentence(report: RunReport, passages: Sequence[Passage]) -> str:
         when = moment_text(report.abandoned.time)
         return f"None any more: {report.abandoned.by} ended the run by hand at {when}, and its boxes are free."
     if report.went_back:
-        undone = [passage for passage in passages if passage.went and passage.went.taken_back]
+        undone = [passage for passage in passages if passage.went and passage.went.taken_back is Verdict.PASSED]
         steps = f" {counted(len(undone), 'step was', 'steps were')} undone." if undone else ""
         left = f" {counted(len(report.to_do), 'thing is', 'things are')} left to do." if report.to_do else ""
         return f"It was used: the run was taken back.{steps}{left}"
@@ -323,16 +323,17 @@ def attention(report: RunReport, passages: Sequence[Passage], watch: Watch) -> t
 
 def _attention(report: RunReport, passages: Sequence[Passage], watch: Watch) -> Iterable[Attention]:
     yield from _left(report)
-    for passage in with_verdict(passages, Verdict.FAILED, Verdict.UNKNOWN):
+    # what is left to do has just been said, with its reason
+    others = [passage for passage in passages if passage.name not in {one.step for one in report.to_do}]
+    for passage in with_verdict(others, Verdict.FAILED, Verdict.UNKNOWN):
         summary = passage.went.summary if passage.went and passage.went.summary else "no reason was recorded"
         yield Attention(
             f"Step {passage.number}, {passage.name}: {passage.verdict}; {summary}",
             f"step {passage.number}",
             passage.anchor,
         )
-    for passage in passages:
-        named = any(one.step == passage.name for one in report.to_do)
-        if not named and passage.went and passage.went.taken_back in {Verdict.FAILED, Verdict.UNKNOWN}:
+    for passage in others:
+        if passage.went and passage.went.taken_back in {Verdict.FAILED, Verdict.UNKNOWN}:
             undoing = f"undoing it {'failed' if passage.went.taken_back is Verdict.FAILED else 'could not be verified'}"
             yield Attention(
                 f"Step {passage.number}, {passage.name}: {undoing}", f"step {passage.number}", passage.anchor
