@@ -3,7 +3,8 @@
 `age -d -i IDENTITY FILE | zstd -d` opens one without us.
 
 Writing is pulled through one thread: pyrage asks for compressed bytes, which asks the source for plain ones. zstd's own
-threads compress ahead meanwhile, so all cores are at work although pyrage holds the interpreter's lock.
+threads compress ahead meanwhile, so all cores are at work although pyrage holds the interpreter's lock. They get pieces
+of 1 MiB: left to itself zstd takes 8 MiB for each thread several times over, and hands out all it has at once.
 """
 
 import fcntl
@@ -106,12 +107,16 @@ class _Counted:
 
 
 def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=_THREADS, write_checksum=True).compressobj()
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        _LEVEL, threads=_THREADS, job_size=_PIECE, write_checksum=True
+    )
+    # it gives pieces of one size, however much the threads have ready
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).chunker(chunk_size=_PIECE)
     for chunk in chunks:
-        # a huge chunk would come back as one huge piece
+        # a huge chunk would be taken in as a whole
         for start in range(0, len(chunk), _PIECE):
-            yield compressor.compress(memoryview(chunk)[start : start + _PIECE])
-    yield compressor.flush()
+            yield from compressor.compress(memoryview(chunk)[start : start + _PIECE])
+    yield from compressor.finish()
 
 
 class _Pulled(io.RawIOBase):
