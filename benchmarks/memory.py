@@ -1,11 +1,12 @@
 """How much memory a whole run takes on the operator's machine, for a small site and for one many times its size."""
 
+import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,8 +27,8 @@ class Peak:
 
     process: float = 0.0
     together: float = 0.0
-    steps: dict[str, float] = field(default_factory=dict)
-    """The most of the run's own process up to the end of each look, by the name of the step that was at work."""
+    at: str = ""
+    """What the run was doing when its processes took the most together, and how many there were."""
 
 
 def run(_: Arena) -> list[Row]:
@@ -72,14 +73,14 @@ def measured(size_mb: int) -> Peak:
 
 def _watch(runs: Path, peak: Peak, ended: threading.Event) -> None:
     while not ended.is_set():
-        together = 0.0
+        together, processes = 0.0, 0
         for process, words in _of_the_run(str(runs)):
-            status = _status(process)
-            together += status.get("VmRSS", 0.0)
-            if "run" in words and status.get("VmHWM", 0.0) > peak.process:
-                peak.process = status["VmHWM"]
-                peak.steps[_at_work(runs)] = peak.process
-        peak.together = max(peak.together, together)
+            together += _megabytes(process / "smaps_rollup", "Pss")
+            processes += 1
+            if "run" in words:
+                peak.process = max(peak.process, _megabytes(process / "status", "VmHWM"))
+        if together > peak.together:
+            peak.together, peak.at = together, f"{_at_work(runs)}, {processes} processes"
         time.sleep(_LOOK_SECONDS)
 
 
@@ -94,13 +95,13 @@ def _of_the_run(runs: str) -> Iterator[tuple[Path, list[str]]]:
             yield process, words
 
 
-def _status(process: Path) -> dict[str, float]:
-    """Its `Vm…` lines, in MB."""
+def _megabytes(file: Path, name: str) -> float:
+    """A line of a process's status or smaps_rollup (proc(5)); 0 when the process has ended."""
     try:
-        lines = (process / "status").read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return {}
-    return {line.partition(":")[0]: int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("Vm")}
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(f"{name}:")), 0.0)
 
 
 def _at_work(runs: Path) -> str:
@@ -108,7 +109,7 @@ def _at_work(runs: Path) -> str:
         last = (runs / "latest" / "journal.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     except (OSError, IndexError):
         return "before the first step"
-    return last[:120]
+    return str(json.loads(last).get("step", ""))
 
 
 if __name__ == "__main__":

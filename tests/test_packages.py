@@ -3,9 +3,12 @@
 import re
 import subprocess
 import time
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PACKAGES = Path(__file__).parents[1] / "packages"
 LOCKS = sorted(path.name for path in PACKAGES.glob("*.lock"))
@@ -100,6 +103,21 @@ def test_a_version_is_the_same_in_every_lock() -> None:
         for name, version in re.findall(r"^([a-z0-9._-]+)==(\S+)", (PACKAGES / lock).read_text(), flags=re.M):
             versions.setdefault(name, set()).add(version)
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_a_lock_holds_what_its_packages_ask_for_on_every_python_they_run_on(python: str) -> None:
+    # Debian 12 has 3.11, with which the locks are written, Debian 13 has 3.13
+    locked = set(re.findall(r"^([a-z0-9._-]+)==", (PACKAGES / "python-dev.lock").read_text(), flags=re.M))
+    environment = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+    missing = {
+        f"{name} asks for {requirement.name}"
+        for name in locked
+        for requirement in map(Requirement, distribution(name).requires or ())
+        if (requirement.marker is None or requirement.marker.evaluate(environment))
+        and canonicalize_name(requirement.name) not in locked
+    }
+    assert missing == set()
 
 
 def test_the_debian_list_says_what_for_which_and_why() -> None:

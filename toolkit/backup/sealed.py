@@ -116,7 +116,7 @@ def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
         # a huge chunk would be taken in as a whole
         for start in range(0, len(chunk), _PIECE):
             yield from compressor.compress(memoryview(chunk)[start : start + _PIECE])
-    yield from compressor.finish()
+    yield from compressor.finish()  # type: ignore[no-untyped-call]
 
 
 class _Pulled(io.RawIOBase):
