@@ -78,7 +78,7 @@ def _already_there(path: Path) -> InputError:
 
 
 def _content(path: Path) -> bytes:
-    if not path.exists():
+    if _is_not_there(path):
         raise age.MissingIdentityError(
             "the identity file is not there",
             where=str(path),
@@ -89,6 +89,14 @@ def _content(path: Path) -> bytes:
     if len(content) > _SIZE_MAX:
         raise InputError("this is no identity file", where=str(path), why="it is larger than 1 MB")
     return content
+
+
+def _is_not_there(path: Path) -> bool:
+    """Whether there is no such file; where that cannot be told, reading it says why."""
+    try:
+        return not path.exists()
+    except OSError:
+        return False
 
 
 def _parsed(content: bytes, path: Path) -> Iterator[age.Identity]:

@@ -102,6 +102,13 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("Interrupted.\n")
         status = 130
+    except Exception as error:  # whatever it is, people are told in words
+        from toolkit.cli.last_resort import in_words  # noqa: PLC0415
+        from toolkit.cli.output import show_error  # noqa: PLC0415
+
+        told = in_words(error)
+        show_error(told, as_json=as_json)
+        status = told.exit_status
     sys.exit(status if isinstance(status, int) else 0)
 
 

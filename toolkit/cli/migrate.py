@@ -56,6 +56,9 @@ def migrate(
     """Rehearse a whole migration in a fresh lab, or run one on real boxes."""
     if inventory is not None and carry is not None:
         raise InputError("--carry is for rehearsals", next_move="Write [carry] into the inventory (docs/media.md).")
+    from toolkit.evidence.run_directory import check_writable  # noqa: PLC0415  (wanted only here)
+
+    check_writable(runs)
     before = _latest(runs)
     with _handing_on() as children:
         if inventory is not None:
@@ -103,7 +106,7 @@ def _rehearse(
             lab.down()
     if keep:
         err.print(f"The lab stays up: rebox lab shell operator --name {lab.folder.name}")
-        resume = f"rebox lab exec --name {lab.folder.name} operator -- rebox resume latest --runs {runs.resolve()}"
+        resume = f"rebox lab exec --name {lab.folder.name} operator -- rebox resume latest --runs {runs.absolute()}"
         return replace(ended, goes_on=f"Go on with: {resume}")
     again = " ".join(
         ("rebox migrate", *(("--topology", str(file)) if file else ()), *(("--carry", carry) if carry else ()))
@@ -139,7 +142,7 @@ def _run(
 ) -> _Ended:
     """Runs `rebox run` beside us, so that it lives in the lab while we live outside it; its last words are ours."""
     how = "--json" if as_json else "--yes"
-    command = [*rebox, "run", str(inventory.resolve()), "--runs", str(runs.resolve()), how]
+    command = [*rebox, "run", str(inventory.absolute()), "--runs", str(runs.absolute()), how]
     stdout = subprocess.PIPE if as_json else subprocess.DEVNULL
     with subprocess.Popen(command, stdout=stdout, text=True) as process:
         children.append(process)
@@ -149,7 +152,7 @@ def _run(
 
 def _latest(runs: Path) -> Path | None:
     latest = runs / "latest"
-    return latest.resolve() if latest.exists() else None
+    return Path(os.path.realpath(latest)) if os.path.exists(latest) else None  # noqa: PTH110  (raises nothing)
 
 
 def _conclude(run: Path, ended: _Ended) -> None:

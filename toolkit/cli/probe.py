@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from toolkit.probes.path import PathMethod
     from toolkit.probes.watch import Watch, WatchRequest, WatchResult
 
+_ANCHORS_BYTES_MAX = 16 << 20
+"""More than any collection of authorities; a device would never end."""
+
 app = typer.Typer(
     help="Packets: who answers, how fast, with what. Exit status: 0 passed, 1 failed, 2 wrong input, 4 unknown.",
     rich_markup_mode=None,
@@ -143,7 +146,7 @@ def tls(
         resolve_target(address),
         port,
         server_name=name or _name_in(address),
-        anchors=None if anchors is None else [read_given(path) for path in anchors],
+        anchors=None if anchors is None else [read_given(path, bytes_max=_ANCHORS_BYTES_MAX) for path in anchors],
         version=_tls_version(version),
         timeout_s=timeout,
     )

@@ -21,7 +21,7 @@ from toolkit.cli.output import (
     show_error,
     somebody_is_there,
 )
-from toolkit.model.errors import ReboxError
+from toolkit.model.errors import PermissionDeniedError, ReboxError
 from toolkit.model.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -183,8 +183,10 @@ def report_command(run: RunArgument, *, runs: RunsOption = RUNS, as_json: JsonOp
     from toolkit.evidence.run_directory import find_run_directory  # noqa: PLC0415
 
     run_directory = find_run_directory(runs, run)
-    _write_report(run_directory)
     damage = summarise(run_directory).damage
+    if isinstance(damage, PermissionDeniedError):
+        raise damage
+    _write_report(run_directory)
     if as_json:
         emit_json(json.loads((run_directory / "report.json").read_text(encoding="utf-8")))
     else:
@@ -316,7 +318,7 @@ def _summary_json(summary: "RunSummary") -> dict[str, object]:
         "procedure": summary.procedure,
         "site": summary.site,
         "boxes": summary.boxes,
-        "state": summary.state.value,
+        "state": _state_in_words(summary),
         "alive": summary.alive,
         "created": summary.created.isoformat(),
         "verdict": summary.verdict.value,
@@ -328,5 +330,12 @@ def _summary_json(summary: "RunSummary") -> dict[str, object]:
 
 def _summary_row(summary: "RunSummary") -> tuple[object, ...]:
     back = f"{summary.way_back.seconds_estimated:.0f} s" if summary.way_back.available_now else "closed"
-    state = summary.state.value + (" (at work)" if summary.alive else "")
+    if summary.damage is not None:
+        back = "not known"
+    state = _state_in_words(summary) + (" (at work)" if summary.alive else "")
     return (summary.run_id, summary.site, state, summary.step or "", back)
+
+
+def _state_in_words(summary: "RunSummary") -> str:
+    """A run that this user may not read is not damaged by that."""
+    return "unreadable" if isinstance(summary.damage, PermissionDeniedError) else summary.state.value

@@ -22,8 +22,9 @@ from toolkit.engine.journal import (
 from toolkit.engine.states import TRANSITIONS, RunEvent, RunState
 from toolkit.evidence.chain import BEFORE_FIRST, Break, ChainReading, Link, is_chained, read_chain, read_unchained
 from toolkit.evidence.head import read_head
-from toolkit.model.errors import DamagedRecordError, InputError, ReboxError, StorageError
+from toolkit.model.errors import DamagedRecordError, InputError, ReboxError
 from toolkit.model.plan import Plan
+from toolkit.storage.errors import read_error
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def what_is_known(records: Sequence[JournalRecord]) -> str:
 def _read_head(run_directory: Path) -> tuple[Link | None, bool]:
     """Where the journal stood at least (None: the head is damaged), and whether there is a head at all."""
     path = run_directory / HEAD_FILE
-    return (read_head(path), True) if path.exists() else (None, False)
+    return (read_head(path), True) if _read(path) is not None else (None, False)
 
 
 def _read(path: Path) -> bytes | None:
@@ -132,12 +133,7 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StorageError(
-            "the run cannot be read",
-            where=str(path),
-            why=error.strerror or type(error).__name__,
-            next_move="Look at the disk and the rights on that file.",
-        ) from None
+        raise read_error(path, error, "the run cannot be read") from None
 
 
 def _parse(reading: ChainReading) -> tuple[tuple[JournalRecord, ...], Break | None]:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 
 def is_alive(run_directory: Path) -> bool:
-    """Whether a process is at work on the run just now."""
-    descriptor = os.open(run_directory, os.O_RDONLY | os.O_DIRECTORY)
+    """Whether a process is at work on the run just now; of a folder that may not be opened nothing is known."""
+    try:
+        descriptor = os.open(run_directory, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

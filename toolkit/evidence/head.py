@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from toolkit.evidence.chain import Link
-from toolkit.model.errors import StorageError
-from toolkit.storage.errors import storage_error
+from toolkit.storage.errors import read_error, storage_error
 
 _SLOT_BYTES = 4096
 _SLOT = re.compile(rb"([0-9]{12}) ([0-9a-f]{64}) ([0-9a-f]{64})\n\Z")
@@ -31,12 +30,7 @@ def read_head(path: Path) -> Link | None:
         with path.open("rb") as file:
             content = file.read(2 * _SLOT_BYTES)
     except OSError as error:
-        raise StorageError(
-            "the head of the journal cannot be read",
-            where=str(path),
-            why=error.strerror or type(error).__name__,
-            next_move="Look at the disk and the rights on that file.",
-        ) from None
+        raise read_error(path, error, "the head of the journal cannot be read") from None
     found = [_parse(content[start : start + _SLOT_BYTES], parity) for parity, start in enumerate((0, _SLOT_BYTES))]
     return max((link for link in found if link is not None), key=lambda link: link.number, default=None)
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from toolkit.evidence.chain import ChainReading, Link, add_link, read_chain
-from toolkit.model.errors import StorageError
 from toolkit.storage.entries import sync_folder
-from toolkit.storage.errors import storage_error
+from toolkit.storage.errors import read_error, storage_error
 
 _THEN = "go on"
 
@@ -28,12 +27,7 @@ def read_lines(path: Path) -> ChainReading:
     except FileNotFoundError:
         return read_chain(b"")
     except OSError as error:
-        raise StorageError(
-            "the record cannot be read",
-            where=str(path),
-            why=error.strerror or type(error).__name__,
-            next_move="Look at the disk and the rights on that file.",
-        ) from None
+        raise read_error(path, error, "the record cannot be read") from None
 
 
 class AppendOnlyLines:

@@ -15,11 +15,11 @@ from pydantic import JsonValue, ValidationError
 from toolkit.evidence.chain import BEFORE_FIRST, Break, Link, is_chained, read_chain, read_unchained
 from toolkit.evidence.guard import SecretGuard
 from toolkit.evidence.lines import AppendOnlyLines, no_room
-from toolkit.model.errors import DamagedRecordError, StorageError
+from toolkit.model.errors import DamagedRecordError
 from toolkit.model.evidence import EvidenceRecord
 from toolkit.model.verdict import Verdict
 from toolkit.storage.entries import sync_folder
-from toolkit.storage.errors import storage_error
+from toolkit.storage.errors import read_error, storage_error
 
 FILE_NAME = "evidence.jsonl"
 _DAMAGED = "evidence.damaged-{}.jsonl"
@@ -196,12 +196,7 @@ def _content(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise StorageError(
-            "the evidence cannot be read",
-            where=str(path),
-            why=error.strerror or type(error).__name__,
-            next_move="Look at the disk and the rights on that file.",
-        ) from None
+        raise read_error(path, error, "the evidence cannot be read") from None
 
 
 def _numbers_given(paths: Iterable[Path]) -> dict[str, int]:

@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from toolkit.images.debian import DebianPackage
 from toolkit.images.python_packages import PythonPackage
 from toolkit.model.errors import InputError
+from toolkit.storage.given_file import read_given
 
 DISK, ISO = "disk.raw", "installer.iso"
 KERNEL, INITRD = "vmlinux", "initrd"
 """Disk and ISO start by themselves; a virtual machine that is handed kernel and initrd starts sooner."""
+_LIST_BYTES_MAX = 16 << 20
 PACKAGES, SBOM, MANIFEST = "packages.json", "sbom.cdx.json", "manifest.json"
 _PIECE = 1 << 20
 
@@ -101,11 +103,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 def read_packages(path: Path) -> PackageList:
     """A recorded list; raises InputError."""
     try:
-        return PackageList.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(
-            "the package list cannot be read", where=str(path), why=error.strerror or "", next_move="Check its path."
-        ) from None
+        return PackageList.model_validate_json(read_given(path, bytes_max=_LIST_BYTES_MAX))
     except ValidationError as error:
         raise InputError(
             "this is no package list",

@@ -242,6 +242,9 @@ def _foreign(folder: LabFolder, error: OSError) -> RefusedError:
 def labs(state: Path | None = None) -> list[LabFolder]:
     """Every lab's folder there is, up or not, in the order of their names."""
     parent = state_folder(state) / "labs"
-    if not parent.is_dir():
+    try:
+        return [LabFolder(path) for path in sorted(parent.iterdir()) if path.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return [LabFolder(path) for path in sorted(parent.iterdir()) if path.is_dir()]
+    except OSError as error:
+        raise errors.read_error(parent, error, "the labs cannot be listed") from None

@@ -1,10 +1,11 @@
-"""What the operating system says about a file that cannot be written, in words that say what to do."""
+"""What the operating system says about a file that cannot be read or written, in words that say what to do."""
 
 import errno
+import pwd
 import shutil
 from pathlib import Path
 
-from toolkit.model.errors import StorageError, words_of
+from toolkit.model.errors import PermissionDeniedError, ReboxError, StorageError, words_of
 
 NOT_WRITTEN = "it cannot be written"
 AGAIN = "run the same command again"
@@ -47,3 +48,29 @@ def _free(folder: Path) -> str:
         return f"{shutil.disk_usage(folder).free / 1e6:.1f} MB"
     except OSError:
         return "unknown"
+
+
+def read_error(path: Path, error: OSError, what: str) -> ReboxError:
+    """Of a file that was written by us and cannot be read now; to have no right to it is no damage."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return PermissionDeniedError(
+            what,
+            where=str(path),
+            why=words_of(error),
+            next_move=f"Run the command as the user who made it{_owner_of(path)}, or as root.",
+        )
+    return StorageError(
+        what, where=str(path), why=words_of(error), next_move="Look at the disk and the rights on that file."
+    )
+
+
+def _owner_of(path: Path) -> str:
+    """Whose it is, or what lies nearest above it, in words for the end of a sentence; empty when that is not told."""
+    for place in (path, *path.parents):
+        try:
+            return f" ({pwd.getpwuid(place.stat().st_uid).pw_name})"
+        except KeyError:
+            return f" (user {place.stat().st_uid})"
+        except OSError:
+            continue
+    return ""
