@@ -1,4 +1,4 @@
-# One command for each chore. `make migrate` and `make test` need only git, make, python3 and sudo on Debian 12.
+# One command for each chore. `make migrate` and `make test` need only git, make, python3 and sudo on Debian 12 or 13.
 SHELL  := /bin/sh
 PYTHON ?= /usr/bin/python3
 VENV   := .venv
@@ -21,11 +21,10 @@ help: ## What can be made.
 migrate: $(if $(filter vm,$(LAB)),setup-vm,setup) $(if $(filter media,$(CARRY)),setup-media) ## Rehearse the migration in a fresh lab; SWING=dns, CARRY=media, LAB=vm, LAB=vm DIRECTION=to-metal; or INVENTORY=file.toml.
 	@$(BIN)/rebox migrate $(if $(INVENTORY),--inventory $(INVENTORY),--topology $(TOPOLOGY) --carry $(CARRY))
 
-test: setup-test check ## Set up, check and test everything.
-	@$(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m "not image and not vm" $(PYTEST_ARGS)
-	@echo "Now what builds disk images and runs virtual machines: one after the other, each takes both processors"
-	@$(BIN)/pytest -m "(image or vm) and not endurance" $(PYTEST_ARGS)
-	@echo "Left to make test-endurance: whole migrations of machines with power failures, the rarer ways to boot and to wipe"
+test: setup-test check ## Set up, check and test everything; what only root can through sudo, where that asks nobody.
+	@$(BIN)/python -m tests.run_all $(PYTEST_ARGS)
+
+test-endurance: whole migrations of machines with power failures, the rarer ways to boot and to wipe"
 
 test-endurance: setup-test ## What takes many minutes: whole migrations of machines, cut off in every step.
 	@$(BIN)/pytest -m endurance $(PYTEST_ARGS)

@@ -12,8 +12,8 @@ import pytest
 
 from toolkit.disks.facts import Disk, disk_at
 
-only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can attach a loop device")
-"""What goes without one runs for ordinary users too, on image files."""
+only_root = pytest.mark.root
+"""Only root can attach a loop device; what goes without one runs for ordinary users too, on image files."""
 
 LOOP_CHANGE_FD = 0x4C06  # linux/loop.h
 MAKERS = {

@@ -2,7 +2,9 @@
 
 import mmap
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,13 +17,25 @@ from toolkit.disks.volumes import Damaged
 SIZE = 3 << 20
 
 
+NOT_TOLD = ("overlay", "tmpfs", "ramfs")
+"""An overlay keeps the pages under another file; what lies in memory has no disk to be read from."""
+
+
+def kind_of(folder: Path) -> str:
+    return run("stat", "--file-system", "--format=%T", folder).strip()
+
+
 @pytest.fixture
-def medium(tmp_path: Path) -> Path:
-    path = tmp_path / "stick.img"
-    path.write_bytes(b"a" * SIZE)
-    if "overlay" in run("stat", "--file-system", "--format=%T", tmp_path):
-        pytest.skip("of a file on an overlay the kernel keeps the pages under another file, and tells nothing")
-    return path
+def medium(tmp_path: Path) -> Iterator[Path]:
+    """An image file on a disk: where /tmp lies in memory, as on Debian 13, one of /var/tmp or of this checkout."""
+    places = (tmp_path, Path("/var/tmp"), Path(__file__).parent)  # noqa: S108  (a folder of its own is made there)
+    on_disk = [place for place in places if not kind_of(place).startswith(NOT_TOLD) and os.access(place, os.W_OK)]
+    if not on_disk:
+        pytest.skip(f"no folder lies on a disk here: {', '.join(f'{place} on {kind_of(place)}' for place in places)}")
+    with TemporaryDirectory(prefix="rebox-tests-", dir=on_disk[0]) as folder:
+        path = Path(folder) / "stick.img"
+        path.write_bytes(b"a" * SIZE)
+        yield path
 
 
 def test_a_file_that_was_written_is_remembered_until_it_is_forgotten(medium: Path) -> None:

@@ -228,8 +228,6 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(
 @pytest.fixture
 def home(state: Path) -> Path:
     """The home of a stranger who may read this work tree and nothing else; its path is too long for a socket."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
     if subprocess.run([*STRANGER, sys.executable, "-c", "import toolkit"], check=False, cwd="/").returncode != 0:
         pytest.skip("other users may not read this work tree")
     home = state / ("long" * 30)
@@ -249,6 +247,7 @@ def as_stranger(home: Path, story: str, topology: str) -> "subprocess.CompletedP
     )
 
 
+@pytest.mark.root
 def test_an_ordinary_user_without_any_right_has_the_same_lab(plain: Topology, home: Path) -> None:
     told = as_stranger(home, STORY, _toml(plain))
 
@@ -258,6 +257,7 @@ def test_an_ordinary_user_without_any_right_has_the_same_lab(plain: Topology, ho
     assert traces(LabFolder.of("plain", home).path) == []
 
 
+@pytest.mark.root
 def test_an_ordinary_user_has_boxes_and_names_too(home: Path) -> None:
     told = as_stranger(home, BOX_STORY, SMALL.read_text(encoding="utf-8"))
 
@@ -266,7 +266,7 @@ def test_an_ordinary_user_has_boxes_and_names_too(home: Path) -> None:
     assert traces(LabFolder.of("small", home).path) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a right up")
+@pytest.mark.root
 def test_root_without_the_right_to_make_namespaces_makes_a_user_namespace_too(plain: Topology, state: Path) -> None:
     crippled = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
 

@@ -41,6 +41,12 @@ def reverted(change: str) -> bool:
     return bool(after(change)["state"] == "reverted")
 
 
+def ports() -> list[dict[str, Any]]:
+    """The box's ports as it shows them now."""
+    shown: list[dict[str, Any]] = Program().client.get("/api/v1/network").json()["interfaces"]
+    return shown
+
+
 def kernel(box: subprocess.Popen[bytes], *command: str) -> str:
     """What the kernel of the box's namespace says."""
     told = subprocess.run(
@@ -65,7 +71,9 @@ def tell(folder: Path) -> dict[str, Any]:
         "a prefix that leaves us out": [{"address": BOX, "prefix": 32, "interface": "eth0"}],
     }
     with box_on_a_wire(folder, MAC, SECOND_MAC) as box:
-        seen["ports"] = Program().client.get("/api/v1/network").json()["interfaces"]
+        # the kernel tells of a link a moment after both its ends are up
+        wait_until(lambda: all(port["link"] for port in ports()), "every port to have its link")
+        seen["ports"] = ports()
         for name, addresses in cut_offs.items():
             change = begin(1.5, addresses=addresses, gateway="", routes=[])
             wait_until(lambda: not serves(BOX), "the box to be cut off")

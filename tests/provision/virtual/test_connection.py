@@ -1,6 +1,5 @@
 """libvirt that is not there, or does not want us, is told in words that say what to do; nothing else is written."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +56,7 @@ def test_tls_without_certificates_is_a_matter_of_rights() -> None:
 
 
 @pytest.mark.vm
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.root
 def test_a_user_whom_libvirt_does_not_let_in(hypervisor: PrivateLibvirt) -> None:
     program = f"""
 import os
