@@ -26,9 +26,11 @@ from toolkit.engine.believed import evidence_head, examine
 from toolkit.engine.dry_run import NoEvidence
 from toolkit.engine.events import Observer, unobserved
 from toolkit.engine.history import read_history
+from toolkit.engine.journal import COPIES_FOLDER
 from toolkit.engine.locks import BoxLocks
 from toolkit.engine.operators import NobodyThere, Operator
 from toolkit.engine.outcomes import RunOutcome
+from toolkit.engine.recovery import Effect, Seen
 from toolkit.engine.runs import Engine
 from toolkit.evidence.log import examine_evidence
 from toolkit.lab.folder import state_folder
@@ -56,6 +58,7 @@ from toolkit.provision.virtual.preparation import prepare
 from toolkit.recognition import recognise
 from toolkit.report import write_report
 from toolkit.report.compose import compose
+from toolkit.reset.begun import irreversible_has_begun
 from toolkit.secrets import resolve
 from toolkit.signing import own_key, trusted_signers
 from toolkit.storage.given_file import read_given_text
@@ -353,7 +356,15 @@ class Origin:
     @classmethod
     def of_run(cls, run_directory: Path) -> "Origin":
         """The origin of a run that is there; raises InputError, also when the world it was made for is gone."""
-        folder = Path(json.loads((run_directory / _ORIGIN).read_text(encoding="utf-8"))["folder"])
+        try:
+            folder = Path(json.loads((run_directory / _ORIGIN).read_text(encoding="utf-8"))["folder"])
+        except (OSError, ValueError, LookupError, TypeError):
+            raise InputError(
+                "it cannot be read where the run's inventory came from",
+                where=str(run_directory / _ORIGIN),
+                why="the file is missing or damaged",
+                next_move=f"Put it back from its copy, {run_directory / COPIES_FOLDER / _ORIGIN}.",
+            ) from None
         if not folder.is_dir():
             raise InputError(
                 f"run {run_directory.name} can be neither resumed nor taken back",
@@ -496,6 +507,13 @@ def _is_the_new_one(origin: Origin, serial_number: str) -> bool:
             next_move="Read the serial number off the label of the machine whose plug you pulled; nothing was changed.",
         )
     return True
+
+
+def has_begun(context: StepContext) -> Seen:
+    """Of an irreversible step: whether it has begun, as the world tells."""
+    begun, words = irreversible_has_begun(context)
+    effect = Effect.UNKNOWN if begun is None else Effect.THERE if begun else Effect.MISSING
+    return Seen(effect, words)
 
 
 def _state_directory() -> Path:

@@ -182,7 +182,7 @@ def test_where_nobody_can_be_asked_nothing_begins_without_yes(rebox: Command) ->
     assert rebox.place.lines() == done
 
 
-def typed(rebox: Command, words: list[str], answer: str) -> tuple[int, str]:
+def typed(rebox: Command, words: list[str], answer: str, question: bytes = b"[y/N]") -> tuple[int, str]:
     """The command on a terminal of its own, and a person who types the answer when there is a question."""
     child, terminal = pty.fork()
     if child == 0:
@@ -202,7 +202,7 @@ def typed(rebox: Command, words: list[str], answer: str) -> tuple[int, str]:
         except OSError:  # Linux says so when the other end has been closed
             break
         said += piece
-        if b"[y/N]" in piece:
+        if question in piece:
             os.write(terminal, f"{answer}\n".encode())
         if b"(Enter: stop" in piece:
             os.write(terminal, b"\n")

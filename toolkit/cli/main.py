@@ -20,6 +20,7 @@ COMMANDS = {
     "resume": ("toolkit.cli.runs", "Go on with an interrupted run."),
     "back": ("toolkit.cli.runs", "Go back to the old box."),
     "abandon": ("toolkit.cli.abandon", "End by hand a run that can be neither resumed nor taken back."),
+    "recover": ("toolkit.cli.recover", "Find out from the boxes how a run with a damaged record stands."),
     "report": ("toolkit.cli.runs", "Write the report of a run again and say where it is."),
     "inventory": ("toolkit.cli.inventory", "Check an inventory; print its schema."),
     "cert": ("toolkit.cli.cert", "Certificates: inspect, export, import, verify."),

@@ -59,7 +59,7 @@ def examine(run_directory: Path) -> Believed:
     records, broken = _parse(reading)
     if chained and broken is None:
         broken = _cut(reading, head, head_there=head_there, journal_there=content is not None)
-    seals = _seals(records)
+    seals = seals_in(records)
     record, plan = _started_with(run_directory, records, seals)
     possible, impossible = _possible(records, plan)
     broken = impossible or broken
@@ -89,6 +89,11 @@ def read_journal(run_directory: Path) -> tuple[JournalRecord, ...]:
     if run.damage is not None:
         raise run.damage
     return run.records
+
+
+def journaled(run_directory: Path) -> tuple[JournalRecord, ...]:
+    """The records that the chain alone proves, whatever became of the run's other files."""
+    return _parse(read_chain(_read(run_directory / JOURNAL_FILE) or b""))[0]
 
 
 def seals_now(run_directory: Path, names: Iterable[str]) -> dict[str, str]:
@@ -164,7 +169,7 @@ def _cut(reading: ChainReading, head: Link | None, *, head_there: bool, journal_
     return None
 
 
-def _seals(records: Sequence[JournalRecord]) -> dict[str, str]:
+def seals_in(records: Sequence[JournalRecord]) -> dict[str, str]:
     """The seal of each file, as it was last given."""
     seals: dict[str, str] = {}
     for entry in records:

@@ -232,7 +232,8 @@ def tell(record: RunRecord, plan: Plan, records: Sequence[JournalRecord]) -> Run
 def _apply(history: RunHistory, name: str, entry: JournalRecord, last_time: dict[str, datetime]) -> None:
     step = history.steps[name]
     if isinstance(entry.event, RecordEvent):
-        step.begun = True  # only a part of its record was written: what it said counts as having begun to act
+        step.begun = True  # what is not known counts as having begun to act, and as not having ended
+        step.ended = False
         return
     match entry.event:
         case StepEvent.STARTED:

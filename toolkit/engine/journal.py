@@ -24,6 +24,8 @@ JOURNAL_FILE = "journal.jsonl"
 HEAD_FILE = "journal.head"
 RUN_FILE = "run.json"
 PLAN_FILE = "plan.json"
+COPIES_FOLDER = "sealed"
+"""Copies of the files that the journal seals: what a damaged one is put back from."""
 FORMAT = 2
 """Of the run's folder; a newer one is refused rather than misread. In the first one the journal was not chained."""
 
@@ -50,11 +52,13 @@ class RecordEvent(StrEnum):
     """What happened to the record itself.
 
     MADE is the first record and seals the run's files. TORN stands in place of a line that was not written to its end:
-    the step it may have belonged to counts as begun.
+    the step it may have belonged to counts as begun. FOUND is what the world said when a damaged run was recovered: the
+    step counts as begun, and not as ended.
     """
 
     MADE = "made"
     TORN = "torn"
+    FOUND = "found"
 
 
 class JournalRecord(BaseModel):
@@ -94,6 +98,22 @@ def new_journal(
     record = JournalRecord(number=1, time=now, event=RecordEvent.MADE, data={"files": seals, **(data or {})})
     line, link = add_link(BEFORE_FIRST, _content(record))
     return {JOURNAL_FILE: line, HEAD_FILE: new_head(link)}
+
+
+def remade_journal(
+    now: datetime,
+    seals: Mapping[str, str],
+    recovered: Mapping[str, JsonValue],
+    entries: Sequence[JournalRecord],
+) -> dict[str, bytes]:
+    """Journal and head of a run that was recovered: `entries` follow the first record, numbered anew."""
+    files: dict[str, JsonValue] = {**seals}
+    made = JournalRecord(number=1, time=now, event=RecordEvent.MADE, data={"files": files, "recovered": {**recovered}})
+    lines, last = [], BEFORE_FIRST
+    for entry in (made, *entries):
+        line, last = add_link(last, _content(entry))
+        lines.append(line)
+    return {JOURNAL_FILE: b"".join(lines), HEAD_FILE: new_head(last)}
 
 
 class Journal:

@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -23,13 +24,23 @@ from toolkit.engine.history import (
     step_of_torn_line,
     tell,
 )
-from toolkit.engine.journal import JOURNAL_FILE, PLAN_FILE, RUN_FILE, Journal, RecordEvent, RunRecord, new_journal
+from toolkit.engine.journal import (
+    COPIES_FOLDER,
+    JOURNAL_FILE,
+    PLAN_FILE,
+    RUN_FILE,
+    Journal,
+    RecordEvent,
+    RunRecord,
+    new_journal,
+)
 from toolkit.engine.liveness import is_alive
 from toolkit.engine.locks import BoxLocks
 from toolkit.engine.log import engine_log
 from toolkit.engine.operators import NobodyThere, Operator
 from toolkit.engine.outcomes import DryStep, RunOutcome, RunSummary
 from toolkit.engine.plan_check import check_acknowledged, check_kinds, check_plan
+from toolkit.engine.recovering import HasBegun, Recovery, recovering
 from toolkit.engine.room import RESERVE_FILE, Room, room_for_way_back
 from toolkit.engine.states import TRANSITIONS, UNFINISHED, RunEvent, RunState, follow
 from toolkit.engine.stepping import Bench, Checkpoint, StepEnd, perform
@@ -126,7 +137,8 @@ class Engine:
         }
         files = {**(attachments or {}), **files}
         room = {RESERVE_FILE: reserved(room_for_way_back(plan))}
-        create_run_directory(self.runs_directory, run_id, {**files, **new_journal(now, files), **room})
+        copies = {f"{COPIES_FOLDER}/{name}": content for name, content in files.items()}
+        create_run_directory(self.runs_directory, run_id, {**files, **copies, **new_journal(now, files), **room})
         return run_id
 
     def dry_run(self, plan: Plan) -> tuple[DryStep, ...]:
@@ -205,6 +217,17 @@ class Engine:
             bench.journal.write(RunEvent.ABANDON, data=data)
             words = f"abandoned by {by}; its boxes are free for other runs, and nothing on them was changed"
             return _outcome(bench, Verdict.UNKNOWN, words, 0)
+
+    def recovering(self, run_id: str, has_begun: HasBegun) -> AbstractContextManager[Recovery]:
+        """Finds out how a run with a damaged record stands (`toolkit.engine.recovering`)."""
+        return recovering(
+            self.directory(run_id),
+            locks=self._locks,
+            world=self.world,
+            clock=self.clock,
+            implementations=self.implementations,
+            has_begun=has_begun,
+        )
 
     def runs(self) -> list[RunSummary]:
         """Every run there is, oldest first; writes nothing."""
@@ -424,7 +447,8 @@ def _changed(run: Believed) -> RefusedError:
         f"{' and '.join(run.changed)} of the run changed since it was last worked on",
         where=f"run {run.record.run_id}",
         why="nobody has said that the change is meant, and a damaged disk changes files, too",
-        next_move="Compare it with what the run was made from; when the change is meant, add --changes-meant.",
+        next_move=f"Compare it with {COPIES_FOLDER}/ in the run's folder, which holds what the run was made from; when "
+        "the change is meant, add --changes-meant.",
     )
 
 

@@ -48,6 +48,7 @@ def create_run_directory(runs_directory: Path, run_id: str, files: Mapping[str, 
     try:
         building.mkdir(parents=True, mode=0o700)
         for name, content in files.items():
+            (building / name).parent.mkdir(mode=0o700, exist_ok=True)
             write_whole(building / name, content)
         building.rename(target)
         sync_folder(runs_directory)
