@@ -154,7 +154,7 @@ def test_a_secret_in_a_result_or_in_evidence_is_refused_and_kept_nowhere(place: 
     assert outcome.state is RunState.FAILED
     assert "holds a secret" in outcome.summary
     assert secret not in outcome.summary
-    for path in outcome.run_directory.iterdir():
+    for path in (path for path in outcome.run_directory.rglob("*") if path.is_file()):
         content = path.read_bytes()
         assert secret.encode() not in content, path.name
         assert b"aHVudGVyMi1odW50ZXIy" not in content, path.name
