@@ -4,7 +4,9 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,9 +14,11 @@ from tests.disks.block_devices import disk_of, loop, only_root
 from toolkit.disks import facts
 from toolkit.disks.facts import Disk
 from toolkit.disks.refusal import Failed, Refused
-from toolkit.installer import wiping
+from toolkit.installer import __main__ as installer
+from toolkit.installer import medium, wiping
 from toolkit.installer.console import WORD, Console
 from toolkit.installer.job import Job, read_job
+from toolkit.installer.machine import Inventory
 
 MIB = 1 << 20
 pytestmark = only_root
@@ -126,3 +130,25 @@ def test_jobs_of_one_disk_are_read_as_before_and_what_makes_no_sense_is_refused(
     for wrong in wrongs:
         with pytest.raises(Refused):
             read_job(json.dumps({**fields, **wrong}).encode())
+
+
+def test_an_image_is_not_written_over_a_member_of_a_pool_either(
+    tmp_path: Path, machine_disks: list[Disk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All else fits: the job, the machine, the image on the medium."""
+    one, *_ = machine_disks
+    disk = replace(one, serial="S1")
+    disk.path.write_bytes(b"bluestore block device\n".ljust(512, b"\0"))
+    before = Path(one.backing_file).read_bytes()
+    monkeypatch.setattr(medium, "contained", lambda: SimpleNamespace(size_bytes=MIB, sha256="5f" * 32))
+    monkeypatch.setattr(medium, "unpacked", lambda: pytest.fail("it was about to be written"))
+    fields = {"action": "install", "machine_serial": "M1", "macs": ["52:54:00:00:00:01"], "disk_serials": ["S1"]}
+    order = read_job(json.dumps({**fields, "image_sha256": "5f" * 32}).encode())
+    assert order is not None
+    machine = Inventory("M1", ("52:54:00:00:00:01",), (disk,), "uefi")
+    screen = tmp_path / "screen"
+    screen.touch()
+    with pytest.raises(Refused, match=r"S1 is not overwritten: .*name the signature: ceph_bluestore\)"):
+        installer._install(Console((screen,)), order, machine, disk, "sr0")
+    assert Path(one.backing_file).read_bytes() == before
+    assert "begin" not in screen.read_text()

@@ -3,12 +3,14 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.provision.metal.conftest import Metal
 from tests.provision.metal.story import boot_of
 from tests.provision.metal.tiny_iso import STARTED, lines, write_tiny_iso
+from toolkit.images.installer_job import InstallerJob
 from toolkit.model.errors import VerificationError
 from toolkit.model.execution import Result
 from toolkit.provision.metal.identity import MachineIdentity
@@ -71,3 +73,14 @@ def test_a_wipe_that_was_not_read_back_whole_is_none(metal: Metal, tmp_path: Pat
     with pytest.raises(VerificationError, match="4096 bytes written and 512 read back"):
         wipe(old_machine(metal, tmp_path, read_bytes=512), "DISK-1")
     assert not metal.on
+
+
+def test_the_installer_is_told_which_signatures_may_be_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[InstallerJob] = []
+    monkeypatch.setattr("toolkit.provision.metal.jobs.write_job_iso", lambda _iso, job, _target: jobs.append(job))
+    monkeypatch.setattr("toolkit.provision.metal.jobs.installer_iso", lambda: tmp_path / "installer.iso")
+    meant = MachineIdentity("M1", None, ("52:54:00:00:00:01",))
+    media = SimpleNamespace(certificate=None, file=tmp_path / "job.iso")
+    for known in ((), ("linux_raid_member",)):
+        WipeOrder(meant, ("S1",), "run-1", known).write_iso(media)  # type: ignore[arg-type]
+    assert [job.signatures for job in jobs] == [(), ("linux_raid_member",)]
