@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -36,8 +37,6 @@ from toolkit.evidence.log import examine_evidence
 from toolkit.lab.folder import state_folder
 from toolkit.lab.mover import StickMover
 from toolkit.lab.provisioner import LabMachine
-from toolkit.media.courier import StickCourier
-from toolkit.media.stations import station
 from toolkit.model.carry import Carry
 from toolkit.model.errors import InputError, ReboxError
 from toolkit.model.execution import StepContext
@@ -49,15 +48,7 @@ from toolkit.model.run_report import RunReport
 from toolkit.model.settings_text import line_of
 from toolkit.procedures.hardware_migration import plan_hardware_migration
 from toolkit.procedures.settings_reset import plan_settings_reset
-from toolkit.provision.metal.machine import RedfishMachine
-from toolkit.provision.metal.opening import old_firmware, old_machine, redfish_machine
-from toolkit.provision.virtual.machine import VirtualMachine
-from toolkit.provision.virtual.mark import here
-from toolkit.provision.virtual.old_disks import OldVirtualDisks
-from toolkit.provision.virtual.preparation import prepare
 from toolkit.recognition import recognise
-from toolkit.report import write_report
-from toolkit.report.compose import compose
 from toolkit.reset.begun import irreversible_has_begun
 from toolkit.secrets import resolve
 from toolkit.signing import own_key, trusted_signers
@@ -65,6 +56,12 @@ from toolkit.storage.given_file import read_given_text
 from toolkit.traffic.dns import zone_of
 from toolkit.traffic.standing import what_stands_where
 from toolkit.traffic.watching import end_watches
+
+if TYPE_CHECKING:
+    from toolkit.media.courier import StickCourier
+    from toolkit.provision.metal.machine import RedfishMachine
+    from toolkit.provision.virtual.machine import VirtualMachine
+    from toolkit.provision.virtual.old_disks import OldVirtualDisks
 
 _ORIGIN = "origin.json"
 
@@ -167,6 +164,8 @@ def open_world(
     if inventory.carry is not None:
         world.courier = _courier(world, inventory.carry)
     if inventory.old_bmc is not None:
+        from toolkit.provision.metal.opening import old_firmware, old_machine  # noqa: PLC0415  (slow to import, and wanted only where there is one)
+
         world.old_disks = old_machine(world, inventory.old_bmc, _state_directory(), SystemClock())
         world.old_firmware = old_firmware(world, inventory.old_bmc, _state_directory(), SystemClock())
     if inventory.old_vm is not None:
@@ -174,9 +173,12 @@ def open_world(
     return world
 
 
-def _courier(world: World, carry: Carry) -> StickCourier:
+def _courier(world: World, carry: Carry) -> "StickCourier":
     """The stick that an inventory names; it is not looked for yet."""
     mover = carry.mover
+    from toolkit.media.courier import StickCourier  # noqa: PLC0415  (slow to import, and wanted only where there is one)
+    from toolkit.media.stations import station  # noqa: PLC0415  (slow to import, and wanted only where there is one)
+
     return StickCourier(
         choice=carry.stick,
         stations={"old": station(carry.old, world.path), "new": station(carry.new, world.path)},
@@ -189,7 +191,9 @@ def _courier(world: World, carry: Carry) -> StickCourier:
     )
 
 
-def _old_virtual_machine(inventory: Inventory, old_vm: OldVirtualMachine) -> OldVirtualDisks:
+def _old_virtual_machine(inventory: Inventory, old_vm: OldVirtualMachine) -> "OldVirtualDisks":
+    from toolkit.provision.virtual.old_disks import OldVirtualDisks  # noqa: PLC0415  (slow to import, and wanted only where there is one)
+
     return OldVirtualDisks(
         uri=old_vm.uri,
         name=old_vm.name,
@@ -208,11 +212,13 @@ def _provisioner(world: World) -> Provisioner:
     if isinstance(provision, LibvirtProvision):
         return virtual_machine(world, provision)
     if isinstance(provision, RedfishProvision):
+        from toolkit.provision.metal.opening import redfish_machine  # noqa: PLC0415  (slow to import, and wanted only where there is one)
+
         return redfish_machine(world, provision, _state_directory(), SystemClock())
     return ExistingBox()
 
 
-def virtual_machine(world: World, provision: LibvirtProvision) -> VirtualMachine:
+def virtual_machine(world: World, provision: LibvirtProvision) -> "VirtualMachine":
     """The new box of an inventory as a virtual machine; nothing is asked of its host yet."""
     inventory = world.inventory
 
@@ -220,6 +226,10 @@ def virtual_machine(world: World, provision: LibvirtProvision) -> VirtualMachine
         reference = inventory.new.admin_password
         assert reference  # noqa: S101  an inventory without it is refused
         return world.secret(reference, "the new box's admin account")
+
+    from toolkit.provision.virtual.machine import VirtualMachine  # noqa: PLC0415  (slow to import, and wanted only where there is one)
+    from toolkit.provision.virtual.mark import here  # noqa: PLC0415  (slow to import, and wanted only where there is one)
+    from toolkit.provision.virtual.preparation import prepare  # noqa: PLC0415  (slow to import, and wanted only where there is one)
 
     return VirtualMachine(
         provision.uri,
@@ -266,7 +276,7 @@ def _world_of(inventory_path: Path, *, read_only: bool = False) -> World:
     return open_world(inventory, inventory_path.parent, inventory_file=inventory_path, read_only=read_only)
 
 
-def open_virtual_machine(inventory_path: Path, *, fetch_secrets: bool = False) -> tuple[VirtualMachine, Inventory]:
+def open_virtual_machine(inventory_path: Path, *, fetch_secrets: bool = False) -> "tuple[VirtualMachine, Inventory]":
     """The new box of an inventory whose `[provision]` says driver libvirt; raises InputError when it says another.
 
     `fetch_secrets` asks now for the password that making it needs: a prompt must not come in the middle.
@@ -286,7 +296,7 @@ def open_virtual_machine(inventory_path: Path, *, fetch_secrets: bool = False) -
     return virtual_machine(world, provision), world.inventory
 
 
-def open_metal(inventory_path: Path, *, again: bool = False) -> tuple[RedfishMachine, Inventory]:
+def open_metal(inventory_path: Path, *, again: bool = False) -> "tuple[RedfishMachine, Inventory]":
     """The new box of an inventory whose `[provision]` says driver redfish; raises InputError when it says another."""
     world = _world_of(inventory_path)
     provision = world.inventory.provision
@@ -297,6 +307,8 @@ def open_metal(inventory_path: Path, *, again: bool = False) -> tuple[RedfishMac
             why=f'provision.driver is "{provision.driver}"',
             next_move='Set driver = "redfish" in [provision] (docs/provisioning-metal.md).',
         )
+    from toolkit.provision.metal.opening import redfish_machine  # noqa: PLC0415  (slow to import, and wanted only where there is one)
+
     machine = redfish_machine(world, provision, _state_directory(), SystemClock(), again=again)
     return machine, world.inventory
 
@@ -550,6 +562,9 @@ def write_run_report(run_directory: Path) -> RunReport:
     """
     run = examine(run_directory)
     evidence = examine_evidence(run_directory, evidence_head(run.records))
+    from toolkit.report import write_report  # noqa: PLC0415  (after all that users wait for)
+    from toolkit.report.compose import compose  # noqa: PLC0415  (as above)
+
     report = compose(run_directory)
     if evidence.damage:
         note = f"Evidence is damaged, and not all of it is believed: {evidence.damage}."
