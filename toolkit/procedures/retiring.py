@@ -106,8 +106,9 @@ def retire(inventory: Inventory) -> Iterator[Step]:
         # nobody but its host can write to its disks, and only when it is off
         yield _wipe_old(
             f"Wipe {', '.join(inventory.old_vm.disk_serials)} of the virtual machine {inventory.old_vm.name} on its "
-            "host, and read all of it back",
-            "A factory reset leaves what a volume's blocks still hold. The machine never starts again.",
+            "host, with every image below, and read all of it back",
+            "A factory reset leaves what a volume's blocks, and those it is laid over, still hold. The machine never "
+            "starts again.",
             _gates_of_the_machine("the host has that machine, its disks no other's", still_asked),
         )
 
