@@ -9,7 +9,7 @@ from toolkit.engine import RunState, UndoStarted, build_report
 from toolkit.engine.believed import read_journal
 from toolkit.model.errors import InputError
 from toolkit.model.execution import Outcome, Result, StepContext
-from toolkit.model.plan import Plan
+from toolkit.model.plan import Plan, WayBackSteps
 from toolkit.model.verdict import Verdict
 
 STEPS = (
@@ -227,6 +227,14 @@ def test_a_plan_of_an_older_toolkit_goes_back_and_says_that_nothing_was_proven(p
     outcome = engine.back(run_id)
     assert (outcome.state, outcome.verdict, outcome.exit_status) == (RunState.WENT_BACK, Verdict.UNKNOWN, 4)
     assert "not proven" in outcome.summary
+
+
+def test_a_plan_that_never_touches_the_service_has_no_need_of_a_proof(place: Place) -> None:
+    engine = place.engine(**fields())
+    plan = MIGRATION.model_copy(update={"steps": STEPS[1:2], "on_way_back": WayBackSteps()})
+    run_id = engine.start(plan)
+    engine.run(run_id)
+    assert engine.back(run_id).exit_status == 0
 
 
 def test_killed_again_and_again_with_the_new_box_dead_it_goes_on(place: Place) -> None:

@@ -1,11 +1,19 @@
 """What the report says has become of the old box: no more than verified steps show."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from toolkit.engine.history import StepHistory
+from tests.engine.ledger import PROOF, step
+from toolkit.engine.history import StepHistory, tell
+from toolkit.engine.journal import RunRecord
+from toolkit.model.plan import Plan
+from toolkit.model.run_report import Abandoned
 from toolkit.model.verdict import Verdict
-from toolkit.report.compose import old_state
+from toolkit.report.compose import old_state, state_of_old
 
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+PLAN = Plan(procedure="test", site="s", boxes={}, steps=(step("inspect-old"),), on_way_back=PROOF)
 PASSED = StepHistory(begun=True, ended=True, verdict=Verdict.PASSED)
 CUT_OFF = StepHistory(begun=True)
 NOT_BEGUN = StepHistory()
@@ -33,3 +41,20 @@ def test_the_old_box_is_what_its_last_verified_step_made_it(passed: tuple[str, .
 def test_what_was_taken_back_does_not_count() -> None:
     undone = StepHistory(begun=True, ended=True, verdict=Verdict.PASSED, undone=True)
     assert old_state({"inspect-old": PASSED, "swing-traffic": undone}) == "serving"
+
+
+SERVES, DOES_NOT = (StepHistory(attempts=1, verdict=v, last_time=NOW) for v in (Verdict.PASSED, Verdict.FAILED))
+
+
+@pytest.mark.parametrize(
+    ("proof", "abandoned", "state"),
+    [(SERVES, False, "serving"), (DOES_NOT, False, "unknown"), (None, False, "serving"), (None, True, "unknown")],
+)
+def test_after_going_back_or_giving_up_only_what_was_seen_then_counts(
+    proof: StepHistory | None, abandoned: bool, state: str
+) -> None:
+    history = tell(RunRecord(run_id="r", created=NOW, toolkit_version="1"), PLAN, ())
+    history.steps["inspect-old"] = PASSED
+    history.steps["prove-served"] = proof or StepHistory()
+    history.abandoned = Abandoned(by="anna", time=NOW) if abandoned else None
+    assert state_of_old(history) == state

@@ -46,18 +46,22 @@ def compose(run_directory: Path) -> RunReport:
                 *_compared(results, ("collect-from-new",)),
             ),
             "changed_meanwhile": _changed_meanwhile(run_directory),
-            "old_appliance": OldAppliance(serial_number=report.old_appliance.serial_number, state=_old_state(history)),
+            "old_appliance": OldAppliance(
+                serial_number=report.old_appliance.serial_number, state=state_of_old(history)
+            ),
             "erasures": read_erasures(run_directory),
             "facts": _facts(results),
         }
     )
 
 
-def _old_state(history: RunHistory) -> OldState:
+def state_of_old(history: RunHistory) -> OldState:
     """What became of the old box: on the way back what its proof showed, and not what was once verified."""
     if history.served is not None:
         return "serving" if history.served.verdict is Verdict.PASSED else "unknown"
-    return old_state(history.steps)
+    state = old_state(history.steps)
+    # what was verified once says nothing of a box whose run somebody has ended by hand since
+    return "unknown" if history.abandoned and state in ("serving", "out-of-service") else state
 
 
 def old_state(steps: Mapping[str, StepHistory]) -> OldState:
