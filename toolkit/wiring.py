@@ -53,8 +53,8 @@ from toolkit.reset.begun import irreversible_has_begun
 from toolkit.secrets import resolve
 from toolkit.signing import own_key, trusted_signers
 from toolkit.storage.given_file import read_given_text
+from toolkit.traffic.around import look_around as look_at_site_and_boxes
 from toolkit.traffic.dns import zone_of
-from toolkit.traffic.standing import what_stands_where
 from toolkit.traffic.watching import end_watches
 
 if TYPE_CHECKING:
@@ -488,7 +488,7 @@ def look_around(run_directory: Path, plan: Plan) -> tuple[str, ...]:
         progress=lambda fraction, phase: None,
         results=results,
     )
-    return what_stands_where(context)
+    return tuple(f"{sight.subject}: {sight.words}" for sight in look_at_site_and_boxes(context))
 
 
 def abandon(run_id: str, runs_directory: Path, seen: tuple[str, ...]) -> RunOutcome:

@@ -138,8 +138,8 @@ def test_a_way_back_before_any_swing_has_not_ended_well_while_nobody_serves(rehe
     ]
     unasked = rehearsal.rebox("abandon", run, "--runs", rehearsal.runs)
     assert unasked.status == 3
-    assert "The old box," in unasked.words
-    assert "does not answer" in unasked.words
+    assert "old box (10.77.0.21): the box does not answer" in unasked.words
+    assert "site address 10.77.0.20: nobody has it" in unasked.words
     wrong = rehearsal.rebox("abandon", run, "--runs", rehearsal.runs, "--serial", serials[0])
     assert wrong.status == 2
     done = rehearsal.rebox("abandon", run, "--runs", rehearsal.runs, "--serial", serials[0], "--serial", serials[1])

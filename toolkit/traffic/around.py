@@ -23,9 +23,13 @@ class Sight:
 
 
 def look_around(context: StepContext) -> tuple[Sight, ...]:
-    """Which box answers where, who has the site's addresses, what is served there, and where the name points."""
+    """Which box answers where, who has the site's addresses, what is served there, and where the name points.
+
+    And which of the boxes is in quarantine.
+    """
     world: World = context.world
-    return (*(_box(context, role) for role in get_args(Role)), *_names(world), *_addresses(context))
+    boxes = (_box(context, role) for role in get_args(Role))
+    return (*boxes, *_names(world), *_addresses(context), *_quarantine(context))
 
 
 def _box(context: StepContext, role: Role) -> Sight:
@@ -76,6 +80,16 @@ def _addresses(context: StepContext) -> Iterator[Sight]:
             return f"{macs} ({owner}); {served}, {'' if seen.accepted else 'not '}accepted; {seen.words}"
 
         yield _sight(f"site address {address}", ask)
+
+
+def _quarantine(context: StepContext) -> Iterator[Sight]:
+    world: World = context.world
+    for role, serial_number in context.plan.boxes.items():
+        try:
+            for entry in world.quarantine.of(serial_number):
+                yield Sight(f"{role} box ({serial_number})", f"in quarantine, and stays there: {entry.why}")
+        except ReboxError as error:
+            yield Sight(f"{role} box ({serial_number})", f"{error.what}: {error.why}", known=False)
 
 
 def _sight(subject: str, ask: Callable[[], str]) -> Sight:
