@@ -46,6 +46,7 @@ from toolkit.model.plan import Plan
 from toolkit.model.provision import LabProvision, LibvirtProvision, NewMachine, OldVirtualMachine, RedfishProvision
 from toolkit.model.run_report import RunReport
 from toolkit.model.settings_text import line_of
+from toolkit.model.vantage import SshVantagePoint, VantagePoint
 from toolkit.procedures.hardware_migration import plan_hardware_migration
 from toolkit.procedures.settings_reset import plan_settings_reset
 from toolkit.recognition import recognise
@@ -59,6 +60,7 @@ from toolkit.traffic.watching import end_watches
 
 if TYPE_CHECKING:
     from toolkit.media.courier import StickCourier
+    from toolkit.probes.watch import VantagePoint as WatchedFrom
     from toolkit.provision.metal.machine import RedfishMachine
     from toolkit.provision.virtual.machine import VirtualMachine
     from toolkit.provision.virtual.old_disks import OldVirtualDisks
@@ -161,6 +163,7 @@ def open_world(
         inventory_file=inventory_file,
     )
     world.provisioner = _provisioner(world)
+    world.vantage_points = tuple(_vantage_point(world, place) for place in inventory.watch.vantage_points)
     if inventory.carry is not None:
         world.courier = _courier(world, inventory.carry)
     if inventory.old_bmc is not None:
@@ -171,6 +174,16 @@ def open_world(
     if inventory.old_vm is not None:
         world.old_disks = _old_virtual_machine(inventory, inventory.old_vm)
     return world
+
+
+def _vantage_point(world: World, place: VantagePoint) -> "WatchedFrom":
+    if isinstance(place, SshVantagePoint):
+        from toolkit.traffic.far_watch import FarVantagePoint  # noqa: PLC0415  (wanted only where there is one)
+
+        return FarVantagePoint(place, world.path(place.key_file))
+    from toolkit.lab.vantage import LabVantagePoint  # noqa: PLC0415  (wanted only where there is one)
+
+    return LabVantagePoint(place.name, world.path(place.folder), place.host)
 
 
 def _courier(world: World, carry: Carry) -> "StickCourier":

@@ -11,7 +11,7 @@ import pytest
 from toolkit.disks.frames import Lost
 from toolkit.disks.refusal import Refused
 from toolkit.disks.volumes import Damaged, Full, Gone
-from toolkit.media.agent_archive import COMMAND, agent_archive
+from toolkit.media.agent_archive import STICKS
 from toolkit.media.remote import RemoteVolume, Talk
 
 
@@ -19,11 +19,15 @@ from toolkit.media.remote import RemoteVolume, Talk
 def process() -> Iterator["subprocess.Popen[bytes]"]:
     # as a shell on another machine would start it, which knows nothing of this checkout
     started = subprocess.Popen(
-        ["/bin/sh", "-c", COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", env={"PATH": os.defpath}
+        ["/bin/sh", "-c", STICKS.command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd="/",
+        env={"PATH": os.defpath},
     )
     assert started.stdin
     assert started.stdout
-    started.stdin.write(agent_archive())
+    started.stdin.write(STICKS.archive())
     started.stdin.flush()
     yield started
     started.stdin.close()

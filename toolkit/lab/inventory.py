@@ -18,6 +18,8 @@ FILE_NAME = "inventory.toml"
 _GENTLE_WATCH = {"interval_ms": 5.0, "tcp_interval_ms": 50.0, "https_interval_ms": 2000.0}
 """Under software emulation a TLS handshake keeps a box busy for some 0.2 s: more would be a load test."""
 
+_CLIENTS_PACE = {"interval_ms": 5.0, "tcp_interval_ms": 50.0, "https_interval_ms": 500.0}
+
 Value = str | float | bool | tuple[str, ...]
 Table = Mapping[str, Value]
 
@@ -81,10 +83,23 @@ def _tables(folder: LabFolder, lab: LabDescription, old: str, new: str) -> dict[
         },
         **_carry(folder, lab, old, new),
         **({"watch": _GENTLE_WATCH} if topology.backend == "vm" else {}),
+        **_vantage_point(folder, lab),
         "reset": {
             "soak_seconds": topology.swing.soak_seconds,
             "confirm_serial_number": topology.boxes[old].serial_number,
         },
+    }
+
+
+def _vantage_point(folder: LabFolder, lab: LabDescription) -> dict[str, Table]:
+    """The lab's first client watches too, at a slower pace: all machines of a lab share one machine's processors."""
+    client = next((name for name, host in lab.topology.hosts.items() if host.role == "client"), None)
+    if client is None:
+        return {}
+    pace = _GENTLE_WATCH if lab.topology.backend == "vm" else _CLIENTS_PACE
+    # a table in brackets of its own is one of several (TOML: array of tables)
+    return {
+        "[watch.vantage_points]": {"driver": "lab", "name": client, "folder": str(folder.path), "host": client, **pace}
     }
 
 

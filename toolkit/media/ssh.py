@@ -5,16 +5,19 @@ import hashlib
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 
 from toolkit.disks.refusal import Failed
-from toolkit.media.agent_archive import COMMAND, agent_archive
+from toolkit.media.agent_archive import STICKS, WATCH, Program
 from toolkit.media.remote import Talk
 from toolkit.model.carry import SshStation
 from toolkit.model.errors import InputError, ReboxError, RefusedError, UnreachableError, VerificationError, words_of
+from toolkit.probes.watch.parcels import READY, GoneError, receive
+from toolkit.probes.watch.parcels import words_of as words_said
 from toolkit.storage.given_file import read_given_text
 
 if TYPE_CHECKING:
@@ -25,6 +28,29 @@ _CONNECT_SECONDS = 10.0
 _SILENT_SECONDS = 60.0
 _INTERVAL_SECONDS = 0.5
 
+Begun = TypeVar("Begun")
+
+
+class SshHost(Protocol):
+    """Another machine, as an inventory names it."""
+
+    @property
+    def address(self) -> str: ...  # noqa: D102
+    @property
+    def port(self) -> int: ...  # noqa: D102
+    @property
+    def username(self) -> str: ...  # noqa: D102
+    @property
+    def host_key(self) -> str | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a machine is wanted for, in words, and whose `host_key` and `key_file` stand in the inventory."""
+
+    machine: str
+    table: str
+
 
 @contextmanager
 def agent_at(station: SshStation, key_file: Path, console: Path | None, *, patience: float = 60.0) -> Iterator[Talk]:
@@ -33,18 +59,55 @@ def agent_at(station: SshStation, key_file: Path, console: Path | None, *, patie
     A machine that has just been switched on is waited for, `patience` seconds. Raises UnreachableError, RefusedError
     for a key that it does not take, VerificationError for another host key, InputError for a key file that is none.
     """
-    key = _key(key_file)
+    wanted = _Wanted("the machine that the stick is plugged into", "carry")
+    with _program_at(station, key_file, STICKS, wanted, console=console, patience=patience, begin=Talk) as talk:
+        yield talk
+
+
+@contextmanager
+def watch_at(
+    host: SshHost, name: str, key_file: Path, *, patience: float = 5.0
+) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Both ends of a talk with the workers of a watch on that machine (`probes/watch/far.py`); raises as `agent_at`."""
+
+    def begin(reader: IO[bytes], writer: IO[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+        try:
+            if words_said(receive(reader)[1]).get("ready") != READY:
+                raise Failed("its program is of another version")
+        except GoneError as error:
+            raise Failed(str(error)) from None
+        return reader, writer
+
+    place = f"the vantage point {name}"
+    with _program_at(
+        host, key_file, WATCH, _Wanted(place, place), console=None, patience=patience, begin=begin
+    ) as ends:
+        yield ends
+
+
+@contextmanager
+def _program_at(
+    host: SshHost,
+    key_file: Path,
+    program: Program,
+    wanted: _Wanted,
+    *,
+    console: Path | None,
+    patience: float,
+    begin: Callable[[IO[bytes], IO[bytes]], Begun],
+) -> Iterator[Begun]:
+    key = _key(key_file, wanted)
     deadline = time.monotonic() + patience
-    transport = _transport(station, deadline)
+    transport = _transport(host, wanted, deadline)
     try:
-        _recognise(transport, station, console, deadline)
-        _sign_in(transport, station, key)
-        yield _agent(transport, station)
+        _recognise(transport, host, wanted, console, deadline)
+        _sign_in(transport, host, wanted, key)
+        yield _started(transport, host, wanted, program, begin)
     finally:
         transport.close()
 
 
-def _transport(station: SshStation, deadline: float) -> "paramiko.Transport":
+def _transport(station: SshHost, wanted: _Wanted, deadline: float) -> "paramiko.Transport":
     import paramiko  # noqa: PLC0415  slow to import, and only who carries by SSH needs it
 
     while True:
@@ -58,7 +121,7 @@ def _transport(station: SshStation, deadline: float) -> "paramiko.Transport":
         except (OSError, paramiko.SSHException, EOFError) as error:
             if time.monotonic() > deadline:
                 raise UnreachableError(
-                    "the machine that the stick is plugged into does not answer by SSH",
+                    f"{wanted.machine} does not answer by SSH",
                     where=_where(station),
                     why=words_of(error),
                     next_move="Check that it is on and that sshd runs there; then resume.",
@@ -68,14 +131,16 @@ def _transport(station: SshStation, deadline: float) -> "paramiko.Transport":
             return transport
 
 
-def _recognise(transport: "paramiko.Transport", station: SshStation, console: Path | None, deadline: float) -> None:
+def _recognise(
+    transport: "paramiko.Transport", station: SshHost, wanted: _Wanted, console: Path | None, deadline: float
+) -> None:
     served = fingerprint(transport.get_remote_server_key().asbytes())
     while (known := station.host_key or _said(console)) is None:
         if time.monotonic() > deadline:
             raise UnreachableError(
                 "the machine has not said its host key on its console",
                 where=str(console),
-                next_move="Write carry's host_key into the inventory, as ssh-keygen -l shows it on that machine.",
+                next_move=f"Write {wanted.table}'s host_key into the inventory, as ssh-keygen -l shows it there.",
             )
         time.sleep(_INTERVAL_SECONDS)
     if served != known:
@@ -97,51 +162,58 @@ def _said(console: Path | None) -> str | None:
     return said[-1] if said else None
 
 
-def _sign_in(transport: "paramiko.Transport", station: SshStation, key: Any) -> None:
+def _sign_in(transport: "paramiko.Transport", station: SshHost, wanted: _Wanted, key: Any) -> None:
     import paramiko  # noqa: PLC0415  as above
 
     try:
         transport.auth_publickey(station.username, key)
     except (OSError, paramiko.SSHException, EOFError) as error:
         if not transport.is_active():
-            raise _lost(station, error) from None
+            raise _lost(wanted, station, error) from None
         raise RefusedError(
             "the machine does not let us in by SSH",
             where=_where(station),
             why=words_of(error),
-            next_move=f"Put the public half of carry's key_file into the authorized_keys of {station.username} there.",
+            next_move=f"Put the public half of {wanted.table}'s key_file into the authorized_keys of "
+            f"{station.username} there.",
         ) from None
 
 
-def _agent(transport: "paramiko.Transport", station: SshStation) -> Talk:
+def _started(
+    transport: "paramiko.Transport",
+    host: SshHost,
+    wanted: _Wanted,
+    program: Program,
+    begin: Callable[[IO[bytes], IO[bytes]], Begun],
+) -> Begun:
     import paramiko  # noqa: PLC0415  as above
 
     channel: Any = None
     try:
         channel = transport.open_session(timeout=_SILENT_SECONDS)
         channel.settimeout(_SILENT_SECONDS)
-        channel.exec_command(COMMAND)
+        channel.exec_command(program.command)
         writer, reader = channel.makefile_stdin("wb"), channel.makefile("rb")
-        writer.write(agent_archive())
+        writer.write(program.archive())
         writer.flush()
-        return Talk(reader, writer)
+        return begin(reader, writer)
     except (OSError, paramiko.SSHException, EOFError, Failed) as error:
         if not transport.is_active():
-            raise _lost(station, error) from None
+            raise _lost(wanted, host, error) from None
         ended = channel is not None and channel.closed
         said = channel.makefile_stderr("rb").read(400).decode(errors="replace").strip() if ended else ""
         raise ReboxError(
-            "the agent does not start on the machine that the stick is plugged into",
-            where=_where(station),
+            f"the agent does not start on {wanted.machine}",
+            where=_where(host),
             why=said or words_of(error),
             next_move="It needs Python 3.11 or newer (Debian: apt-get install python3).",
         ) from None
 
 
-def _lost(station: SshStation, error: Exception) -> UnreachableError:
+def _lost(wanted: _Wanted, host: SshHost, error: Exception) -> UnreachableError:
     return UnreachableError(
-        "the machine that the stick is plugged into has hung up",
-        where=_where(station),
+        f"{wanted.machine} has hung up",
+        where=_where(host),
         why=words_of(error),
         next_move="Check that it is on and that sshd runs there; then resume.",
     )
@@ -152,10 +224,10 @@ def fingerprint(key: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode("ascii").rstrip("=")
 
 
-def _key(path: Path) -> "paramiko.PKey":
+def _key(path: Path, wanted: _Wanted) -> "paramiko.PKey":
     import paramiko  # noqa: PLC0415  as above
 
-    read_given_text(path, next_move="Correct carry's key_file.")
+    read_given_text(path, next_move=f"Correct {wanted.table}'s key_file.")
     if path.stat().st_mode & 0o077:
         raise InputError("the SSH key can be read by others", where=str(path), next_move=f"Run: chmod 600 {path}")
     try:
@@ -169,5 +241,5 @@ def _key(path: Path) -> "paramiko.PKey":
         ) from None
 
 
-def _where(station: SshStation) -> str:
+def _where(station: SshHost) -> str:
     return f"{station.username}@{station.address}:{station.port}"

@@ -9,6 +9,7 @@ from toolkit.model.fields import Address, Fingerprint, HostName, Recipient, Vers
 from toolkit.model.provision import ExistingProvision, MetalMachine, NewMachine, OldBmc, OldVirtualMachine, Provision
 from toolkit.model.secret import SecretReference
 from toolkit.model.settings_text import read_settings
+from toolkit.model.vantage import VantagePoint
 
 
 class _Table(BaseModel):
@@ -152,6 +153,18 @@ class Watch(_Table):
         description="The watch ends by itself after this long; without it after a day, or after twice what the plan "
         "expects where that is longer.",
     )
+    vantage_points: tuple[VantagePoint, ...] = Field(
+        default=(), description="From where else the same watch runs; the report shows the worst and each."
+    )
+
+    @model_validator(mode="after")
+    def _named_once(self) -> "Watch":
+        names = [place.name for place in self.vantage_points]
+        if len(set(names)) < len(names):
+            raise ValueError("two vantage points have the same name")
+        if "here" in names:
+            raise ValueError('"here" is the machine that rebox runs on: give the vantage point another name')
+        return self
 
 
 class Reset(_Table):

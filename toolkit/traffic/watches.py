@@ -50,11 +50,24 @@ def wanted(context: StepContext) -> list[Wanted]:
     inventory: Inventory = context.world.inventory
     requests = _requests(inventory, _seconds_max(context))
     here, *others = places(context.world)
-    elsewhere = requests[0].model_copy(update={"capture": False})
     return [
         *(Wanted(here, request) for request in requests),
-        *(Wanted(place, elsewhere.model_copy(update={"vantage_point": place.name})) for place in others),
+        *(Wanted(place, _elsewhere(requests[0], inventory, place.name)) for place in others),
     ]
+
+
+def _elsewhere(request: WatchRequest, inventory: Inventory, name: str) -> WatchRequest:
+    """The same watch from another place, at the pace that is set for it; frames are looked at from here alone."""
+    pace: dict[str, object] = {}
+    for place in inventory.watch.vantage_points:
+        if place.name == name:
+            paces = {
+                "icmp_interval_ms": place.interval_ms,
+                "tcp_interval_ms": place.tcp_interval_ms,
+                "https_interval_ms": place.https_interval_ms,
+            }
+            pace = {field: value for field, value in paces.items() if value is not None}
+    return request.model_copy(update={"capture": False, "vantage_point": name, **pace})
 
 
 def _seconds_max(context: StepContext) -> float:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from toolkit.model.errors import InputError, StorageError
 from toolkit.model.run_report import Gap, HeldConnection
 from toolkit.probes.watch.gaps import judge
-from toolkit.probes.watch.jobs import ADDRESSES, CAPTURE, CERTIFICATES, HELD, OWNERS
+from toolkit.probes.watch.jobs import ADDRESSES, CAPTURE, CERTIFICATES, CLOCK, HELD, OWNERS
 from toolkit.probes.watch.keeping import segment
 from toolkit.probes.watch.request import (
     AddressSeen,
@@ -121,6 +121,7 @@ def read_result(directory: Path) -> WatchResult:
         certificates=tuple(CertificateSeen(**line) for line in _lines(directory / CERTIFICATES)),
         addresses=tuple(AddressSeen(**line) for line in _lines(directory / ADDRESSES)),
         held=_held(_lines(directory / HELD)),
+        clock_error_ms=max((line["error_ms"] for line in _lines(directory / CLOCK)), default=None),
         problems=tuple(ended["problems"] if ended else state.get("problems", ())) + _killed(ended, running=running),
         capture=capture if capture.exists() else None,
     )

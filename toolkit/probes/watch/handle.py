@@ -27,8 +27,17 @@ class Watch:
         self.directory = directory
 
     @classmethod
-    def start(cls, request: WatchRequest, directory: Path, *, prefix: Sequence[str] = ()) -> "Watch":
+    def start(
+        cls,
+        request: WatchRequest,
+        directory: Path,
+        *,
+        prefix: Sequence[str] = (),
+        program: Sequence[str] = ("toolkit.probes.watch.process",),
+    ) -> "Watch":
         """Starts a watch and returns once every method runs; `prefix` is a command that enters a lab's host.
+
+        `program` is the module that becomes the watch, and what it is told besides the folder, its first argument.
 
         The folder is made when it is missing and must hold no watch yet. Raises RefusedError (a watch is or was
         there), PermissionDeniedError, InputError, UnreachableError (no route), StorageError.
@@ -47,7 +56,7 @@ class Watch:
         with (directory / folder.LOG).open("ab") as log:
             try:
                 done = subprocess.run(
-                    [*prefix, sys.executable, "-m", "toolkit.probes.watch.process", str(directory)],
+                    [*prefix, sys.executable, "-m", program[0], str(directory), *program[1:]],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=log,

@@ -10,24 +10,29 @@ from toolkit.probes.watch.settings import WatchSettings
 from toolkit.probes.watch.tcp import watch_tcp
 from toolkit.probes.watch.worker import Worker
 
-CAPTURE, OWNERS, CERTIFICATES, ADDRESSES, HELD = (
+CAPTURE, OWNERS, CERTIFICATES, ADDRESSES, HELD, CLOCK = (
     "capture.pcapng",
     "owners.jsonl",
     "certificates.jsonl",
     "addresses.jsonl",
     "held.jsonl",
+    "clock.jsonl",
 )
 
 
 @dataclass(frozen=True)
 class Job:
-    """One worker to start: its name, its two files, what it does, and whether it has to be prompt."""
+    """One worker to start: its name, its two files, what it does, and whether it has to be prompt.
+
+    `further` are files that it writes besides, by `Worker.channels`.
+    """
 
     name: str
     data: str | None
     lines: str | None
     work: Callable[[Worker], None]
     prompt: bool = False
+    further: tuple[str, ...] = ()
 
 
 def plan_jobs(settings: WatchSettings) -> list[Job]:

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,7 +54,7 @@ class _Running:
 class Supervisor:
     """Holds the folder's lock for as long as the watch lives."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, plan: Callable[[WatchRequest], list[Job]]) -> None:
         lock = folder.try_lock(directory)
         if lock is None or (directory / folder.STARTED).exists():
             raise RefusedError(
@@ -70,24 +71,13 @@ class Supervisor:
         self._running: dict[int, _Running] = {}
         self._samples: dict[Method, Samples] = {}
         self._owners: Lines | None = None
-        self._jobs = self._plan(self._request)
+        self._jobs = plan(self._request)
         self._start_ns = boot_time_ns()
         self._state_at = 0.0
         try:
             self._state = StateFile(directory / folder.STATE, _state_bytes(self._request))
         except OSError as error:
             raise folder.not_kept(directory / folder.STATE, error) from error
-
-    def _plan(self, request: WatchRequest) -> list[Job]:
-        jobs: list[Job] = []
-        if request.capture:
-            from toolkit.probes.route import route_to  # noqa: PLC0415  only this needs it
-
-            jobs.append(capture_job(request.interface or route_to(parse_address(request.address)).interface))
-        jobs += plan_jobs(request.settings)
-        if request.resolver is not None:
-            jobs.append(resolver_job())
-        return jobs
 
     def start(self) -> None:
         """Forks the workers and says that the watch runs; raises StorageError."""
@@ -108,7 +98,7 @@ class Supervisor:
         self._stopping = True
 
     def _fork(self, job: Job) -> None:
-        pairs = {name: channel_pair() for name in (job.data, job.lines) if name is not None}
+        pairs = {name: channel_pair() for name in (job.data, job.lines, *job.further) if name is not None}
         spare = channel_pair()
         pid = os.fork()
         if pid == 0:
@@ -119,7 +109,7 @@ class Supervisor:
                 ours.close()
             data = Channel(pairs[job.data][1] if job.data else spare[1])
             lines = Channel(pairs[job.lines][1] if job.lines else spare[1])
-            self._work(job, data, lines)
+            self._work(job, data, lines, {name: Channel(pairs[name][1]) for name in job.further})
         for end in spare:
             end.close()
         running = _Running(job, {}, [])
@@ -150,14 +140,15 @@ class Supervisor:
         tallies = [samples.tally for samples in self._samples.values()]
         return sum(one.lost + one.delayed + one.cut for one in tallies) + (self._owners.count if self._owners else 0)
 
-    def _work(self, job: Job, data: Channel, lines: Channel) -> NoReturn:
+    def _work(self, job: Job, data: Channel, lines: Channel, further: dict[str, Channel]) -> NoReturn:
         status = 1
         try:
             worker = Worker(self._request.settings, self._target, data, lines, self._start_ns)
+            worker.channels = further
             worker.settle(prompt=job.prompt)
             job.work(worker)
-            data.finish()
-            lines.finish()
+            for channel in (data, lines, *further.values()):
+                channel.finish()
             status = 0
         except BaseException:  # it goes to the log, and the supervisor tells that the worker ended
             traceback.print_exc()
@@ -280,6 +271,19 @@ class Supervisor:
             folder.keep(self._directory / folder.SUMMARY, result.model_dump_json(indent=2) + "\n")
 
 
+def local_jobs(request: WatchRequest) -> list[Job]:
+    """All that is done on this machine; raises PermissionDeniedError, InputError, UnreachableError (no route)."""
+    jobs: list[Job] = []
+    if request.capture:
+        from toolkit.probes.route import route_to  # noqa: PLC0415  only this needs it
+
+        jobs.append(capture_job(request.interface or route_to(parse_address(request.address)).interface))
+    jobs += plan_jobs(request.settings)
+    if request.resolver is not None:
+        jobs.append(resolver_job())
+    return jobs
+
+
 def _state_bytes(request: WatchRequest) -> int:
     """Room for two states: what is listed of every method, and all that may be under way at once."""
     under_way = sum(
@@ -288,7 +292,7 @@ def _state_bytes(request: WatchRequest) -> int:
     return 2 * (256 * 1024 + 40 * int(under_way))
 
 
-def launch(directory: Path) -> int:
+def launch(directory: Path, plan: Callable[[WatchRequest], list[Job]] = local_jobs) -> int:
     """Puts the supervisor in a session of its own; returns once it runs (0), or once it said why not (1).
 
     What it says is one JSON line on stdout, for `Watch.start`.
@@ -298,18 +302,18 @@ def launch(directory: Path) -> int:
         os.close(read)
         os.setsid()
         _leave_terminal()
-        _supervise(directory, write)
+        _supervise(directory, plan, write)
     os.close(write)
     said = os.read(read, 65536)  # one write, or nothing when it died: the workers hold the other end too
     sys.stdout.write(said.decode())
     return 0 if said == b"{}" else 1
 
 
-def _supervise(directory: Path, write: int) -> NoReturn:
+def _supervise(directory: Path, plan: Callable[[WatchRequest], list[Job]], write: int) -> NoReturn:
     status = 1
     try:
         try:
-            supervisor = Supervisor(directory)
+            supervisor = Supervisor(directory, plan)
             supervisor.start()
         except ReboxError as error:
             os.write(write, json.dumps({**error.as_json(), "class": type(error).__name__}).encode())

@@ -49,6 +49,7 @@ class Worker:
         self.start_ns = start_ns
         self.first_sequence = first_sequence
         self.stopping = False
+        self.channels: dict[str, Channel] = {}
         self._flushed = time.monotonic()
 
     def settle(self, *, prompt: bool) -> None:
