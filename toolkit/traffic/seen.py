@@ -59,7 +59,7 @@ def outages(seen: Sequence[Seen], until: datetime | None = None) -> dict[str, Ou
         for method, outage in _joined(one, _zero(seen), until).items():
             name = method if one.address == seen[0].address or one.vantage_point else f"{method} {one.address}"
             named = outage.model_copy(update={"vantage_point": (one.vantage_point or "here") if several else ""})
-            if name not in found or named.gap_ms_max > found[name].gap_ms_max:
+            if name not in found or _shown_ms(named) > _shown_ms(found[name]):
                 found[name] = named
     return found
 
@@ -79,7 +79,12 @@ def vantage_points(seen: Sequence[Seen], until: datetime | None = None) -> tuple
         )
         for one in here
     ]
-    return tuple(sorted(reports, key=lambda report: max(o.gap_ms_max for o in report.outage.values()), reverse=True))
+    return tuple(sorted(reports, key=lambda report: max(map(_shown_ms, report.outage.values())), reverse=True))
+
+
+def _shown_ms(outage: Outage) -> float:
+    """The longest gap, less the watch's own pause in it: a slow pace is no outage."""
+    return max((gap.end_ms - gap.start_ms - gap.own_gap_ms for gap in outage.gaps), default=0.0)
 
 
 def held_connections(seen: Sequence[Seen]) -> tuple[HeldConnection, ...]:
