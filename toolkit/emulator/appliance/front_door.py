@@ -37,7 +37,12 @@ class FrontDoor:
         """As the web application answers it."""
         healthy, words = self._box.health()
         body = words.encode()
-        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"text/plain; charset=utf-8")]
+        headers = [
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
         await send({"type": "http.response.start", "status": 200 if healthy else 500, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
