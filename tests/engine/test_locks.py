@@ -109,7 +109,7 @@ def test_a_claim_whose_run_cannot_be_read_is_unknown_not_free(place: Place) -> N
 
 def take_over(path: Path) -> None:
     claim = Claim.model_validate_json(path.read_bytes())
-    path.write_text(claim.model_copy(update={"token": "somebody else's"}).model_dump_json())
+    path.write_bytes(claim.model_copy(update={"token": "somebody else's"}).sealed_json())
 
 
 @pytest.mark.parametrize("how", ["taken over", "claim gone", "lock replaced"])

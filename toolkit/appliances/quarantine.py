@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from toolkit.model.errors import InputError, RefusedError, StorageError
 from toolkit.storage.errors import storage_error
+from toolkit.storage.sealed import Sealed
 from toolkit.storage.whole_file import write_whole
 
 _FOLDER, _LOCK = "quarantine", ".lock"
@@ -40,9 +41,7 @@ class Entry(BaseModel):
     because: str = ""
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _File(Sealed):
     serial_number: str
     entries: tuple[Entry, ...] = ()
 
@@ -111,7 +110,7 @@ class Quarantine:
             file = self._read(path, serial_number)
             changed = file.model_copy(update={"entries": change(file.entries)})
             if changed != file:
-                write_whole(path, changed.model_dump_json(indent=1).encode(), what=_NOT_WRITTEN)
+                write_whole(path, changed.sealed_json(), what=_NOT_WRITTEN)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -133,10 +132,10 @@ class Quarantine:
 
     def _read(self, path: Path, serial_number: str) -> _File:
         try:
-            return _File.model_validate_json(path.read_bytes())
+            return _File.read_sealed(path.read_bytes())
         except FileNotFoundError:
             return _File(serial_number=serial_number)
-        except (OSError, ValidationError) as error:
+        except (OSError, ValueError) as error:
             raise StorageError(
                 f"it cannot be read whether box {serial_number} is in quarantine",
                 where=str(path),

@@ -19,13 +19,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from toolkit.engine.history import read_history
 from toolkit.engine.states import UNFINISHED
 from toolkit.model.errors import DamagedRecordError, ReboxError, RefusedError, StorageError, UnknownStateError
 from toolkit.storage.entries import still_is
 from toolkit.storage.errors import storage_error
+from toolkit.storage.sealed import Sealed
 from toolkit.storage.whole_file import write_whole
 
 # a reader that only asks whether a run is alive holds its lock for an instant: no reason to refuse
@@ -34,10 +33,8 @@ _BEAT_SECONDS = 2.0
 _CLAIMS = "claims"
 
 
-class Claim(BaseModel):
+class Claim(Sealed):
     """`claims/<serial>.json`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     serial_number: str
     run_id: str
@@ -86,7 +83,7 @@ class Lease:
 
     def _write(self, path: Path, claim: Claim) -> None:
         """Writes a claim whole; on a full disk over the one this run has there already, which needs no room."""
-        content = claim.model_dump_json().encode()
+        content = claim.sealed_json()
         while True:
             try:
                 write_whole(path, content)
@@ -251,10 +248,10 @@ def _claim_path(claims: Path, serial: str) -> Path:
 def read_claim(path: Path) -> Claim | None:
     """The claim on a box, None when there is none; raises UnknownStateError when it cannot be read."""
     try:
-        return Claim.model_validate_json(path.read_bytes())
+        return Claim.read_sealed(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError):
+    except (OSError, ValueError):
         raise UnknownStateError(
             "it cannot be told whether another run holds the box",
             where=str(path),
