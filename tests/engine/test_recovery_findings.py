@@ -53,8 +53,11 @@ def test_what_moves_the_service_may_be_half_done_where_a_look_sees_nothing() -> 
 
 
 def test_what_was_seen_after_something_that_is_gone_is_seen_again() -> None:
-    findings = found(PLAN, {"copy": E, "swing": E}, {"copy": Effect.MISSING, "swing": Effect.NONE})
-    assert [one.stands for one in findings.steps[1:3]] == [B, B]
+    seen = {"swing": Effect.MISSING, "soak": Effect.NONE}
+    for interrupts, stands in ((True, [B, B]), (False, [B, E])):
+        steps = (step("swing", interrupts_service=interrupts), step("soak"))
+        findings = found(PLAN.model_copy(update={"steps": steps}), {"swing": E, "soak": E}, seen)
+        assert [one.stands for one in findings.steps] == stands
 
 
 @pytest.mark.parametrize(

@@ -204,8 +204,8 @@ def _see(context: StepContext, implementations: Mapping[str, StepImplementation]
     try:
         if step.irreversible:
             return has_begun(context)
-        if isinstance(implementation, ReadOnlyStep):
-            return Seen(Effect.NONE, "it only looked")
+        if getattr(type(implementation), "look", None) is ReadOnlyStep.look:
+            return Seen(Effect.NONE)
         return Seen(Effect.THERE if implementation.look(context) is not None else Effect.MISSING)
     except ReboxError as error:
         return Seen(Effect.UNKNOWN, f"{error.what}: {error.why}" if error.why else error.what)

@@ -5,7 +5,7 @@ irreversible by whoever can tell whether it has begun. Where a step stands in th
 
 - A step that may have touched the world counts as begun: going on looks before it acts, going back takes it back.
 - A step that had ended stands as ended only while its effect is there. What leaves no effect to look at stands as ended
-  unless a step before it does not any more.
+  unless the service may have been moved back before it. (What other steps need is asked by their gates.)
 - What is irreversible has begun unless it is proven that it has not: then there is no way back.
 """
 
@@ -100,14 +100,18 @@ def _journal(went: StepHistory) -> Stands:
 def _reversible(step: Step, before: Stands, effect: Effect, earlier: Sequence[StepFinding]) -> Stands:
     if before is Stands.ENDED:
         if effect is Effect.NONE:
-            lost = any(one.journal is Stands.ENDED and one.stands is Stands.BEGUN for one in earlier)
-            return Stands.BEGUN if lost else before
+            return Stands.BEGUN if any(_may_have_moved_back(one) for one in earlier) else before
         return before if effect is Effect.THERE else Stands.BEGUN
     if before is not Stands.UNTOUCHED or not step.changes:
         return before
     # of what moves the service half may have been done, where a look at the whole sees nothing
     may_have = effect in (Effect.THERE, Effect.UNKNOWN) or step.interrupts_service
     return Stands.BEGUN if may_have else before
+
+
+def _may_have_moved_back(one: StepFinding) -> bool:
+    """Whether a service that was moved may not be where it was: what was seen of it since has to be seen again."""
+    return one.step.interrupts_service and one.journal is Stands.ENDED and one.stands is Stands.BEGUN
 
 
 def _irreversible(step: Step, before: Stands, effect: Effect, earlier: Sequence[StepFinding]) -> Stands:
