@@ -48,6 +48,11 @@ class Lane:
     in_flight_recorded: bool = True
 
     @property
+    def label(self) -> str:
+        """The method and its place, where there is little room."""
+        return self.method.replace(" from ", " ")
+
+    @property
     def measured(self) -> bool:
         """False: nothing was sent, so nothing is known."""
         return self.sent > 0

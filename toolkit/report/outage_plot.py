@@ -133,7 +133,7 @@ def _close_up(watch: Watch, window: Window, top: float, place: _Place) -> list[M
     for index, lane in enumerate(watch.lanes):
         lane_top = lanes_top + (_LANE + place.rise) * index
         note = f"floor {milliseconds(lane.floor_ms)}" if lane.measured else "not measured"
-        drawn += place.words(lane_top, lane.method, note)
+        drawn += place.words(lane_top, lane.label, note)
         drawn += lane_row(lane, window, scale, lane_top + place.rise)
     drawn += place.words(owner_top + 8, "address held by")
     drawn += reigns_row(watch, scale, owner_top + 8 + place.rise, _BAND)
