@@ -56,7 +56,7 @@ def test_a_plan_of_an_older_toolkit_is_still_read(kind: str) -> None:
 
 
 def test_a_dead_box_is_told_from_one_that_refuses(tmp_path: Path) -> None:
-    silent = StubBox("new", "10.77.0.22", within=lambda _: nullcontext(), health=UnreachableError("silent"))
+    silent = StubBox("new", "10.77.0.22", within=lambda *_: nullcontext(), health=UnreachableError("silent"))
     assert not world_of(tmp_path, new=silent).answers("new")
-    well = StubBox("old", "10.77.0.21", within=lambda _: nullcontext(), health=(False, "unwell"))
+    well = StubBox("old", "10.77.0.21", within=lambda *_: nullcontext(), health=(False, "unwell"))
     assert world_of(tmp_path, old=well).answers("old")

@@ -30,7 +30,7 @@ class SharingBox(StubBox):
         super().__init__(
             name,
             {"old": "10.77.0.21", "new": "10.77.0.22"}[name],
-            within=lambda _: nullcontext(),
+            within=lambda *_: nullcontext(),
             network=self._network if enabled is not None else SILENT,
             set_address_enabled=self._set,
         )

@@ -137,10 +137,14 @@ class BoxConnection:
         self._client.close()
 
     @contextlib.contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Inside, a box that is silent for so long counts as one that does not answer, and no lock is waited out."""
+    def within(self, seconds: float, answer_seconds: float | None = None) -> Iterator[None]:
+        """Inside, a box that is silent for so long counts as one that does not answer, and no lock is waited out.
+
+        With `answer_seconds`, only the connection and its handshake must come about so fast: a box that has just been
+        switched on, or has much to do, takes its time for an answer, and a dead one makes no connection.
+        """
         kept = self._timeout
-        self._timeout, self._hurried = httpx.Timeout(seconds), True
+        self._timeout, self._hurried = httpx.Timeout(answer_seconds or seconds, connect=seconds), True
         self._client.timeout = self._timeout
         try:
             yield

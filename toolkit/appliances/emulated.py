@@ -80,9 +80,9 @@ class EmulatedAppliance:
         """Hangs up; the next call dials again."""
         self._connection.close()
 
-    def within(self, seconds: float) -> AbstractContextManager[None]:
+    def within(self, seconds: float, answer_seconds: float | None = None) -> AbstractContextManager[None]:
         """Inside, a box that is silent for so long counts as one that does not answer."""
-        return self._connection.within(seconds)
+        return self._connection.within(seconds, answer_seconds)
 
     def trust(self, certificate_sha256: str) -> None:
         """Accepts one more certificate on the box's own address: one that we put there, or that it announced."""

@@ -288,8 +288,11 @@ class Connected(Protocol):
         """Hangs up; the next call dials again."""
         ...
 
-    def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Inside, a box that is silent for so long raises UnreachableError, and nothing else is waited for."""
+    def within(self, seconds: float, answer_seconds: float | None = None) -> AbstractContextManager[None]:
+        """Inside, a box that is silent for so long raises UnreachableError, and nothing else is waited for.
+
+        With `answer_seconds`, the connection must come about within `seconds`, each answer on it within those.
+        """
         ...
 
 

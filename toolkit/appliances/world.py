@@ -21,7 +21,10 @@ RUN_INVENTORY = "inventory.toml"
 """A run's own copy of the inventory, in its folder."""
 
 ANSWER_SECONDS_MAX = 4.0
-"""How long a box that may be dead is waited for; an answer from one that is well takes milliseconds."""
+"""How long a connection to a box that may be dead is waited for; one that is well takes milliseconds."""
+
+SLOW_SECONDS_MAX = 25.0
+"""How long an answer over such a connection is waited for: the first one after switching on takes its time."""
 
 Role = Literal["old", "new"]
 Made = TypeVar("Made")
@@ -66,7 +69,7 @@ class World:
         """Whether the box of that role answers within seconds, whatever it says; changes nothing."""
         appliance = self.box("old" if role == "old" else "new")
         try:
-            with appliance.within(ANSWER_SECONDS_MAX):
+            with appliance.within(ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX):
                 appliance.health()
         except UnreachableError:
             return False

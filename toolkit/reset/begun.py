@@ -5,7 +5,7 @@ box that is silent, or is another one, proves nothing.
 """
 
 from toolkit.appliances.trust import box
-from toolkit.appliances.world import ANSWER_SECONDS_MAX, World
+from toolkit.appliances.world import ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX, World
 from toolkit.model.errors import ReboxError
 from toolkit.model.execution import StepContext
 
@@ -22,7 +22,7 @@ def irreversible_has_begun(context: StepContext) -> tuple[bool | None, str]:
         return True, f"the quarantine of {serial} says that this step has begun"
     old = box(context, "old")
     try:
-        with old.within(ANSWER_SECONDS_MAX):
+        with old.within(ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX):
             status = old.reset_status()
     except ReboxError as error:
         return None, f"the old box cannot be asked whether it was reset: {error.what}"

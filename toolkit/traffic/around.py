@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from toolkit.appliances.trust import box
-from toolkit.appliances.world import ANSWER_SECONDS_MAX, Role, World
+from toolkit.appliances.world import ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX, Role, World
 from toolkit.model.errors import ReboxError
 from toolkit.model.execution import StepContext
 from toolkit.model.inventory import DnsSwing
@@ -36,7 +36,7 @@ def _box(context: StepContext, role: Role) -> Sight:
     appliance = box(context, role)
 
     def ask() -> str:
-        with appliance.within(ANSWER_SECONDS_MAX):
+        with appliance.within(ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX):
             reset = appliance.reset_status()
             words = f"{reset.serial_number} answers; its reset: {reset.state}"
             if reset.serial_number != context.plan.boxes[role]:

@@ -8,7 +8,7 @@ from functools import partial
 
 from toolkit.appliances.protocol import Networked
 from toolkit.appliances.trust import box
-from toolkit.appliances.world import ANSWER_SECONDS_MAX, Role, World
+from toolkit.appliances.world import ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX, Role, World
 from toolkit.model.errors import InputError, ReboxError, UnknownStateError, UnreachableError
 from toolkit.model.execution import Outcome, Result, StepContext, together, witness
 from toolkit.model.inventory import SharedAddressSwing
@@ -60,7 +60,7 @@ class SwingSharedAddress:
         Where the old box does not answer, nothing is taken from the new one: users may be served there. Where the new
         one does not, the old box takes what the link shows to be nobody's; what the new one still has to do is left.
         """
-        old, new = _enabled_at_once(context, ANSWER_SECONDS_MAX)
+        old, new = _enabled_at_once(context, ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX)
         if old is None:
             return _stay(context)
         if new is None:
@@ -72,7 +72,7 @@ class SwingSharedAddress:
                 # both had it: the old box has no reason to announce what it has had all the time, and users need it
                 announce_site(context, "old")
         except ReboxError:
-            old, new = _enabled_at_once(context, ANSWER_SECONDS_MAX)
+            old, new = _enabled_at_once(context, ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX)
             if old is None:
                 return _stay(context)
             if new is None:
@@ -182,13 +182,15 @@ def _refuse_if_owned(context: StepContext, addresses: Sequence[str]) -> None:
             )
 
 
-def _enabled_at_once(context: StepContext, seconds: float = SILENT_SECONDS) -> tuple[set[str] | None, set[str] | None]:
+def _enabled_at_once(
+    context: StepContext, seconds: float = SILENT_SECONDS, answer_seconds: float | None = None
+) -> tuple[set[str] | None, set[str] | None]:
     """What is enabled on old and new box, both asked at the same time and briefly; None: it does not answer."""
 
     def ask(role: Role) -> set[str] | None:
         appliance = box(context, role)
         try:
-            with appliance.within(seconds):
+            with appliance.within(seconds, answer_seconds):
                 return _enabled(appliance)
         except ReboxError:
             return None

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from toolkit.appliances.protocol import Appliance
 from toolkit.appliances.trust import box
-from toolkit.appliances.world import ANSWER_SECONDS_MAX, Role, World
+from toolkit.appliances.world import ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX, Role, World
 from toolkit.certificates.files import read_content
 from toolkit.model.errors import InputError, UnreachableError
 from toolkit.model.execution import StepContext
@@ -124,7 +124,7 @@ def known_macs(context: StepContext) -> dict[str, str]:
         return known
     old = box(context, "old")
     try:
-        with old.within(ANSWER_SECONDS_MAX):
+        with old.within(ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX):
             return dict.fromkeys(macs_of(old), "old")
     except UnreachableError:
         return {}
@@ -136,7 +136,7 @@ def _who_has_it_enabled(context: StepContext, address: str) -> set[str]:
     for role in get_args(Role):
         appliance = box(context, role)
         try:
-            with appliance.within(ANSWER_SECONDS_MAX):
+            with appliance.within(ANSWER_SECONDS_MAX, SLOW_SECONDS_MAX):
                 enabled = {entry.address for entry in appliance.network().addresses if entry.enabled}
         except UnreachableError:
             # a box's own address is no other box's; a shared one may be the silent one's
