@@ -385,7 +385,7 @@ def test_support_sessions_stop_the_swing_until_they_end_or_are_cut_and_nobody_sh
     late = {"username": "late.user", "display_name": "Late User", "password": "a first password"}
     late_id = rehearsal.ask_old("POST", "/api/v1/users", late)["id"]
     told = resume(rehearsal, started)
-    assert_stopped(rehearsal, told, "carry-late-changes", 3, "make on the new box user late.user", f"users/{late_id}")
+    assert_stopped(rehearsal, told, "carry-late-changes", 3, "ake on the new box user late.user", f"users/{late_id}")
     assert shut_out_on(rehearsal, "new") == gone
     mended = rehearsal.runs / started / "inventory.toml"
     text = mended.read_text(encoding="utf-8")

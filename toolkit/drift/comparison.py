@@ -285,7 +285,7 @@ def _values(fields: Sequence[FieldDifference]) -> str:
 
 
 def _text(value: JsonValue) -> str:
-    if value is None:
+    if value is None or value == "":
         return "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
