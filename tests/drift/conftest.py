@@ -1,7 +1,6 @@
 """Two real boxes on loopback in the middle of a migration: backed up, restored on the new one, before the swing."""
 
 import json
-import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -119,7 +118,7 @@ class Run:
         self._change(role, query, (json.dumps({**record, **fields}), kind, key))
 
     def _change(self, role: str, statement: str, values: Sequence[object]) -> None:
-        with closing(sqlite3.connect(self.boxes[role].disk / "state.sqlite3", timeout=10)) as database, database:
+        with closing(self.boxes[role].database()) as database:
             database.execute(statement, values)
 
     def set_network(self, role: str, wanted: WantedNetwork) -> None:
