@@ -82,6 +82,15 @@ class Driver:
         self._process.communicate(timeout=20)
 
 
+def _toml(value: Any) -> str:
+    """A value on one line; tables within it become inline tables."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
 @dataclass
 class Rehearsal:
     """A lab that is up, an operator and a user in it."""
@@ -132,7 +141,7 @@ class Rehearsal:
             else:
                 tables[table] = value
         text = "\n".join(
-            f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in entries.items())
+            f"[{table}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in entries.items())
             for table, entries in tables.items()
         )
         path = self.lab.folder.operator / f"{name}.toml"
