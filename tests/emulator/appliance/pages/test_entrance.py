@@ -204,4 +204,7 @@ def test_a_program_is_told_in_json_where_there_is_nothing(new_box: BoxProcess) -
         for accept in ("", "*/*", "application/json", "text/html;q=0.5, application/json"):
             answer = visitor.http.get("/nope", headers={"Accept": accept})
             assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
-        assert visitor.http.get("/api/v1/nope", headers=BROWSER).json()["error"] == "not_found"
+        unknown = visitor.http.get("/api/v1/nope", headers=BROWSER)
+        assert (unknown.status_code, unknown.json()["error"]) == (401, "access_denied"), (
+            "in JSON, and not what there is"
+        )
