@@ -15,9 +15,13 @@ SUMMARY_CHARACTERS_MAX = 2000
 
 _RECORD_BYTES = 6 * SUMMARY_CHARACTERS_MAX + 4096
 _EVIDENCE_BYTES = 64 * 1024
-_REPORT_BYTES = 8 * 1024 * 1024
+_REPORT_BYTES = 2 * 1024 * 1024
 STEP_BYTES = 128 * 1024
 """What is kept free while one step is taken back, for the files it writes itself: somebody may fill the disk again."""
+
+
+_DONE_BYTES = 4 * 1024 * 1024
+"""The same for a step that the way back does besides: it collects records, or joins a piece of the watch's capture."""
 
 
 def room_for_way_back(plan: Plan) -> int:
@@ -25,7 +29,7 @@ def room_for_way_back(plan: Plan) -> int:
     undone = sum(step.way_back is not None for step in plan.steps)
     done = len(plan.on_way_back.once_served) + len(plan.on_way_back.last)
     once = undone * (2 * _RECORD_BYTES + _EVIDENCE_BYTES) + done * (6 * _RECORD_BYTES + _EVIDENCE_BYTES)
-    return 2 * (once + (undone + done) * STEP_BYTES) + _REPORT_BYTES
+    return 2 * (once + undone * STEP_BYTES) + done * _DONE_BYTES + _REPORT_BYTES
 
 
 class Room:
@@ -43,10 +47,10 @@ class Room:
         """Before the run goes forward; raises StorageError when there is no room for its way back."""
         self._reserve.refill(then=then)
 
-    def before_step(self) -> None:
-        """Keeps room for the files that a step of the way back writes."""
+    def before_step(self, *, done: bool = False) -> None:
+        """Keeps room for the files that a step of the way back writes; `done`: it is done, and not undone."""
         if self._going_back:
-            self._reserve.keep_free(STEP_BYTES)
+            self._reserve.keep_free(_DONE_BYTES if done else STEP_BYTES)
 
     def before_report(self) -> None:
         """Keeps room for the report of what was taken back."""

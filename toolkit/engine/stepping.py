@@ -107,7 +107,7 @@ class Bench:
 
 def perform(bench: Bench, step: Step) -> StepEnd:
     """Does the step; raises only for a full disk and for what ends the process."""
-    bench.room.before_step()
+    bench.room.before_step(done=True)
     history = bench.history.steps[step.name]
     bench.observer(StepStarted(step, history.attempts + 1))
     bench.journal.write(StepEvent.STARTED, step.name, {"attempt": history.attempts + 1})

@@ -53,8 +53,11 @@ class Reserve:
         return True
 
     def keep_free(self, wanted_bytes: int) -> None:
-        """Gives up as much as is needed for that much to be free on the disk, or all; raises StorageError."""
-        missing = wanted_bytes - shutil.disk_usage(self._path.parent).free
+        """Gives up as much as is needed for that much to be free on the disk, at most half of what is left.
+
+        Somebody may fill the disk again each time. Raises StorageError.
+        """
+        missing = min(wanted_bytes - shutil.disk_usage(self._path.parent).free, self.left_bytes // 2)
         if missing > 0:
             self.give_up(missing)
 

@@ -1,6 +1,7 @@
 """What can be seen of a site and its two boxes at once, for people who have to decide; nothing is changed."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import get_args
 
@@ -10,7 +11,7 @@ from toolkit.model.errors import ReboxError
 from toolkit.model.execution import StepContext
 from toolkit.model.inventory import DnsSwing
 from toolkit.traffic.dns import look_up
-from toolkit.traffic.site import served_by, site_addresses, view
+from toolkit.traffic.site import known_macs, macs_of, site_addresses, view
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,13 @@ def _addresses(context: StepContext) -> Iterator[Sight]:
     except ReboxError as error:
         yield Sight("addresses of the site", str(error), known=False)
         return
+    known = known_macs(context) | _macs_told(context)
     for address in addresses:
 
         def ask(address: str = address) -> str:
             seen = view(world, address)
             macs = "the link cannot be asked" if seen.macs is None else ", ".join(seen.macs) or "nobody has it"
-            owner = served_by(context, seen) or "not told which box"
+            owner = ", ".join(sorted({known.get(mac, "a stranger") for mac in seen.macs or ()})) or "not told which box"
             served = f"certificate {seen.certificate_sha256[:16]}…" if seen.certificate_sha256 else "no certificate"
             return f"{macs} ({owner}); {served}, {'' if seen.accepted else 'not '}accepted; {seen.words}"
 
@@ -90,6 +92,17 @@ def _quarantine(context: StepContext) -> Iterator[Sight]:
                 yield Sight(f"{role} box ({serial_number})", f"in quarantine, and stays there: {entry.why}")
         except ReboxError as error:
             yield Sight(f"{role} box ({serial_number})", f"{error.what}: {error.why}", known=False)
+
+
+def _macs_told(context: StepContext) -> dict[str, str]:
+    """Which box each MAC belongs to, as the boxes say that answer: a damaged journal may not know the new one's."""
+    told: dict[str, str] = {}
+    for role in get_args(Role):
+        appliance = box(context, role)
+        with suppress(ReboxError), appliance.within(ANSWER_SECONDS_MAX):
+            if appliance.reset_status().serial_number == context.plan.boxes[role]:
+                told |= dict.fromkeys(macs_of(appliance), role)
+    return told
 
 
 def _sight(subject: str, ask: Callable[[], str]) -> Sight:

@@ -165,7 +165,14 @@ def join_capture(directory: Path) -> None:
     try:
         for piece in sorted(directory.glob(f"{stem}.*.{suffix}")):
             with path.open("ab") as whole:
-                whole.write(piece.read_bytes())
+                before = whole.tell()
+                try:
+                    whole.write(piece.read_bytes())
+                    whole.flush()
+                except OSError:
+                    # half a section would make the rest unreadable, and stand there twice at the next attempt
+                    whole.truncate(before)
+                    raise
             piece.unlink()
     except OSError as error:
         raise not_kept(path, error) from error
