@@ -100,8 +100,10 @@ def next_moves(context: StepContext, changes: tuple[Change, ...]) -> str:
     """What to do about each, and where it is said that a change is meant to stay behind."""
     world: World = context.world
     moves = "; ".join(change.by_hand() for change in changes)
-    return f"{moves[:1].upper()}{moves[1:]}. What is meant to stay behind: leave_changes in [backup] of " + (
-        f"{world.inventory_file}."
+    keys = ", ".join(f'"{change.key}"' for change in changes)
+    return (
+        f"{moves[:1].upper()}{moves[1:]}. What is meant to stay behind is named in leave_changes in [backup] of "
+        f"{world.inventory_file}: {keys}."
     )
 
 
