@@ -75,7 +75,9 @@ def test_the_estimate_is_said_in_advance_and_the_way_back_ends_with_the_reset(re
     assert rehearsal.carry("run", run, kill_at="prove-site:recorded").killed_at
     told = rehearsal.rebox("back", run, "--yes", "--runs", rehearsal.runs)
     assert told.status == 0, told.words
-    estimate = re.search(r"Going back takes about [1-9]\d* s: swing-traffic, start-watch, ", told.words)
+    estimate = re.search(
+        r"Going back takes about [1-9]\d* s: swing-traffic, (carry-changes, )?start-watch, ", told.words
+    )
     assert estimate
     assert estimate.start() < told.words.index("WENT-BACK")
 
