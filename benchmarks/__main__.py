@@ -25,6 +25,7 @@ PEERS = {
     "chain_validation": ("openssl",),
     "wipe": ("losetup", "dd", "cmp", "nwipe"),
     "media": ("losetup", "mkfs.ext4", "cp", "cmp"),
+    "memory": (),
     "machines": ("qemu-system-x86_64", "qemu-img", "mmdebstrap"),
 }
 """Every comparison, in the order of the page, and the commands without which it cannot be made."""
