@@ -1,5 +1,6 @@
 """The watch's own process: starts one worker per method, appends what they measure, and ends in time."""
 
+import gc
 import json
 import os
 import select
@@ -90,6 +91,9 @@ class Supervisor:
             "start_ns": self._start_ns,
             "boot_id": folder.boot_id(),
         }
+        # what is loaded stays shared with the workers: a collection would write into every page of it
+        gc.collect()
+        gc.freeze()
         for job in self._jobs:
             self._fork(job)
         folder.keep(self._directory / folder.STARTED, json.dumps(started))
