@@ -6,16 +6,16 @@ from tests.migration.rehearsal import Rehearsal
 from toolkit.engine.states import RunState
 from toolkit.probes.watch import Watch
 
-_FINAL = ("reset-old", "shut-down-old", "end-watch")
+# each has more to take back than the one before it; from every step, and with a box cut off: test_back_matrix
+_WHERE = ("inspect-old", "import-certificate", "start-watch", "swing-traffic", "carry-late-changes")
 
 
-def test_the_old_box_serves_again_after_going_back_from_every_step(rehearsal: Rehearsal) -> None:
+def test_the_old_box_serves_again_after_going_back(rehearsal: Rehearsal) -> None:
     # switched on beforehand: booting it anew for every step would take most of the time
     inventory = rehearsal.variant("existing", {"provision": {"driver": "existing"}})
     rehearsal.switch_on_new()
-    steps = [step["name"] for step in rehearsal.plan(inventory)["steps"] if step["name"] not in _FINAL]
 
-    for step in steps:
+    for step in _WHERE:
         run = rehearsal.start(inventory)
         assert rehearsal.carry("run", run, kill_at=f"{step}:recorded").killed_at == f"{step}:recorded"
         assert rehearsal.history(run).state is RunState.INTERRUPTED

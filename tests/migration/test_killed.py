@@ -4,6 +4,8 @@ import json
 import re
 from collections import Counter
 
+import pytest
+
 from tests.migration.rehearsal import Rehearsal
 from toolkit.engine.states import RunState
 from toolkit.model.verdict import Verdict
@@ -30,6 +32,7 @@ _ONCE = {
 """What a migration changes on a new box: two shared addresses, one package, a site of 1 MB."""
 
 
+@pytest.mark.timeout(900)
 def test_killed_everywhere_the_migration_is_resumed_to_its_end_and_nothing_is_done_twice(rehearsal: Rehearsal) -> None:
     run = rehearsal.start(rehearsal.inventory)
     folder = rehearsal.runs / run
