@@ -1,5 +1,6 @@
 """Runs that survive a kill: gates, locks, going on, going back."""
 
+from toolkit.engine.believed import changed_files
 from toolkit.engine.events import (
     Event,
     GateChecked,
@@ -15,9 +16,10 @@ from toolkit.engine.events import (
     UndoStarted,
 )
 from toolkit.engine.history import build_report
+from toolkit.engine.listing import list_runs, summarise
 from toolkit.engine.operators import NobodyThere, Operator, OperatorStep
 from toolkit.engine.outcomes import DryStep, RunOutcome, RunSummary
-from toolkit.engine.runs import Engine, World, changed_files, list_runs, summarise
+from toolkit.engine.runs import Engine, World
 from toolkit.engine.states import RunState
 
 __all__ = [

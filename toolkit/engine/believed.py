@@ -8,6 +8,7 @@ from typing import cast
 from pydantic import ValidationError
 
 from toolkit.engine.journal import (
+    COPIES_FOLDER,
     FORMAT,
     HEAD_FILE,
     JOURNAL_FILE,
@@ -22,7 +23,7 @@ from toolkit.engine.journal import (
 from toolkit.engine.states import TRANSITIONS, RunEvent, RunState
 from toolkit.evidence.chain import BEFORE_FIRST, Break, ChainReading, Link, is_chained, read_chain, read_unchained
 from toolkit.evidence.head import read_head
-from toolkit.model.errors import DamagedRecordError, InputError, ReboxError
+from toolkit.model.errors import DamagedRecordError, InputError, ReboxError, RefusedError
 from toolkit.model.plan import Plan
 from toolkit.storage.errors import read_error
 
@@ -254,4 +255,35 @@ def _newer(path: Path, its_format: int) -> ReboxError:
         where=str(path),
         why=f"its format is {its_format}, this toolkit knows {FORMAT}",
         next_move="Use the newer toolkit to go on with it.",
+    )
+
+
+def changed_files(run_directory: Path) -> tuple[str, ...]:
+    """A run's attachments that are not as they were when it was last worked on; raises as `examine`."""
+    return examine(run_directory).changed
+
+
+def to_go_on_with(run: Believed) -> Believed:
+    """The run, when it may be gone on with; raises DamagedRecordError, and RefusedError for one of the first format."""
+    if run.damage is not None:
+        raise run.damage
+    if not run.proven:
+        raise RefusedError(
+            "the run was made by an older toolkit",
+            where=f"run {run.record.run_id}",
+            why="nothing proves that its journal is as it was written",
+            next_move="Go on with it with the toolkit that made it; or find out from the boxes what was done, with: "
+            f"rebox recover {run.record.run_id}",
+        )
+    return run
+
+
+def changed_since(run: Believed) -> RefusedError:
+    """Why a run with changed attachments is not gone on with unasked."""
+    return RefusedError(
+        f"{' and '.join(run.changed)} of the run changed since it was last worked on",
+        where=f"run {run.record.run_id}",
+        why="nobody has said that the change is meant, and a damaged disk changes files, too",
+        next_move=f"Compare it with {COPIES_FOLDER}/ in the run's folder, which holds what the run was made from; when "
+        "the change is meant, add --changes-meant.",
     )

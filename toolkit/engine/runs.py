@@ -6,20 +6,18 @@ import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import JsonValue
 
-from toolkit.engine.believed import Believed, evidence_head, examine, seals_now
+from toolkit.engine.believed import changed_since, evidence_head, examine, seals_now, to_go_on_with
 from toolkit.engine.dry_run import dry_run
 from toolkit.engine.events import Observer, RecordDamaged, RecordRepaired, RunStarted, StepStarted, unobserved
 from toolkit.engine.going_back import BackEnd, go_back
 from toolkit.engine.history import (
     RunHistory,
-    read_believed_history,
     read_history,
     step_of_torn_line,
     tell,
@@ -34,7 +32,7 @@ from toolkit.engine.journal import (
     RunRecord,
     new_journal,
 )
-from toolkit.engine.liveness import is_alive
+from toolkit.engine.listing import list_runs
 from toolkit.engine.locks import BoxLocks
 from toolkit.engine.log import engine_log
 from toolkit.engine.operators import NobodyThere, Operator
@@ -50,10 +48,9 @@ from toolkit.evidence.log import EvidenceLog
 from toolkit.evidence.run_directory import (
     create_run_directory,
     find_run_directory,
-    list_run_directories,
     make_run_id,
 )
-from toolkit.model.errors import ReboxError, RefusedError
+from toolkit.model.errors import RefusedError
 from toolkit.model.execution import Clock, GateImplementation, StepImplementation
 from toolkit.model.plan import Plan, Step
 from toolkit.model.run_report import WayBack
@@ -351,7 +348,7 @@ class Engine:
     def _at_work(self, run_id: str, *, changes_meant: bool, going_back: bool) -> Iterator[Bench]:
         """Holds the locks and the open records of a run while it is worked on; notes that its last process died."""
         run_directory = self.directory(run_id)
-        plan = _to_go_on_with(examine(run_directory)).plan
+        plan = to_go_on_with(examine(run_directory)).plan
         room = Room(run_directory, plan, going_back=going_back)
         self.world.work_in(run_directory)
         with contextlib.ExitStack() as stack:
@@ -366,9 +363,9 @@ class Engine:
                 )
             )
             # again: until now another process may have been at work
-            run = _to_go_on_with(examine(run_directory))
+            run = to_go_on_with(examine(run_directory))
             if run.changed and not changes_meant:
-                raise _changed(run)
+                raise changed_since(run)
             stack.enter_context(engine_log(run_directory, self._guard.redact))
             room.before_step()
             command = "back with: rebox back" if going_back else "on with: rebox resume"
@@ -429,84 +426,9 @@ class Engine:
                         room.remove()
 
 
-def _to_go_on_with(run: Believed) -> Believed:
-    """The run, when it may be gone on with; raises DamagedRecordError, and RefusedError for one of the first format."""
-    if run.damage is not None:
-        raise run.damage
-    if not run.proven:
-        raise RefusedError(
-            "the run was made by an older toolkit",
-            where=f"run {run.record.run_id}",
-            why="nothing proves that its journal is as it was written",
-            next_move="Go on with it with the toolkit that made it; or find out from the boxes what was done, with: "
-            f"rebox recover {run.record.run_id}",
-        )
-    return run
-
-
-def _changed(run: Believed) -> RefusedError:
-    return RefusedError(
-        f"{' and '.join(run.changed)} of the run changed since it was last worked on",
-        where=f"run {run.record.run_id}",
-        why="nobody has said that the change is meant, and a damaged disk changes files, too",
-        next_move=f"Compare it with {COPIES_FOLDER}/ in the run's folder, which holds what the run was made from; when "
-        "the change is meant, add --changes-meant.",
-    )
-
-
 def _seals_of(bench: Bench) -> dict[str, JsonValue]:
     """The seals of attachments whose change is meant, for the journal."""
     return {"files": {**seals_now(bench.run_directory, bench.changed)}} if bench.changed else {}
-
-
-def changed_files(run_directory: Path) -> tuple[str, ...]:
-    """A run's attachments that are not as they were when it was last worked on; raises as `examine`."""
-    return examine(run_directory).changed
-
-
-def list_runs(runs_directory: Path) -> list[RunSummary]:
-    """Every run that left its folder there, oldest first, damaged ones too; needs no engine and writes nothing."""
-    found = [summarise(path) for path in list_run_directories(runs_directory)]
-    return sorted(found, key=lambda summary: summary.created)
-
-
-def summarise(run_directory: Path) -> RunSummary:
-    """One run as it is listed; raises nothing for a damaged one: its state is DAMAGED."""
-    try:
-        history = read_believed_history(run_directory)
-    except ReboxError as error:
-        return _unreadable(run_directory, error)
-    begun = [step.name for step in history.plan.steps if history.steps[step.name].attempts]
-    return RunSummary(
-        run_id=run_directory.resolve().name,  # what run.json says may be the damage
-        procedure=history.plan.procedure,
-        site=history.plan.site,
-        boxes=dict(history.plan.boxes),
-        state=history.state,
-        alive=is_alive(run_directory),
-        created=history.record.created,
-        verdict=history.verdict,
-        step=begun[-1] if begun else None,
-        way_back=history.way_back,
-        damage=history.damage,
-    )
-
-
-def _unreadable(run_directory: Path, error: ReboxError) -> RunSummary:
-    """The entry of a run of which not even what it was started with can be read."""
-    return RunSummary(
-        run_id=run_directory.name,
-        procedure="",
-        site="",
-        boxes={},
-        state=RunState.DAMAGED,
-        alive=is_alive(run_directory),
-        created=datetime.fromtimestamp(run_directory.stat().st_mtime, UTC),
-        verdict=Verdict.UNKNOWN,
-        step=None,
-        way_back=WayBack(available_until=None, available_now=False, seconds_estimated=0.0),
-        damage=error,
-    )
 
 
 def _outcome(
