@@ -27,12 +27,14 @@ class ProveServed(ReadOnlyStep):
                 summary=f"{context.plan.site} is nowhere.",
                 passed=False,
             )
-        outcomes = [witness_view(context, seen, "old") for seen in views]
-        before = served_certificate(context.results)
-        if isinstance(before, str):
+        served = served_certificate(context.results)
+        before = served if isinstance(served, str) else None
+        # the way back gives users what they had: a certificate that was expired before the run is so after it
+        outcomes = [witness_view(context, seen, "old", before_sha256=before) for seen in views]
+        if before is not None:
             outcomes += [_witness_certificate(context, seen, before) for seen in views if seen.certificate_sha256]
         seen = together(*outcomes)
-        summary = _who_serves(context, views)
+        summary = _who_serves(context, views, before)
         if seen.verdict is not Verdict.PASSED:
             summary = f"{summary} {seen.summary}"
         return Outcome(seen.verdict, summary, seen.evidence)
@@ -52,21 +54,30 @@ def _witness_certificate(context: StepContext, seen: AddressView, before: str) -
     )
 
 
-def _who_serves(context: StepContext, views: Sequence[AddressView]) -> str:
-    """One sentence: which box users reach at which address, and when that was seen."""
+def _who_serves(context: StepContext, views: Sequence[AddressView], before_sha256: str | None) -> str:
+    """Which box users reach at which address, and when that was seen; and what is no better than before the run."""
     at: dict[str, list[str]] = {}
     for seen in views:
         owner = served_by(context, seen)
-        serving = seen.accepted and seen.healthy
+        serving = seen.healthy and (seen.accepted or _is(seen, before_sha256))
         at.setdefault(_WORDS.get(owner, "nobody") if serving else "nobody", []).append(seen.address)
     when = f"seen at {context.clock.now():%H:%M:%S} UTC"
     if len(at) == 1:
         [(who, addresses)] = at.items()
         if who == "nobody":
             return f"Users are not served: nobody answers well at {' and '.join(addresses)}, {when}."
-        return f"Users are served by {who}, {when}."
+        return f"Users are served by {who}, {when}.{_not_accepted(views, before_sha256)}"
     parts = ", ".join(f"at {' and '.join(addresses)} by {who}" for who, addresses in at.items())
-    return f"Users are served {parts}, {when}."
+    return f"Users are served {parts}, {when}.{_not_accepted(views, before_sha256)}"
+
+
+def _is(seen: AddressView, sha256: str | None) -> bool:
+    return sha256 is not None and seen.certificate_sha256 == sha256
+
+
+def _not_accepted(views: Sequence[AddressView], before_sha256: str | None) -> str:
+    words = sorted({seen.words for seen in views if not seen.accepted and _is(seen, before_sha256)})
+    return f" The certificate is that of before the run and was no better then: {'; '.join(words)}." if words else ""
 
 
 _WORDS = {
