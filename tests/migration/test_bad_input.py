@@ -390,7 +390,7 @@ def test_support_sessions_stop_the_swing_until_they_end_or_are_cut_and_nobody_sh
     mended = rehearsal.runs / started / "inventory.toml"
     text = mended.read_text(encoding="utf-8")
     mended.write_text(text.replace("[backup]\n", f'[backup]\nleave_changes = ["users/{late_id}"]\n'), encoding="utf-8")
-    told = resume(rehearsal, started)
+    told = resume(rehearsal, started, "--changes-meant")
     assert_stopped(rehearsal, told, "reset-old", 3, "RB-OLD-0007")
     report = json.loads((rehearsal.runs / started / "report.json").read_text(encoding="utf-8"))
     outcomes = [(row["name"] in gone, row["outcome"]) for row in report["changed_meanwhile"]]
