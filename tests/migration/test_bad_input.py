@@ -20,7 +20,9 @@ from tests.certificates.authority import Authority, Order
 from tests.migration.rehearsal import Answer, Rehearsal
 from toolkit.emulator.update_server.repository import Repository
 from toolkit.emulator.update_server.spoil import WAYS
+from toolkit.engine.room import room_for_way_back
 from toolkit.engine.states import UNFINISHED, RunState
+from toolkit.model.plan import Plan
 
 _EXISTING = {"provision": {"driver": "existing"}}
 _STRANGER = "10.77.0.99"
@@ -501,20 +503,24 @@ def small_disk(rehearsal: Rehearsal, folder: Path) -> Iterator[SmallDisk]:
 
 def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(fresh: Rehearsal, small_disk: SmallDisk) -> None:
     inventory, runs = fresh.variant("full", _EXISTING), small_disk.folder
-    with unchanged(fresh):
-        told = fresh.rebox("run", inventory, "--yes", "--runs", runs)
-    assert_told(told, 1, str(runs), "the disk is full", "Free space")
-    assert list(runs.iterdir()) == []
-
-    # full under the run's database, then under the records: which step that stops does not matter
-    for size, command in (("300k", ("run", inventory, "--yes")), ("1200k", ("resume", "latest"))):
+    room_kib = room_for_way_back(Plan.model_validate(fresh.plan(inventory))) // 1024
+    # no room for the run's own files, then none for its way back
+    for size in ("16k", f"{room_kib - 1024}k"):
         small_disk.resize(size)
+        with unchanged(fresh):
+            told = fresh.rebox("run", inventory, "--yes", "--runs", runs)
+        assert_told(told, 1, str(runs), "the disk is full", "Free space")
+        assert list(runs.iterdir()) == []
+
+    # full under its journal, then under the records: which step that stops does not matter
+    for more_kib, command in ((300, ("run", inventory, "--yes")), (1200, ("resume", "latest"))):
+        small_disk.resize(f"{room_kib + more_kib}k")
         with unchanged(fresh, new=False):
             told = fresh.rebox(*command, "--runs", runs)
         assert_told(told, 1, "disk is full")
         assert re.search(rf"Free space on the disk (of|that holds) {re.escape(str(runs))}/", told.words), told.words
 
-    small_disk.resize("50m")
+    small_disk.resize(f"{room_kib + 50 * 1024}k")
     ended = fresh.operator("resume", run="latest", runs=runs, kill_at="put-back-records:recorded")
     assert ended.killed_at, str(ended.answer)
     assert fresh.operator("back", run="latest", runs=runs).told["state"] == RunState.WENT_BACK
