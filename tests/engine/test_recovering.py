@@ -13,6 +13,7 @@ from tests.engine.test_damage import Sample, as_an_older_toolkit_left_it, damage
 from toolkit.engine import RunState
 from toolkit.engine.believed import examine, read_journal
 from toolkit.engine.journal import COPIES_FOLDER, HEAD_FILE, JOURNAL_FILE, PLAN_FILE, RUN_FILE
+from toolkit.engine.locks import Claim
 from toolkit.engine.recovering import Recovery
 from toolkit.engine.recovery import Effect, Seen, Stands
 from toolkit.model.errors import DamagedRecordError, RefusedError
@@ -154,8 +155,10 @@ def test_whatever_is_damaged_recovery_never_offers_a_way_back_past_the_reset_and
     folder = tmp_path_factory.mktemp("recover") / "place"
     shutil.copytree(sample[0], folder, symlinks=True)
     place = Place(folder)
-    for claim in (folder / "state" / "claims").iterdir():
-        claim.write_text(claim.read_text().replace(str(sample[0]), str(folder)))
+    for path in (folder / "state" / "claims").iterdir():
+        claim = Claim.read_sealed(path.read_bytes())
+        moved = folder / claim.run_directory.relative_to(sample[0])
+        path.write_bytes(claim.model_copy(update={"run_directory": moved}).sealed_json())
     run_id = sample[1].folder.name
     path = place.engine().directory(run_id) / JOURNAL_FILE
     content = bytearray(path.read_bytes())

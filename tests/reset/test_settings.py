@@ -1,5 +1,6 @@
 """The factory reset: known beforehand, followed to its end, and believed only when the box answers as a factory box."""
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from tests.emulator.appliance.box_process import BoxProcess
 from tests.reset.conftest import Reached
 from tests.step_context import OLD_SERIAL, Notebook, StubBox, context_of, inventory, world_of
 from toolkit.appliances.protocol import ResetStatus
+from toolkit.emulator.appliance.database import connect
+from toolkit.emulator.appliance.disk import Disk
 from toolkit.model.box import Exposure, Shown
 from toolkit.model.errors import AuthenticationError, StorageError, UnreachableError, VerificationError
 from toolkit.model.execution import StepContext
@@ -161,15 +164,20 @@ def test_a_real_reset_leaves_a_factory_box_and_proving_it_does_not_change_it(box
 
 
 def test_a_reset_that_only_says_so_is_found_out(tmp_path: Path, box: BoxProcess, reached: Reached) -> None:
-    """The box forgets nothing: its database is put back behind the record that says complete."""
+    """The box forgets nothing: what its database held is put back behind the record that says complete."""
     context = reached(box)
     shutil.copytree(box.disk, tmp_path / "copy")
     step = ResetOld()
     step.act(context)
     box.kill()
-    for path in (tmp_path / "copy").iterdir():
-        if path.name.startswith("state"):
-            shutil.copy(path, box.disk / path.name)
+    before = Disk(tmp_path / "copy")
+    with contextlib.closing(connect(before.database, before.keys)) as old, contextlib.closing(box.database()) as new:
+        new.execute("PRAGMA foreign_keys = OFF")
+        tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        for (table,) in old.execute(tables).fetchall():
+            new.execute(f"DELETE FROM {table}")  # noqa: S608  names of the box's own tables
+            for row in old.execute(f"SELECT * FROM {table}").fetchall():  # noqa: S608
+                new.execute(f"INSERT INTO {table} VALUES ({', '.join('?' for _ in row)})", tuple(row))  # noqa: S608
     kept = reached(box.power_on())
     result = step.look(kept)
     assert result, "it says complete"
