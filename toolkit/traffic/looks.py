@@ -134,12 +134,16 @@ def witness_view(context: StepContext, seen: AddressView, role: Role, *, before_
 
 
 def serves(context: StepContext, seen: AddressView, role: Role, *, before_sha256: str | None = None) -> bool:
-    """Whether that box is at the address, and users are well served there.
+    """Whether that box is at the address, and users are well served there."""
+    return served_by(context, seen) == role and well_served(seen, before_sha256)
 
-    With `before_sha256`, no worse than before: that certificate is right even where users' programs do not accept it.
+
+def well_served(seen: AddressView, before_sha256: str | None = None) -> bool:
+    """Whether the page is well and users' programs accept the certificate.
+
+    With `before_sha256`, no worse than before: that certificate is right even where they do not.
     """
-    right = seen.accepted or (before_sha256 is not None and seen.certificate_sha256 == before_sha256)
-    return served_by(context, seen) == role and right and seen.healthy
+    return seen.healthy and (seen.accepted or (before_sha256 is not None and seen.certificate_sha256 == before_sha256))
 
 
 def _counts(status: BoxStatus) -> str:

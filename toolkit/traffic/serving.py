@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from toolkit.certificates.steps import served_certificate
 from toolkit.model.execution import Outcome, ReadOnlyStep, Result, StepContext, together, witness
 from toolkit.model.verdict import Verdict
-from toolkit.traffic.looks import witness_view
+from toolkit.traffic.looks import well_served, witness_view
 from toolkit.traffic.site import AddressView, served_by, view_site
 
 
@@ -55,12 +55,12 @@ def _witness_certificate(context: StepContext, seen: AddressView, before: str) -
 
 
 def _who_serves(context: StepContext, views: Sequence[AddressView], before_sha256: str | None) -> str:
-    """Which box users reach at which address, and when that was seen; and what is no better than before the run."""
+    """Which box users reach at which address, and when that was seen; and whether its certificate is not accepted."""
     at: dict[str, list[str]] = {}
     for seen in views:
         owner = served_by(context, seen)
-        serving = seen.healthy and (seen.accepted or _is(seen, before_sha256))
-        at.setdefault(_WORDS.get(owner, "nobody") if serving else "nobody", []).append(seen.address)
+        who = _WORDS.get(owner, "nobody") if well_served(seen, before_sha256) else "nobody"
+        at.setdefault(who, []).append(seen.address)
     when = f"seen at {context.clock.now():%H:%M:%S} UTC"
     if len(at) == 1:
         [(who, addresses)] = at.items()
@@ -71,13 +71,9 @@ def _who_serves(context: StepContext, views: Sequence[AddressView], before_sha25
     return f"Users are served {parts}, {when}.{_not_accepted(views, before_sha256)}"
 
 
-def _is(seen: AddressView, sha256: str | None) -> bool:
-    return sha256 is not None and seen.certificate_sha256 == sha256
-
-
 def _not_accepted(views: Sequence[AddressView], before_sha256: str | None) -> str:
-    words = sorted({seen.words for seen in views if not seen.accepted and _is(seen, before_sha256)})
-    return f" The certificate is that of before the run and was no better then: {'; '.join(words)}." if words else ""
+    words = sorted({seen.words for seen in views if not seen.accepted and well_served(seen, before_sha256)})
+    return f" The certificate is that of before the run, and is not accepted: {'; '.join(words)}." if words else ""
 
 
 _WORDS = {
